@@ -1,0 +1,85 @@
+# cnnc: make, make demo, make test, make help. One Makefile; build/ mirrors the tree.
+SHELL     := /bin/bash
+BUILD     ?= build
+CC        ?= gcc
+PREFIX    ?= /usr/local
+# Each warning has its reason: the first line is the common ground; -Wshadow and -Wconversion find slips in index
+# arithmetic; -Wformat=2 guards printf-like functions; -Wswitch-enum is left to review, -Wswitch points at every place a
+# new op must visit; -Wvla keeps the stack bounded.
+WARNINGS  := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-conversion \
+             -Wformat=2 -Wswitch -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef
+CFLAGS    ?= -O2 -g
+SANITIZE  ?=
+ifneq ($(SANITIZE),)
+BUILD     := build/sanitize
+CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
+LIBS      := -ljansson -lm
+
+SOURCES   := $(wildcard compiler/*.c compiler/*/*.c)
+EMBEDDED  := $(wildcard compiler/backend/embed/*.c) runtime/cnn.h
+OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/scan.o $(BUILD)/gen/parse.o $(BUILD)/gen/embedded.o
+LIBRARY   := $(BUILD)/libcnnc.a
+TESTS     := $(wildcard tests/*.c tests/*/*.c)
+TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
+
+.PHONY: all deps deps-build deps-test demo test sanitize bless format format-check clean install help
+all: deps-build $(BUILD)/cnnc                       ## build the compiler: build/cnnc
+
+$(BUILD)/cnnc: $(BUILD)/compiler/main.o $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+$(LIBRARY): $(filter-out $(BUILD)/compiler/main.o,$(OBJECTS))
+	rm -f $@ && ar rcsD $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# Flex and bison: their output stays in build/, and is compiled without our extra warnings.
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -Icompiler -I$(BUILD)/gen -Wall $(CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/gen/parse.c $(BUILD)/gen/parse.h &: compiler/frontend/parse.y
+	@mkdir -p $(@D)
+	bison -Wall -Werror --defines=$(BUILD)/gen/parse.h -o $(BUILD)/gen/parse.c $<
+$(BUILD)/gen/scan.c $(BUILD)/gen/scan.h &: compiler/frontend/scan.l $(BUILD)/gen/parse.h
+	@mkdir -p $(@D)
+	flex --header-file=$(BUILD)/gen/scan.h -o $(BUILD)/gen/scan.c $<
+$(BUILD)/compiler/frontend/%.o: | $(BUILD)/gen/parse.h $(BUILD)/gen/scan.h
+$(BUILD)/gen/embedded.c: tools/embed.sh $(EMBEDDED)
+	@mkdir -p $(@D)
+	bash tools/embed.sh $(EMBEDDED) > $@.tmp && mv $@.tmp $@
+
+# One test program: unit, golden and numeric tests. `make test T=ir` runs the suites whose names match 'ir*'.
+T ?= *
+$(BUILD)/tests/run_all: $(TEST_OBJS) $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ -lcriterion $(LIBS)
+test: deps-test $(BUILD)/cnnc $(BUILD)/tests/run_all  ## build and run every test (T='ir*' for some)
+	tests/check_tree.sh
+	ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	CNNC_BUILD=$(BUILD) $(BUILD)/tests/run_all --filter '$(T)/*' -j2
+sanitize:                                            ## the same tests under ASan and UBSan
+	$(MAKE) test SANITIZE=1
+bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
+	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
+
+demo: deps-build $(BUILD)/cnnc                       ## recognise handwritten digits with LeNet-5
+	$(MAKE) -C examples/digits run CNNC=$(abspath $(BUILD)/cnnc)
+
+deps-build:
+	@tools/install_deps.sh build
+deps-test:
+	@tools/install_deps.sh test
+
+install: $(BUILD)/cnnc                               ## install to PREFIX (default /usr/local)
+	install -D -m 755 $(BUILD)/cnnc $(DESTDIR)$(PREFIX)/bin/cnnc
+	install -D -m 644 runtime/cnn.h $(DESTDIR)$(PREFIX)/include/cnn.h
+format:                                              ## clang-format all C sources
+	clang-format -i $(SOURCES) $(TESTS) $(wildcard compiler/*/*.h runtime/*.[ch] examples/*/*.c)
+clean:                                               ## remove build/
+	rm -rf build
+help:                                                ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+-include $(OBJECTS:.o=.d) $(TEST_OBJS:.o=.d)

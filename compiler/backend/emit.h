@@ -1,0 +1,30 @@
+/* Emission: program -> C text. Takes const, changes nothing. */
+#ifndef CNNC_BACKEND_EMIT_H
+#define CNNC_BACKEND_EMIT_H
+
+#include "backend/cwriter.h"
+#include "lower/program.h"
+
+typedef struct EmitOptions {
+    Str prefix;             /* of every public name: "resnet50" */
+    Str header_name;        /* for #include: "resnet50.h" */
+    Str weights_name;       /* file name, for comments; empty where embedded */
+    const float *embedded;  /* contents of all segments (blob without header), NULL: weights come as a blob */
+    Str settings;           /* options that matter, for the head comment: "-D classes=10 --batch 4"; may be empty */
+} EmitOptions;
+
+/* Checks that names can be C identifiers (net, inputs, outputs); reports to diag. */
+bool emit_check_names(const Program *program, Str prefix, Diag *diag);
+void emit_source(const Program *program, const EmitOptions *options, StrBuf *out);
+void emit_header(const Program *program, const EmitOptions *options, StrBuf *out);
+
+/* --- for the emit_<family>.c files: each writes one static function
+ *         static void NAME(const step_arguments *a, int part, int parts)
+ * to the kernels section. `a` has x[2], residual, weights, bias, y (float pointers, restrict-able per kernel), scratch. */
+typedef void EmitKernel(const Kernel *kernel, CWriter *w);
+EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool, emit_unary, emit_binary,
+    emit_channel_affine, emit_lrn, emit_softmax, emit_copy;
+/* "value" after the activation, as a C expression text, e.g. "v > 0.0f ? v : 0.0f"; shared by all epilogues. */
+void emit_activation(CWriter *w, const Activation *act, const char *variable);
+
+#endif

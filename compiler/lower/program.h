@@ -1,0 +1,201 @@
+/* The program: a list of kernel calls over buffers, what is left of a network when all choices are made.
+ *
+ * Made so that faster kernels are added, not rebuilt: a buffer has a layout, a kernel is a record of everything its
+ * C text depends on, selection (select.c) is a table of rules over shape and target, and packing weights into the
+ * order a kernel reads them is a step of lowering (pack.c). The portable target uses block 1 and no halo. */
+#ifndef CNNC_LOWER_PROGRAM_H
+#define CNNC_LOWER_PROGRAM_H
+
+#include "ir/graph.h"
+
+/* --- target: what lowering and emission need to know of the machine */
+typedef struct Target {
+    const char *name;      /* "portable" */
+    const char *doc;
+    int vector_floats;     /* floats in a vector of the C text; 1: plain C99 */
+    int channel_block;     /* preferred block of Layout */
+} Target;
+const Target *target_find(Str name); /* NULL where unknown */
+extern const Target targets[];       /* name NULL ends it */
+
+/* --- layout: how a [C,H,W] (or [C]) tensor lies in memory. Element (c, y, x) is at float
+ *     ((c / block) * plane_stride + (y + halo_top) * row_stride + (x + halo_left) * block) + c % block
+ * Portable: block 1, no halo, row_stride = W, plane_stride = H*W: plain NCHW. */
+typedef struct Layout {
+    int32_t block;
+    int32_t channels, rows, cols;              /* logical; rank 1: rows = cols = 1 */
+    int32_t halo_top, halo_left, halo_bottom, halo_right;
+    int64_t row_stride, plane_stride;          /* in elements; block included in row_stride */
+} Layout;
+Layout layout_plain(TensorType type);
+int64_t layout_elements(const Layout *layout);
+bool layout_equal(const Layout *a, const Layout *b);
+bool layout_is_plain(const Layout *layout);
+Str layout_format(Arena *arena, const Layout *layout); /* "chw", "c16hw halo 1,1,1,1" */
+
+/* --- buffers */
+typedef enum BufferKind {
+    BUFFER_ARENA,   /* planned: has an offset */
+    BUFFER_INPUT,   /* the caller's memory, read only */
+    BUFFER_OUTPUT   /* the caller's memory */
+} BufferKind;
+
+typedef struct Buffer {
+    uint32_t id;
+    Str name;             /* path of the node that fills it, or the port */
+    BufferKind kind;
+    uint32_t port;        /* INPUT, OUTPUT: index */
+    DType dtype;
+    Layout layout;
+    int64_t bytes;
+    /* The buffer whose memory this one is (in-place result, view); NULL: has its own. Same kind, offset and bytes <= parent's. */
+    struct Buffer *parent;
+    bool is_scratch;      /* of one step */
+    int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
+    int64_t offset;       /* in the arena, bytes, multiple of 64; by plan.c */
+} Buffer;
+
+/* --- packed weights: one segment of the blob */
+typedef struct PackFormat {
+    /* [ceil(rows/row_block)][ceil(cols/col_block)][row_block][col_block], zero filled past the edges; within a group of
+     * rows where groups > 1 (each group is padded on its own). row = output channel, col = (input channel, ky, kx) flattened.
+     * row_block = col_block = 1: as PyTorch stores it. row_block n, col_block 1: n outputs side by side, as dense wants. */
+    int32_t row_block, col_block;
+} PackFormat;
+
+typedef struct Segment {
+    uint32_t id;
+    Str name;             /* "layer1.0.conv1.weight": for comments */
+    const Node *source;   /* constant node; its recipe is carried out when packing */
+    PackFormat format;
+    int32_t rows, cols, groups;
+    bool transposed;      /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
+    int64_t offset;       /* in the blob, bytes, multiple of 64, after the header */
+    int64_t bytes;
+} Segment;
+enum { BLOB_ALIGN = 64, BLOB_HEADER_BYTES = 64 };
+
+/* --- kernels */
+typedef enum KernelFamily {
+    KERNEL_CONV,          /* any 2-D convolution as a tiled matrix product */
+    KERNEL_DEPTHWISE,
+    KERNEL_DENSE,
+    KERNEL_MAX_POOL,
+    KERNEL_AVG_POOL,      /* adaptive too: sizes.adaptive */
+    KERNEL_GLOBAL_POOL,
+    KERNEL_UNARY,         /* one activation over a whole tensor */
+    KERNEL_BINARY,        /* add, sub, mul, with broadcasting */
+    KERNEL_CHANNEL_AFFINE,/* y = x * weight[c] + bias[c]: batch norm that did not fold, affine, normalize, prelu is UNARY's cousin */
+    KERNEL_LRN,
+    KERNEL_SOFTMAX,       /* and log_softmax */
+    KERNEL_COPY,          /* copy, concat part, flatten "hwc", slice: strided copy */
+    KERNEL_FAMILY_COUNT
+} KernelFamily;
+const char *kernel_family_name(KernelFamily family); /* "conv" */
+
+typedef enum Broadcast { BROADCAST_NONE, BROADCAST_CHANNEL, BROADCAST_SCALAR } Broadcast;
+
+/* All sizes of a kernel. Members that a family does not use stay zero, so that records compare by memory of members. */
+typedef struct KernelSizes {
+    int32_t in_channels, in_rows, in_cols;
+    int32_t out_channels, out_rows, out_cols;
+    int32_t kernel_rows, kernel_cols;
+    int32_t stride_rows, stride_cols;
+    int32_t dilation_rows, dilation_cols;
+    int32_t pad_top, pad_left;   /* bottom and right follow from the sizes */
+    int32_t pad_bottom, pad_right; /* avg_pool with count_pad needs them for the divisor */
+    int32_t groups;
+    int32_t multiplier;          /* depthwise */
+    bool count_pad, adaptive, is_max; /* pools */
+    bool is_log;                 /* log_softmax */
+    OpKind op;                   /* BINARY: OP_ADD, OP_SUB, OP_MUL; UNARY: none (epilogue.act says); COPY: none */
+    Broadcast broadcast[2];      /* BINARY: of each operand */
+    double scalar[2];            /* BINARY: a literal operand (BROADCAST_SCALAR from constant) */
+    bool scalar_is_literal[2];
+    LrnAttr lrn;
+    int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of c, y, x */
+} KernelSizes;
+
+typedef struct Epilogue {
+    bool bias, residual;
+    Activation act;              /* op OP_IDENTITY: none */
+} Epilogue;
+
+/* A kernel: everything its C text depends on. Equal records are emitted once and called many times. */
+typedef struct Kernel {
+    uint32_t id;
+    KernelFamily family;
+    KernelSizes sizes;
+    Layout in, out;
+    Epilogue epilogue;
+    PackFormat weight_format;
+    int32_t tile_pixels, tile_taps; /* CONV: output pixels and taps gathered at once */
+    int64_t scratch_bytes;       /* of one part of a parallel run */
+    Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
+} Kernel;
+bool kernel_equal(const Kernel *a, const Kernel *b);
+
+/* --- steps */
+enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
+typedef struct Step {
+    const Kernel *kernel;
+    Buffer *inputs[STEP_MAX_INPUTS];       /* data; BINARY: 1 or 2 */
+    int64_t input_offset[STEP_MAX_INPUTS]; /* elements into the buffer (slices) */
+    uint32_t n_inputs;
+    Buffer *residual;                      /* may be the output's own memory: y = act(conv + y) */
+    const Segment *weight, *bias;          /* NULL where the kernel has none */
+    Buffer *output;
+    int64_t output_offset;                 /* elements into the buffer (concat) */
+    Buffer *scratch;                       /* NULL where none; parts * kernel->scratch_bytes */
+    const Node *node;                      /* comments: path, types, span */
+    Str title;                             /* "layer1.0.conv1 + bn1 + relu" */
+    int64_t macs;
+} Step;
+
+typedef struct Program {
+    Arena *arena;
+    const Graph *graph;
+    const Target *target;
+    Step *steps;
+    uint32_t n_steps;
+    Kernel **kernels;       /* distinct, in order of first use */
+    uint32_t n_kernels;
+    Buffer **buffers;       /* in order of creation */
+    uint32_t n_buffers;
+    Segment **segments;     /* in execution order */
+    uint32_t n_segments;
+    Buffer **inputs, **outputs; /* by port */
+    int32_t batch;          /* images a run */
+    int32_t parts;          /* most parts a step is split into (--threads-max) */
+    int64_t arena_bytes;    /* by plan.c */
+    int64_t arena_lower_bound; /* largest sum of live bytes at any step */
+    int32_t peak_step;
+    int64_t blob_bytes;     /* header + segments */
+    uint64_t fingerprint;   /* of the segments' layout and recipes: ties a blob to the code */
+} Program;
+
+typedef struct LowerOptions {
+    const Target *target;
+    int32_t batch, parts;
+} LowerOptions;
+
+/* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
+Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Diag *diag);
+
+/* select.c: chooses the kernel record (family, tile, pack format) for a conv; shape and target decide, nothing else. */
+void select_conv(const Target *target, Kernel *kernel);
+
+/* plan.c: lifetimes, in-place, views, offsets, peak and lower bound. */
+void plan_buffers(Program *program, Arena *scratch);
+
+/* program_dump.c */
+void program_dump(const Program *program, StrBuf *out);
+void plan_dump(const Program *program, StrBuf *out);
+
+/* pack.c: the blob. Calls `write` with consecutive pieces; first the header, whose checksum needs all contents, so the
+ * contents are produced twice unless they fit `memory`. Reports a non-finite weight to diag and returns false. */
+typedef void PackWrite(void *user, const void *bytes, size_t size);
+typedef struct Weights Weights;
+bool pack_blob(const Program *program, const Weights *weights, Diag *diag, PackWrite *write, void *user);
+
+#endif
