@@ -61,41 +61,55 @@ typedef struct PackFormat {
      * rows where groups > 1 (each group is padded on its own). row = output channel, col = (input channel, ky, kx) flattened.
      * row_block = col_block = 1: as PyTorch stores it. row_block n, col_block 1: n outputs side by side, as dense wants. */
     int32_t row_block, col_block;
-} PackFormat;
+} PackFormat; /* 0, 0: the kernel has no weights */
 
 typedef struct Segment {
     uint32_t id;
     Str name;             /* "layer1.0.conv1.weight": for comments */
-    const Node *source;   /* constant node; its recipe is carried out when packing */
+    const Node *source;   /* constant node; its recipe is carried out when packing. May be made by lowering (no id, not in the graph) */
     PackFormat format;
+    /* rows: of all groups together (a group has rows / groups), each of cols elements. A bias or any other vector has
+     * cols = 1 and the row_block and groups of the weight it goes with, so that it is padded alike. */
     int32_t rows, cols, groups;
     bool transposed;      /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
-    int64_t offset;       /* in the blob, bytes, multiple of 64, after the header */
-    int64_t bytes;
+    int64_t offset;       /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
+    int64_t bytes;        /* 4 * segment_elements(): without the gap up to the next segment */
 } Segment;
+/* groups * ceil(rows / groups / row_block) * ceil(cols / col_block) * row_block * col_block: packed floats, padding included. */
+int64_t segment_elements(const Segment *segment);
 enum { BLOB_ALIGN = 64, BLOB_HEADER_BYTES = 64 };
 
 /* --- kernels */
 typedef enum KernelFamily {
-    KERNEL_CONV,          /* any 2-D convolution as a tiled matrix product */
-    KERNEL_DEPTHWISE,
-    KERNEL_DENSE,
+    KERNEL_CONV,          /* any 2-D convolution as a tiled matrix product; groups >= 1 */
+    KERNEL_DEPTHWISE,     /* output channel o reads input channel o / multiplier; weights as PyTorch stores them */
+    KERNEL_DENSE,         /* in_channels inputs, out_channels outputs; rows = cols = 1 */
     KERNEL_MAX_POOL,
     KERNEL_AVG_POOL,      /* adaptive too: sizes.adaptive */
     KERNEL_GLOBAL_POOL,
-    KERNEL_UNARY,         /* one activation over a whole tensor */
-    KERNEL_BINARY,        /* add, sub, mul, with broadcasting */
-    KERNEL_CHANNEL_AFFINE,/* y = x * weight[c] + bias[c]: batch norm that did not fold, affine, normalize, prelu is UNARY's cousin */
+    KERNEL_UNARY,         /* one activation (epilogue.act) over a whole tensor; act.op = OP_PRELU: slope of channel c is weights[c] */
+    KERNEL_BINARY,        /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
+    KERNEL_CHANNEL_AFFINE,/* y = x * weights[c] + bias[c]: batch norm that did not fold, affine, normalize; no activation */
     KERNEL_LRN,
-    KERNEL_SOFTMAX,       /* and log_softmax */
-    KERNEL_COPY,          /* copy, concat part, flatten "hwc", slice: strided copy */
+    KERNEL_SOFTMAX,       /* and log_softmax; over channels, for each pixel */
+    KERNEL_COPY,          /* copy, concat part, slice, permute, flatten "hwc", zero padding: strided copy */
     KERNEL_FAMILY_COUNT
 } KernelFamily;
 const char *kernel_family_name(KernelFamily family); /* "conv" */
 
 typedef enum Broadcast { BROADCAST_NONE, BROADCAST_CHANNEL, BROADCAST_SCALAR } Broadcast;
 
-/* All sizes of a kernel. Members that a family does not use stay zero, so that records compare by memory of members. */
+/* All sizes of a kernel. Members that a family does not use stay zero, so that equal work has equal records.
+ * in_* and out_* are logical sizes, as in the layouts. Elementwise families have out_* = in_*.
+ * BINARY: in_* = out_* = the result's. Operand k is of that size (BROADCAST_NONE), one element a channel
+ *   (BROADCAST_CHANNEL) or one element (BROADCAST_SCALAR); a literal operand has no entry in Step.inputs: the others
+ *   follow each other there, so the first that is not literal is x[0].
+ * COPY: loops c < in_channels, y < in_rows, x < in_cols over
+ *     out[c * out_stride[0] + (y + pad_top) * out_stride[1] + (x + pad_left) * out_stride[2]]
+ *       = in[c * in_stride[0] + y * in_stride[1] + x * in_stride[2]]
+ *   after adding the step's input_offset and output_offset. Where out_rows, out_cols (= in + pads) are larger than
+ *   in_rows, in_cols, every other element of the out_rows x out_cols planes is set to scalar[0]. Loops are merged and
+ *   ordered beforehand: an all-contiguous copy has in_channels = in_rows = 1; the layouts of a COPY stay zero. */
 typedef struct KernelSizes {
     int32_t in_channels, in_rows, in_cols;
     int32_t out_channels, out_rows, out_cols;
@@ -110,10 +124,10 @@ typedef struct KernelSizes {
     bool is_log;                 /* log_softmax */
     OpKind op;                   /* BINARY: OP_ADD, OP_SUB, OP_MUL; UNARY: none (epilogue.act says); COPY: none */
     Broadcast broadcast[2];      /* BINARY: of each operand */
-    double scalar[2];            /* BINARY: a literal operand (BROADCAST_SCALAR from constant) */
+    double scalar[2];            /* BINARY: a literal operand (BROADCAST_SCALAR from constant); COPY: scalar[0] fills the border */
     bool scalar_is_literal[2];
     LrnAttr lrn;
-    int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of c, y, x */
+    int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of the loops c, y, x */
 } KernelSizes;
 
 typedef struct Epilogue {
@@ -130,12 +144,15 @@ typedef struct Kernel {
     Epilogue epilogue;
     PackFormat weight_format;
     int32_t tile_pixels, tile_taps; /* CONV: output pixels and taps gathered at once */
-    int64_t scratch_bytes;       /* of one part of a parallel run */
+    int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
 bool kernel_equal(const Kernel *a, const Kernel *b);
 
-/* --- steps */
+/* --- steps
+ * What may overlap: the output of UNARY, BINARY and CHANNEL_AFFINE may be the very memory of an operand that is not
+ * broadcast, and the output of any family that of its residual (the element that is written is the one just read). So
+ * y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
 enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
 typedef struct Step {
     const Kernel *kernel;
