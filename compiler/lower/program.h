@@ -209,10 +209,15 @@ void plan_buffers(Program *program, Arena *scratch);
 void program_dump(const Program *program, StrBuf *out);
 void plan_dump(const Program *program, StrBuf *out);
 
-/* pack.c: the blob. Calls `write` with consecutive pieces; first the header, whose checksum needs all contents, so the
- * contents are produced twice unless they fit `memory`. Reports a non-finite weight to diag and returns false. */
-typedef void PackWrite(void *user, const void *bytes, size_t size);
+/* pack.c: the blob. `write` receives consecutive pieces, first a provisional header; at the end `patch` overwrites the header
+ * (at offset 0) with the real one, whose checksum needed all contents. Contents are produced once and never held whole.
+ * Reports a non-finite weight to diag and returns false. */
+typedef struct PackSink {
+    void (*write)(void *user, const void *bytes, size_t size);
+    void (*patch)(void *user, uint64_t offset, const void *bytes, size_t size);
+    void *user;
+} PackSink;
 typedef struct Weights Weights;
-bool pack_blob(const Program *program, const Weights *weights, Diag *diag, PackWrite *write, void *user);
+bool pack_blob(const Program *program, const Weights *weights, Diag *diag, const PackSink *sink);
 
 #endif
