@@ -21,7 +21,7 @@ typedef struct Options {
     Str model;           /* path of the .net file */
     Str output;          /* -o; empty: MODEL.c in the current folder, or standard output with --emit */
     FrontendOptions frontend;
-    Str net, name;       /* --net chooses, --name renames */
+    Str name;            /* --name: prefix of all C names; empty: the net's name */
     Str weights;         /* --weights; empty: MODEL.safetensors beside the model where it exists */
     bool allow_extra_weights;
     Str target;

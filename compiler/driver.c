@@ -1,0 +1,415 @@
+/* The driver: model.net -> AST -> graph -> passes -> program -> C, one function a station, in the order of the picture in
+ * README.md. Nothing is written before everything has succeeded. */
+#include "driver.h"
+
+#include <stdlib.h>
+
+#include "backend/emit.h"
+#include "interp/interp.h"
+#include "lower/program.h"
+#include "progress.h"
+#include "report/report.h"
+#include "support/file.h"
+#include "version.h"
+#include "weights/weights.h"
+
+/* One run of the compiler. */
+typedef struct Driver {
+    const Options *options;
+    Arena *arena;
+    Sources *sources;
+    Diag *diag;
+    StrBuf *out, *log;
+    Progress progress;
+    Weights *weights; /* NULL: none given */
+} Driver;
+
+static Str without_suffix(Str text, Str suffix)
+{
+    bool has = text.len > suffix.len && memcmp(text.ptr + text.len - suffix.len, suffix.ptr, suffix.len) == 0;
+    return has ? (Str){text.ptr, text.len - suffix.len} : text;
+}
+
+static Str base_name(Str path)
+{
+    for (size_t i = path.len; i > 0; --i) {
+        if (path.ptr[i - 1] == '/') {
+            return (Str){path.ptr + i, path.len - i};
+        }
+    }
+    return path;
+}
+
+/* --- weights */
+
+/* Opens what --weights says, or MODEL.safetensors beside the model. False after an error; no weights at all is no error. */
+static bool open_weights(Driver *d)
+{
+    Str source = d->options->weights;
+    if (str_is_empty(source)) {
+        Str beside = arena_printf(d->arena, STR_FMT ".safetensors", STR_ARG(without_suffix(d->options->model, STR(".net"))));
+        if (file_exists(beside.ptr)) {
+            source = beside;
+        }
+    }
+    if (str_is_empty(source)) {
+        return true;
+    }
+    if (str_equal(source, STR("formula"))) {
+        d->weights = weights_formula(d->arena);
+    } else if (source.len > 7 && memcmp(source.ptr, "random:", 7) == 0) {
+        d->weights = weights_random(d->arena, strtoull(source.ptr + 7, NULL, 10));
+    } else {
+        d->weights = weights_open_safetensors(d->arena, d->diag, source);
+    }
+    return d->weights != NULL;
+}
+
+/* --- passes */
+
+typedef struct VerifyState {
+    Driver *driver;
+    InterpVerifier *verifier;
+} VerifyState;
+
+static bool verify_after_pass(void *user, const Graph *graph, const char *pass_name)
+{
+    VerifyState *state = user;
+    progress_show(&state->driver->progress, arena_printf(state->driver->arena, "verifying %s", pass_name == NULL ? "the net" : pass_name).ptr, 0, 0);
+    return interp_verifier_check(state->verifier, graph, pass_name, state->driver->diag);
+}
+
+static bool run_passes(Driver *d, Graph *graph)
+{
+    const Options *options = d->options;
+    VerifyState state = {.driver = d};
+    PassRun run = {.arena = d->arena, .diag = d->diag, .off = options->pass_off, .print_after = options->print_after,
+                   .verify_ir = options->verify_ir || options->verify, .time = options->time_passes, .log = d->log};
+    if (options->verify) {
+        Weights *weights = d->weights != NULL ? d->weights : weights_formula(d->arena);
+        state.verifier = interp_verifier_create(d->arena, weights);
+        run.check = verify_after_pass;
+        run.check_user = &state;
+    }
+    bool ok = state.verifier == NULL || verify_after_pass(&state, graph, NULL);
+    ok = ok && passes_run(&run, graph);
+    if (state.verifier != NULL) {
+        interp_verifier_destroy(state.verifier);
+        progress_end(&d->progress);
+    }
+    if (ok && options->verify) {
+        strbuf_printf(d->log, "cnnc: verified: every pass keeps the results of '" STR_FMT "'\n", STR_ARG(graph->name));
+    }
+    return ok;
+}
+
+/* --- output files */
+
+typedef struct BlobSink { /* receives the packed weights piece by piece */
+    Driver *driver;
+    FileOutput *file;
+    StrBuf *memory; /* instead of a file */
+    int64_t done, total;
+} BlobSink;
+
+static void sink_write(void *user, const void *bytes, size_t size)
+{
+    BlobSink *sink = user;
+    if (sink->file != NULL) {
+        file_output_write(sink->file, bytes, size);
+    } else {
+        strbuf_append(sink->memory, (Str){bytes, size});
+    }
+    sink->done += (int64_t)size;
+    progress_show(&sink->driver->progress, "packing weights", sink->done, sink->total);
+}
+
+static void sink_patch(void *user, uint64_t offset, const void *bytes, size_t size)
+{
+    BlobSink *sink = user;
+    if (sink->file != NULL) {
+        file_output_patch(sink->file, offset, bytes, size);
+    } else {
+        memcpy(sink->memory->ptr + offset, bytes, size);
+    }
+}
+
+static bool write_blob(Driver *d, const Program *program, FileOutput *file, StrBuf *memory)
+{
+    BlobSink sink = {.driver = d, .file = file, .memory = memory, .total = program->blob_bytes};
+    bool ok = pack_blob(program, d->weights, d->diag, &(PackSink){.write = sink_write, .patch = sink_patch, .user = &sink});
+    progress_end(&d->progress);
+    return ok;
+}
+
+static FileOutput *open_output(Driver *d, FileOutputs *outputs, Str path)
+{
+    Str reason;
+    FileOutput *file = file_output_open(outputs, path, &reason);
+    if (file == NULL) {
+        diag_error_in(d->diag, DIAG_FILE_UNWRITABLE, path, "cannot write: " STR_FMT, STR_ARG(reason));
+    }
+    return file;
+}
+
+static bool write_text(Driver *d, FileOutputs *outputs, Str path, const StrBuf *text)
+{
+    FileOutput *file = open_output(d, outputs, path);
+    if (file != NULL) {
+        file_output_write(file, text->ptr, text->len);
+    }
+    return file != NULL;
+}
+
+static bool commit(Driver *d, FileOutputs *outputs, bool ok)
+{
+    Str path, reason;
+    if (ok && !file_outputs_commit(outputs, &path, &reason)) {
+        diag_error_in(d->diag, DIAG_FILE_UNWRITABLE, path, "cannot write: " STR_FMT, STR_ARG(reason));
+        ok = false;
+    }
+    file_outputs_discard(outputs);
+    return ok;
+}
+
+/* "-D classes=10 --batch=4": what a reader must know to make the same code again; no paths. */
+static Str settings_text(Driver *d)
+{
+    const Options *options = d->options;
+    Str text = STR("");
+    for (size_t i = 0; i < options->frontend.n_defines; ++i) {
+        const Definement *define = &options->frontend.defines[i];
+        text = arena_printf(d->arena, STR_FMT " -D " STR_FMT "=" STR_FMT, STR_ARG(text), STR_ARG(define->name), STR_ARG(define->value));
+    }
+    if (options->frontend.with_training_outputs) {
+        text = arena_printf(d->arena, STR_FMT " --with-training-outputs", STR_ARG(text));
+    }
+    if (options->batch != 1) {
+        text = arena_printf(d->arena, STR_FMT " --batch=%d", STR_ARG(text), (int)options->batch);
+    }
+    if (options->threads_max != 1) {
+        text = arena_printf(d->arena, STR_FMT " --threads-max=%d", STR_ARG(text), (int)options->threads_max);
+    }
+    for (size_t i = 0; pass_pipeline[i].name != NULL; ++i) {
+        if (options->pass_off[i]) {
+            text = arena_printf(d->arena, STR_FMT " --no-%s", STR_ARG(text), pass_pipeline[i].name);
+        }
+    }
+    return text.len > 0 ? (Str){text.ptr + 1, text.len - 1} : text;
+}
+
+/* The contents of the blob without its header, as 64-byte aligned floats of the arena; NULL after an error. */
+static const float *weights_in_memory(Driver *d, const Program *program)
+{
+    StrBuf blob = {0};
+    float *values = NULL;
+    if (write_blob(d, program, NULL, &blob)) {
+        size_t bytes = blob.len - BLOB_HEADER_BYTES;
+        values = ARENA_ARRAY(d->arena, float, bytes / sizeof(float) + 1);
+        memcpy(values, blob.ptr + BLOB_HEADER_BYTES, bytes);
+    }
+    strbuf_free(&blob);
+    return values;
+}
+
+static bool decide_embedding(Driver *d, const Program *program, bool *embeds)
+{
+    enum { EMBED_BELOW_BYTES = 1 << 20 };
+    if (d->options->embed == EMBED_YES && d->weights == NULL) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "--embed-weights needs weights");
+        diag_help(d->diag, "add --weights=FILE.safetensors");
+        return false;
+    }
+    *embeds = d->options->embed == EMBED_YES ||
+              (d->options->embed == EMBED_AUTO && d->weights != NULL && program->blob_bytes < EMBED_BELOW_BYTES);
+    return true;
+}
+
+static void say_how_to_pack(Driver *d, Str stem)
+{
+    Str model = d->options->model;
+    strbuf_printf(d->log, "cnnc: no weights given: wrote the code only. To make its weights file:\n");
+    strbuf_printf(d->log, "      cnnc pack " STR_FMT " --weights=W.safetensors -o " STR_FMT ".weights", STR_ARG(model), STR_ARG(stem));
+    Str settings = settings_text(d);
+    strbuf_printf(d->log, "%s" STR_FMT "\n", settings.len > 0 ? " " : "", STR_ARG(settings));
+}
+
+/* Writes MODEL.c, MODEL.h and, unless embedded or without weights, MODEL.weights; or prints the C for --emit=c. */
+static bool write_code(Driver *d, const Program *program, Str prefix)
+{
+    bool embeds = false;
+    if (!decide_embedding(d, program, &embeds)) {
+        return false;
+    }
+    Str model_stem = base_name(without_suffix(d->options->model, STR(".net")));
+    bool prints = d->options->emit == EMIT_C;
+    Str stem = !prints && !str_is_empty(d->options->output) ? without_suffix(d->options->output, STR(".c")) : model_stem;
+    Str name = base_name(stem);
+    const float *embedded = embeds ? weights_in_memory(d, program) : NULL;
+    if (embeds && embedded == NULL) {
+        return false;
+    }
+    EmitOptions emit = {.prefix = prefix, .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
+                        .weights_name = embeds ? STR("") : arena_printf(d->arena, STR_FMT ".weights", STR_ARG(name)),
+                        .embedded = embedded, .settings = settings_text(d)};
+    StrBuf source = {0}, header = {0};
+    emit_source(program, &emit, &source);
+    emit_header(program, &emit, &header);
+
+    FileOutputs *outputs = file_outputs_create(d->arena);
+    bool ok = true;
+    if (prints) {
+        if (str_is_empty(d->options->output)) {
+            strbuf_append(d->out, strbuf_view(&source));
+        } else {
+            ok = write_text(d, outputs, d->options->output, &source);
+        }
+    } else {
+        ok = write_text(d, outputs, arena_printf(d->arena, STR_FMT ".c", STR_ARG(stem)), &source);
+        ok = ok && write_text(d, outputs, arena_printf(d->arena, STR_FMT ".h", STR_ARG(stem)), &header);
+        if (ok && d->weights != NULL && !embeds) {
+            FileOutput *file = open_output(d, outputs, arena_printf(d->arena, STR_FMT ".weights", STR_ARG(stem)));
+            ok = file != NULL && write_blob(d, program, file, NULL);
+        }
+    }
+    strbuf_free(&source);
+    strbuf_free(&header);
+    ok = commit(d, outputs, ok);
+    if (ok && !prints && d->weights == NULL) {
+        say_how_to_pack(d, stem);
+    }
+    return ok;
+}
+
+static bool write_pack(Driver *d, const Program *program)
+{
+    if (d->weights == NULL) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "pack needs weights");
+        diag_help(d->diag, "add --weights=FILE.safetensors");
+        return false;
+    }
+    Str path = d->options->output;
+    if (str_is_empty(path)) {
+        path = arena_printf(d->arena, STR_FMT ".weights", STR_ARG(base_name(without_suffix(d->options->model, STR(".net")))));
+    }
+    FileOutputs *outputs = file_outputs_create(d->arena);
+    FileOutput *file = open_output(d, outputs, path);
+    return commit(d, outputs, file != NULL && write_blob(d, program, file, NULL));
+}
+
+/* Text of a stage: to -o, or to standard output. */
+static bool write_stage(Driver *d, const StrBuf *text)
+{
+    if (str_is_empty(d->options->output)) {
+        strbuf_append(d->out, strbuf_view(text));
+        return true;
+    }
+    FileOutputs *outputs = file_outputs_create(d->arena);
+    return commit(d, outputs, write_text(d, outputs, d->options->output, text));
+}
+
+static bool finish_stage(Driver *d, StrBuf *text)
+{
+    bool ok = write_stage(d, text);
+    strbuf_free(text);
+    return ok;
+}
+
+/* --- the way of the data */
+
+static bool compile(Driver *d)
+{
+    const Options *options = d->options;
+    StrBuf text = {0};
+
+    AstFile *file = frontend_parse(d->arena, d->sources, d->diag, options->model, &options->frontend);
+    if (file == NULL || diag_errors(d->diag) > 0) {
+        return false;
+    }
+    if (options->emit == EMIT_AST) {
+        ast_print(file, &text);
+        return finish_stage(d, &text);
+    }
+
+    Graph *graph = frontend_elaborate(d->arena, d->sources, d->diag, file, &options->frontend);
+    if (graph == NULL || !open_weights(d)) {
+        return false;
+    }
+    if (d->weights != NULL && !weights_check(d->weights, graph, options->allow_extra_weights, d->diag)) {
+        return false;
+    }
+    if (!run_passes(d, graph)) {
+        return false;
+    }
+    if (options->emit == EMIT_GRAPH || options->emit == EMIT_DOT) {
+        if (options->emit == EMIT_GRAPH) {
+            graph_dump(graph, &text);
+        } else {
+            graph_dot(graph, &text);
+        }
+        return finish_stage(d, &text);
+    }
+
+    LowerOptions lower_options = {.target = target_find(options->target), .batch = options->batch, .parts = options->threads_max};
+    Program *program = lower(d->arena, graph, &lower_options, d->diag);
+    if (options->summary) { /* of the net as written: elaborated once more, because the passes have changed the graph */
+        size_t errors = diag_errors(d->diag);
+        Graph *written = frontend_elaborate(d->arena, d->sources, d->diag, file, &options->frontend);
+        if (program != NULL && written != NULL && diag_errors(d->diag) == errors) {
+            summary_print(written, program, d->out);
+        }
+        if (program == NULL || str_is_empty(options->output)) {
+            return program != NULL;
+        }
+    }
+    if (program == NULL) {
+        return false;
+    }
+    if (options->emit == EMIT_PROGRAM || options->emit == EMIT_PLAN) {
+        if (options->emit == EMIT_PROGRAM) {
+            program_dump(program, &text);
+        } else {
+            plan_dump(program, &text);
+        }
+        return finish_stage(d, &text);
+    }
+    Str prefix = str_is_empty(options->name) ? graph->name : options->name;
+    if (!emit_check_names(program, prefix, d->diag)) {
+        return false;
+    }
+    return options->command == COMMAND_PACK ? write_pack(d, program) : write_code(d, program, prefix);
+}
+
+static void print_passes(StrBuf *out)
+{
+    for (const Pass *pass = pass_pipeline; pass->name != NULL; ++pass) {
+        strbuf_printf(out, "%-18s %s\n", pass->name, pass->doc);
+    }
+}
+
+int driver_run(const Options *options, Arena *arena, Sources *sources, Diag *diag, StrBuf *out, StrBuf *log)
+{
+    Driver driver = {.options = options, .arena = arena, .sources = sources, .diag = diag, .out = out, .log = log};
+    bool ok = true;
+    progress_start(&driver.progress);
+    switch (options->command) {
+    case COMMAND_HELP:
+        strbuf_append(out, str_from(options_help));
+        break;
+    case COMMAND_HELP_OPS:
+        ops_help(out);
+        break;
+    case COMMAND_HELP_PASSES:
+        print_passes(out);
+        break;
+    case COMMAND_VERSION:
+        strbuf_printf(out, "cnnc %s\n", CNNC_VERSION);
+        break;
+    case COMMAND_COMPILE:
+    case COMMAND_PACK:
+        ok = compile(&driver);
+        break;
+    }
+    weights_close(driver.weights);
+    return ok ? EXIT_OK : diag_fired(diag, DIAG_USAGE) > 0 ? EXIT_USAGE : EXIT_INPUT;
+}
