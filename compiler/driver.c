@@ -315,6 +315,18 @@ static bool finish_stage(Driver *d, StrBuf *text)
     return ok;
 }
 
+/* The table is of the net as written, so it is elaborated once more: the passes have changed the graph. An op that the
+ * backend lacks costs only the line about memory. */
+static void print_summary(Driver *d, const AstFile *file, const Graph *graph, const LowerOptions *lower_options)
+{
+    Diag *silent = diag_create(d->arena, d->sources);
+    Graph *written = frontend_elaborate(d->arena, d->sources, silent, file, &d->options->frontend);
+    if (written != NULL) {
+        summary_print(written, lower(d->arena, graph, lower_options, silent), d->out);
+    }
+    diag_destroy(silent);
+}
+
 /* --- the way of the data */
 
 static bool compile(Driver *d)
@@ -351,17 +363,13 @@ static bool compile(Driver *d)
     }
 
     LowerOptions lower_options = {.target = target_find(options->target), .batch = options->batch, .parts = options->threads_max};
-    Program *program = lower(d->arena, graph, &lower_options, d->diag);
-    if (options->summary) { /* of the net as written: elaborated once more, because the passes have changed the graph */
-        size_t errors = diag_errors(d->diag);
-        Graph *written = frontend_elaborate(d->arena, d->sources, d->diag, file, &options->frontend);
-        if (program != NULL && written != NULL && diag_errors(d->diag) == errors) {
-            summary_print(written, program, d->out);
-        }
-        if (program == NULL || str_is_empty(options->output)) {
-            return program != NULL;
+    if (options->summary) {
+        print_summary(d, file, graph, &lower_options);
+        if (str_is_empty(options->output)) {
+            return diag_errors(d->diag) == 0;
         }
     }
+    Program *program = lower(d->arena, graph, &lower_options, d->diag);
     if (program == NULL) {
         return false;
     }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Checks of the tree itself, before the tests run: include directions, file sizes, where the process may end, mutable state,
+# generated files in git. Prints every violation; exit status 1 with any.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=${CNNC_BUILD:-build}
+faults=0
+fault() { echo "check_tree: $*"; faults=$((faults + 1)); }
+
+# 1. A folder of compiler/ includes only itself and those to its left.
+declare -A allowed=(
+    [support]="support" [ir]="support ir" [frontend]="support ir frontend" [weights]="support ir weights"
+    [interp]="support ir weights interp" [passes]="support ir weights passes" [lower]="support ir weights lower"
+    [backend]="support ir lower backend" [report]="support ir lower report")
+for folder in "${!allowed[@]}"; do
+    while IFS=: read -r file line; do
+        target=$(sed -E 's/.*"([a-z]+)\/.*/\1/' <<<"$line")
+        case " ${allowed[$folder]} " in
+        *" $target "*) ;;
+        *) fault "$file includes $target/, which is not to its left" ;;
+        esac
+    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|passes|lower|backend|report)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename)
+done
+if grep -nE '#include "(options|driver)\.h"' -r compiler/*/ ; then fault "a folder includes the driver"; fi
+if grep -nE '#include "[a-z]+/' -r runtime/; then fault "runtime/ includes from compiler/"; fi
+
+# 2. One job a file.
+while read -r lines file; do
+    [ "$file" = total ] && continue
+    [ "$lines" -le 900 ] || fault "$file has $lines lines (ceiling 900)"
+done < <(wc -l $(git ls-files 'compiler/*.[chly]' 'runtime/*.[ch]'))
+
+# 3. No file but main.c, and the two functions of last resort, ends the process.
+grep -nE '\b(exit|_Exit|abort|quick_exit)\(' -r compiler --include='*.[chly]' | grep -vE '^compiler/(main|support/attributes)\.c:' | grep -vE ':[0-9]+: *(/?\*|//)' | grep -vE 'backend/embed' && fault "exit or abort outside main.c"
+
+# 4. No mutable file-scope state in the compiler: .data and .bss are empty.
+for object in "$build"/compiler/*.o "$build"/compiler/*/*.o; do
+    [ -e "$object" ] || continue
+    case $build in *sanitize*) continue ;; esac # the sanitizers add their own
+    bytes=$(size -A "$object" | awk '$1 == ".data" || $1 == ".bss" { sum += $2 } END { print sum + 0 }')
+    [ "$bytes" -eq 0 ] || fault "$object has $bytes bytes of mutable data"
+done
+
+# 5. Generated parsers stay in build/.
+git ls-files | grep -E '(^|/)(parse|scan)\.[ch]$' && fault "generated parser in git"
+
+# 6. Every folder with sources tells what its files are.
+for folder in compiler compiler/*/ runtime dsl examples generated tests tools; do
+    [ -e "$folder/README.md" ] || fault "$folder has no README.md"
+done
+[ "$faults" -eq 0 ] && echo "check_tree: the tree keeps its rules"
+[ "$faults" -eq 0 ]
