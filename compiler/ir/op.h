@@ -4,6 +4,7 @@
 
 #include "ir/attr.h"
 #include "ir/type.h"
+#include "support/strbuf.h"
 
 typedef enum OpKind {
 #define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, formula, example) OP_##id,
@@ -60,6 +61,9 @@ const OpParam *op_param(OpKind op, Str name);        /* NULL where the op has no
 /* Text of a parameter as in .net ("[3, 3]", "1e-05", "\"same\""); false where it has its default value. */
 bool op_param_format(Arena *arena, OpKind op, const OpParam *param, const Attr *attr, Str *text);
 bool op_attr_equal(OpKind op, const Attr *a, const Attr *b);
+
+/* A number as .net writes a float, the shortest that reads back bit-equal: "0.1", "1e-05", "2.0". */
+void op_format_number(StrBuf *out, double value);
 
 /* The names a string parameter may take: "zero", "reflect", ... ; NULL past the last. */
 const char *param_choice(ParamType type, int index);

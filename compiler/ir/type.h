@@ -25,6 +25,16 @@ int64_t type_elements(TensorType type);          /* product of dims; exact: dims
 int64_t type_bytes(TensorType type);
 const char *dtype_name(DType dtype);             /* "f32" */
 Str type_format(Arena *arena, TensorType type);  /* "f32[64,56,56]" */
+/* The same where no arena is at hand; use it as `type_text(t).text` within one expression. */
+typedef struct TypeText {
+    char text[64]; /* the longest, "f32" and four dims of ten digits, takes 48 bytes */
+} TypeText;
+TypeText type_text(TensorType type);
+
+/* No tensor may have more elements. With it, element counts fit int32_t and byte counts int64_t with ease. */
+#define TYPE_MAX_ELEMENTS INT32_MAX
+/* Product of `rank` dims, each at least 0; -1 where it exceeds TYPE_MAX_ELEMENTS. */
+int64_t type_count(int rank, const int64_t *dims);
 
 /* [C,H,W] and [C] alike: channels, rows, columns (1 where the rank is below). */
 static inline int32_t type_channels(TensorType t)
