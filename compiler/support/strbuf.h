@@ -18,7 +18,7 @@ void strbuf_append(StrBuf *buf, Str text);
 void strbuf_char(StrBuf *buf, char c);
 void strbuf_pad(StrBuf *buf, size_t count, char c); /* count times c */
 void strbuf_printf(StrBuf *buf, const char *format, ...) PRINTF(2, 3);
-void strbuf_vprintf(StrBuf *buf, const char *format, va_list args);
+void strbuf_vprintf(StrBuf *buf, const char *format, va_list args) PRINTF(2, 0);
 Str strbuf_view(const StrBuf *buf);
 
 #endif
