@@ -24,6 +24,10 @@ void emit_header(const Program *program, const EmitOptions *options, StrBuf *out
 typedef void EmitKernel(const Kernel *kernel, CWriter *w);
 EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool, emit_unary, emit_binary,
     emit_channel_affine, emit_lrn, emit_softmax, emit_copy;
+/* The functions that kernels share (conv's micro-kernel), only those that this program's kernels call; before the kernels.
+ * The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing), step_arguments,
+ * and #include <math.h>, <stddef.h>. */
+void emit_helpers(const Program *program, CWriter *w);
 /* "value" after the activation, as a C expression text, e.g. "v > 0.0f ? v : 0.0f"; shared by all epilogues. */
 void emit_activation(CWriter *w, const Activation *act, const char *variable);
 

@@ -27,7 +27,10 @@ typedef struct Layout {
     int32_t halo_top, halo_left, halo_bottom, halo_right;
     int64_t row_stride, plane_stride;          /* in elements; block included in row_stride */
 } Layout;
+Layout layout_blocked(TensorType type, int32_t block); /* no halo; block = channels is [H][W][C] */
 Layout layout_plain(TensorType type);
+Layout layout_of_input(TensorType type, bool hwc);
+Layout layout_of_target(const Target *target, TensorType type); /* what the target's kernels read and write */
 int64_t layout_elements(const Layout *layout);
 bool layout_equal(const Layout *a, const Layout *b);
 bool layout_is_plain(const Layout *layout);
@@ -143,7 +146,7 @@ typedef struct Kernel {
     Layout in, out;
     Epilogue epilogue;
     PackFormat weight_format;
-    int32_t tile_pixels, tile_taps; /* CONV: output pixels and taps gathered at once */
+    int32_t tile_pixels, tile_taps; /* CONV: output pixels (a multiple of 16) and taps (of 4) gathered at once */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
@@ -201,6 +204,10 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
 
 /* select.c: chooses the kernel record (family, tile, pack format) for a conv; shape and target decide, nothing else. */
 void select_conv(const Target *target, Kernel *kernel);
+
+/* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,
+ * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */
+void tiles_choose(const Target *target, Kernel *kernel);
 
 /* plan.c: lifetimes, in-place, views, offsets, peak and lower bound. */
 void plan_buffers(Program *program, Arena *scratch);
