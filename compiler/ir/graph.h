@@ -52,7 +52,8 @@ typedef struct Graph {
 Graph *graph_create(Arena *arena, Str name, const Sources *sources);
 
 /* --- building. New nodes go to the end of the node list. graph_add copies inputs and attributes, infers the type and
- * resolves "same" padding; on a shape error it reports to `diag` and returns NULL. Weights are attached afterwards. */
+ * resolves "same" padding; on a shape error it reports to `diag` and returns NULL. Weights are attached afterwards.
+ * `attr` NULL: the op's defaults. */
 typedef struct NodeSource { /* where a node comes from */
     Str path;
     Span span;
@@ -84,7 +85,7 @@ Uses graph_uses(const Graph *graph, Arena *scratch);
 bool uses_once(const Uses *uses, const Node *node);
 
 /* --- rewriting. The node list may hold unreachable or out-of-order nodes until graph_compact. */
-/* Every reader of `old` (nodes and output ports) reads `replacement` instead. ICE where the types differ. */
+/* Every reader of `old` (nodes and output ports) but `replacement` itself reads `replacement` instead. ICE where the types differ. */
 void graph_replace(Graph *graph, Node *old, Node *replacement);
 /* Sets one role's weight (adds it where absent, removes where NULL), keeps the order of roles in the op table. */
 void graph_set_weight(Graph *graph, Node *node, WeightRole role, Node *weight);
@@ -93,7 +94,8 @@ void graph_set_data(Graph *graph, Node *node, Node *const *data, uint32_t n_data
 bool graph_compact(Graph *graph);
 
 /* --- shape.c: types from inputs and attributes */
-/* Sets node->type from node->inputs[0..n_data) and attributes, resolves "same" padding, channels of depthwise.
+/* Sets node->type from node->inputs[0..n_data) and attributes; resolves "same" padding (edges are set, `same` becomes
+ * false), sets channels and groups of depthwise_conv and stride of subsample.
  * Reports to diag (with the call chain) and returns false where the op cannot take these inputs. */
 bool shape_infer(Node *node, Diag *diag);
 /* Type of the weight of one role; valid after shape_infer. */
