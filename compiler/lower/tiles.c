@@ -1,0 +1,148 @@
+/* Tiles: the last choices of a kernel record, which follow from its sizes: how weights are packed, how much of the work
+ * is done at a time, and the scratch memory that takes. The emitters (backend/emit_<family>.c) rely on these values.
+ *
+ * conv is a matrix product: rows = output channels, inner dimension = taps (input channel, ky, kx), columns = output
+ * pixels. A tile of pixels is gathered tap by tap into scratch, so that the product runs over plain rows of constant
+ * length. Figures below were measured with gcc 12 and clang 14, with and without AVX-512 (bench/NOTES.md). */
+#include "lower/program.h"
+
+enum {
+    CONV_ROWS = 4,             /* output channels of the micro-kernel */
+    CONV_COLS = 4,             /* taps of the micro-kernel */
+    CONV_L1_FLOATS = 9216,     /* a block of gathered taps stays in L1: 36 KiB */
+    CONV_SINGLE_FLOATS = 18432,/* up to here all taps are gathered at once: no accumulators but those of four channels */
+    DENSE_WIDE = 64,
+    DENSE_NARROW = 16,
+    SCRATCH_ALIGN = 64
+};
+
+/* Row lengths that both compilers turn into whole vectors, and what a pixel costs in each, in percent of the best. */
+static const struct {
+    int32_t pixels, cost;
+} conv_tiles[] = {{64, 100}, {112, 106}, {96, 106}, {80, 104}, {48, 101}, {32, 108}, {16, 125}};
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t round_up(int64_t a, int64_t multiple)
+{
+    return ceil_div(a, multiple) * multiple;
+}
+
+
+/* The tile that wastes least on a partly filled last tile; of equals the one that is faster. */
+static int32_t conv_pixels(int64_t pixels)
+{
+    int32_t best = 0;
+    int64_t best_cost = 0;
+    for (size_t i = 0; i < sizeof conv_tiles / sizeof conv_tiles[0]; ++i) {
+        int64_t cost = round_up(pixels, conv_tiles[i].pixels) * conv_tiles[i].cost;
+        if (best == 0 || cost < best_cost) {
+            best = conv_tiles[i].pixels;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+/* Taps gathered at once: all of them if that is little, else equal blocks that fit L1. A multiple of CONV_COLS. */
+static int64_t conv_block_taps(int64_t taps, int64_t tile_pixels)
+{
+    if (round_up(taps, CONV_COLS) * tile_pixels <= CONV_SINGLE_FLOATS) {
+        return round_up(taps, CONV_COLS);
+    }
+    int64_t blocks = ceil_div(taps, CONV_L1_FLOATS / tile_pixels / CONV_COLS * CONV_COLS);
+    for (int64_t n = blocks; n <= blocks + blocks / 4 + 1; ++n) {
+        if (taps % (n * CONV_COLS) == 0) {
+            return taps / n; /* no shorter last block */
+        }
+    }
+    return round_up(ceil_div(taps, blocks), CONV_COLS);
+}
+
+static void choose_conv(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t taps = (int64_t)(s->in_channels / s->groups) * s->kernel_rows * s->kernel_cols;
+    int64_t tile_pixels = conv_pixels((int64_t)s->out_rows * s->out_cols);
+    int64_t tile_taps = conv_block_taps(taps, tile_pixels);
+    bool single = taps <= tile_taps;
+    int64_t accumulators = single ? CONV_ROWS : round_up(s->out_channels / s->groups, CONV_ROWS);
+    kernel->weight_format = (PackFormat){CONV_ROWS, CONV_COLS};
+    kernel->tile_pixels = (int32_t)tile_pixels;
+    kernel->tile_taps = (int32_t)tile_taps;
+    kernel->scratch_bytes = 4 * tile_pixels * (tile_taps + accumulators);
+}
+
+/* The part of the padded input that the windows cover, along one axis. */
+static int64_t covered(int32_t out, int32_t stride, int32_t kernel, int32_t dilation)
+{
+    return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
+}
+
+/* One channel with its border of zeros, unless the windows never leave the input. */
+static void choose_depthwise(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t rows = covered(s->out_rows, s->stride_rows, s->kernel_rows, s->dilation_rows);
+    int64_t cols = covered(s->out_cols, s->stride_cols, s->kernel_cols, s->dilation_cols);
+    bool inside = s->pad_top == 0 && s->pad_left == 0 && rows <= s->in_rows && cols <= s->in_cols;
+    kernel->weight_format = (PackFormat){1, 1};
+    kernel->scratch_bytes = inside ? 0 : 4 * rows * cols;
+}
+
+/* Outputs side by side; narrow blocks where wide ones would be more than a tenth of padding. */
+static void choose_dense(Kernel *kernel)
+{
+    int32_t units = kernel->sizes.out_channels;
+    bool wide = round_up(units, DENSE_WIDE) * 10 <= (int64_t)units * 11;
+    kernel->weight_format = (PackFormat){wide ? DENSE_WIDE : DENSE_NARROW, 1};
+}
+
+/* One row of the padded input, reduced over the rows of the window. */
+static void choose_pool(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    kernel->scratch_bytes = s->adaptive ? 0 : 4 * covered(s->out_cols, s->stride_cols, s->kernel_cols, 1);
+}
+
+void tiles_choose(const Target *target, Kernel *kernel)
+{
+    (void)target; /* one so far: portable */
+    kernel->weight_format = (PackFormat){0, 0};
+    kernel->tile_pixels = kernel->tile_taps = 0;
+    kernel->scratch_bytes = 0;
+    switch (kernel->family) {
+    case KERNEL_CONV:
+        choose_conv(kernel);
+        break;
+    case KERNEL_DEPTHWISE:
+        choose_depthwise(kernel);
+        break;
+    case KERNEL_DENSE:
+        choose_dense(kernel);
+        break;
+    case KERNEL_MAX_POOL:
+    case KERNEL_AVG_POOL:
+        choose_pool(kernel);
+        break;
+    case KERNEL_UNARY:
+        if (kernel->epilogue.act.op == OP_PRELU) {
+            kernel->weight_format = (PackFormat){1, 1};
+        }
+        break;
+    case KERNEL_CHANNEL_AFFINE:
+        kernel->weight_format = (PackFormat){1, 1};
+        break;
+    case KERNEL_GLOBAL_POOL:
+    case KERNEL_BINARY:
+    case KERNEL_LRN:
+    case KERNEL_SOFTMAX:
+    case KERNEL_COPY:
+    case KERNEL_FAMILY_COUNT:
+        break;
+    }
+    kernel->scratch_bytes = round_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+}
