@@ -6,7 +6,7 @@
 #include "ir/graph.h"
 #include "weights/weights.h"
 
-/* Values of one evaluation: row-major [C,H,W], u8 inputs as 0..255, i32 results as whole numbers. */
+/* Values of one evaluation: row-major [C,H,W] (inputs declared hwc too), u8 inputs as 0..255, i32 results as whole numbers. */
 typedef struct InterpResult {
     double **values; /* by node id; NULL for constants, and for nodes freed early (keep_all = false) that are no outputs */
 } InterpResult;
@@ -14,8 +14,9 @@ typedef struct InterpResult {
 /* `inputs`: one array a graph input, in declared order. Results live in `arena`; with keep_all every node's value is kept. */
 InterpResult interp_run(const Graph *graph, const Weights *weights, const double *const *inputs, bool keep_all, Arena *arena);
 
-/* Formula-filled inputs (networks.md 0.6) for every input of the graph: f32 2u - 1, u8 floor(256u). `names_are_input`: a
- * single input is filled under the name "input", whatever it is called, so that numbers do not depend on our name. */
+/* Formula-filled inputs (networks.md 0.6) for every input of the graph: f32 2u - 1, u8 floor(256u). A single input is
+ * filled under the name "input", whatever it is called, so that numbers do not depend on our name; several inputs are
+ * filled under their own names. */
 double **interp_formula_inputs(const Graph *graph, Arena *arena);
 
 /* --- verify: did a pass change what the net computes? */
