@@ -14,7 +14,7 @@ ifneq ($(SANITIZE),)
 BUILD     := build/sanitize
 CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
+ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 LIBS      := -ljansson -lm
 
 SOURCES   := $(wildcard compiler/*.c compiler/*/*.c)
@@ -39,7 +39,7 @@ $(BUILD)/%.o: %.c
 
 # Flex and bison: their output stays in build/, and is compiled without our extra warnings.
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -Icompiler -I$(BUILD)/gen -Wall $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -I$(BUILD)/gen -Wall $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/gen/parse.c $(BUILD)/gen/parse.h &: compiler/frontend/parse.y
 	@mkdir -p $(@D)
 	bison -Wall -Werror --defines=$(BUILD)/gen/parse.h -o $(BUILD)/gen/parse.c $<

@@ -1,0 +1,120 @@
+/* The command line: what is accepted, and every fault as one clear error with a remedy. */
+#include <criterion/criterion.h>
+
+#include "options.h"
+
+enum { MAX_WORDS = 16 };
+
+typedef struct Parsed {
+    Arena *arena;
+    Diag *diag;
+    Options options;
+    bool ok;
+} Parsed;
+
+/* Splits `line` at blanks and parses it as a command line; the first word is the program. */
+static Parsed parse_line(const char *line)
+{
+    Parsed parsed = {.arena = arena_create()};
+    parsed.diag = diag_create(parsed.arena, sources_create(parsed.arena));
+    char *copy = (char *)arena_cstr(parsed.arena, str_from(line));
+    char **words = ARENA_ARRAY(parsed.arena, char *, MAX_WORDS + 1);
+    int count = 0;
+    for (char *word = strtok(copy, " "); word != NULL && count < MAX_WORDS; word = strtok(NULL, " ")) {
+        words[count++] = word;
+    }
+    parsed.ok = options_parse(parsed.arena, parsed.diag, count, words, &parsed.options);
+    return parsed;
+}
+
+static void release(Parsed *parsed)
+{
+    diag_destroy(parsed->diag);
+    arena_destroy(parsed->arena);
+}
+
+/* The line is refused with one DIAG_USAGE error that says `message`, and `remedy` where given. */
+static void refuse(const char *line, const char *message, const char *remedy)
+{
+    Parsed parsed = parse_line(line);
+    Str text = arena_copy(parsed.arena, diag_text(parsed.diag));
+    cr_assert_not(parsed.ok, "accepted: %s", line);
+    cr_assert_eq(diag_errors(parsed.diag), 1u, "%s: %s", line, text.ptr);
+    cr_assert_eq(diag_fired(parsed.diag, DIAG_USAGE), 1u);
+    cr_assert(strstr(text.ptr, message) != NULL, "%s: no '%s' in: %s", line, message, text.ptr);
+    cr_assert(remedy == NULL || strstr(text.ptr, remedy) != NULL, "%s: no '%s' in: %s", line, remedy, text.ptr);
+    release(&parsed);
+}
+
+Test(options, faults_are_named_with_a_remedy)
+{
+    refuse("cnnc", "no network given", "for example");
+    refuse("cnnc a.net b.net", "'b.net' is the second", NULL);
+    refuse("cnnc --sumary a.net", "unknown option '--sumary'", "did you mean '--summary'?");
+    refuse("cnnc --no-fold-batchnorm a.net", "unknown option '--no-fold-batchnorm'", "did you mean '--no-fold-batch-norm'?");
+    refuse("cnnc -x a.net", "unknown option '-x'", "--help");
+    refuse("cnnc a.net --weights", "'--weights' needs a value", NULL);
+    refuse("cnnc a.net -D", "'-D' needs a value", NULL);
+    refuse("cnnc a.net --summary=yes", "'--summary=yes' takes no value", NULL);
+    refuse("cnnc a.net -D classes", "-D wants NAME=VALUE", "-D classes=10");
+    refuse("cnnc a.net -D =3", "-D wants NAME=VALUE", NULL);
+    refuse("cnnc a.net -D n=1 -D n=2", "-D n is given twice", NULL);
+    refuse("cnnc a.net --batch=0", "--batch wants a whole number from 1 to 65536, not '0'", NULL);
+    refuse("cnnc a.net --batch=2x", "not '2x'", NULL);
+    refuse("cnnc a.net --threads-max=99999999999999999999", "--threads-max wants a whole number", NULL);
+    refuse("cnnc a.net --emit=grpah", "--emit wants ast, graph", "did you mean 'graph'?");
+    refuse("cnnc a.net --print-after=dead_cod", "names no pass", "did you mean 'dead_code'?");
+    refuse("cnnc a.net --target=z80", "unknown target 'z80'", "portable");
+    refuse("cnnc a.net --weights=random", "wants a seed", "random:1");
+    refuse("cnnc a.net --weights=random:-3", "wants a seed", NULL);
+    refuse("cnnc a.net -o a.txt", "ends in .c", ".weights");
+    refuse("cnnc a.net --emit=plan --summary", "one of them", NULL);
+    refuse("cnnc pack a.net --emit=c", "pack writes a weights file only", NULL);
+}
+
+Test(options, several_faults_in_one_run)
+{
+    Parsed parsed = parse_line("cnnc --bacth=2 --batch=zero --emit=tree a.net");
+    cr_assert_not(parsed.ok);
+    cr_assert_eq(diag_errors(parsed.diag), 3u);
+    release(&parsed);
+}
+
+Test(options, everything_is_understood)
+{
+    Parsed parsed = parse_line("cnnc -D alpha=0.5 -Dsize=128 -I blocks dsl/m.net --net=m --name=n --weights=random:7 -o out/m.c "
+                               "--batch=4 --threads-max 2 --no-fuse_add --no-dead-code");
+    const Options *options = &parsed.options;
+    cr_assert(parsed.ok);
+    cr_assert_eq(options->command, COMMAND_COMPILE);
+    cr_assert(str_equal(options->model, STR("dsl/m.net")));
+    cr_assert(str_equal(options->output, STR("out/m.c")));
+    cr_assert_eq(options->frontend.n_defines, 2u);
+    cr_assert(str_equal(options->frontend.defines[1].name, STR("size")));
+    cr_assert(str_equal(options->frontend.defines[1].value, STR("128")));
+    cr_assert_eq(options->frontend.n_include_dirs, 1u);
+    cr_assert(str_equal(options->frontend.net, STR("m")));
+    cr_assert(str_equal(options->name, STR("n")));
+    cr_assert(str_equal(options->weights, STR("random:7")));
+    cr_assert_eq(options->batch, 4);
+    cr_assert_eq(options->threads_max, 2);
+    for (size_t i = 0; pass_pipeline[i].name != NULL; ++i) {
+        bool is_off = strcmp(pass_pipeline[i].name, "fuse_add") == 0 || strcmp(pass_pipeline[i].name, "dead_code") == 0;
+        cr_assert_eq(options->pass_off[i], is_off, "%s", pass_pipeline[i].name);
+    }
+    release(&parsed);
+}
+
+Test(options, help_names_every_option)
+{
+    static const char *const words[] = {"--net", "--weights", "--allow-extra-weights", "--name", "--embed-weights", "--no-embed-weights", "--batch",
+                                        "--threads-max", "--target", "--summary", "--emit", "--print-after", "--no-PASS", "--verify", "--verify-ir",
+                                        "--time-passes", "--help-ops", "--help-passes", "--version", "-D", "-I", "-o", "pack", "Exit status"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i) {
+        cr_assert(strstr(options_help, words[i]) != NULL, "--help lacks %s", words[i]);
+    }
+    Parsed parsed = parse_line("cnnc --help");
+    cr_assert(parsed.ok);
+    cr_assert_eq(parsed.options.command, COMMAND_HELP);
+    release(&parsed);
+}
