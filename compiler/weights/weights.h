@@ -25,7 +25,9 @@ void formula_fill_input(Str name, int64_t count, float *out);
 void formula_fill_weight(Str name, TensorType type, int64_t first, int64_t count, float *out);
 
 /* --- const_eval.c: carries out a constant node's recipe for rows [row, row + rows) along its first axis, in double,
- * out[rows * elements per row]. `scratch` is used and reset by the caller. */
+ * out[rows * elements per row]; const_eval_range the same for elements [first, first + count), row-major. `scratch` is
+ * used, and reset by the caller. */
+void const_eval_range(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out, Arena *scratch);
 void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out, Arena *scratch);
 
 #endif
