@@ -10,7 +10,6 @@
 #include <stb/stb_image.h>
 #include <stb/stb_image_resize.h>
 
-#include "cnn_weights.h"
 #include "mobilenet.h"
 
 enum { CLASSES = MOBILENET_PROBABILITIES_ELEMENTS, TOP = 5, LABEL_LENGTH = 128 };
@@ -125,7 +124,7 @@ int main(int argc, char **argv)
     mobilenet net;
     void *arena = aligned_alloc(64, (MOBILENET_ARENA_BYTES + 63) / 64 * 64);
     int failures = 1;
-    status = mobilenet_init(&net, weights.data, weights.bytes, arena, MOBILENET_ARENA_BYTES);
+    status = mobilenet_init(&net, weights.bytes, weights.size, arena, MOBILENET_ARENA_BYTES);
     if (status == CNN_OK) {
         failures = classify(&net, labels, argc - 3, argv + 3);
     } else {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include "lenet5.h"
 
-static CNN_ALIGNED(64) unsigned char arena[LENET5_ARENA_BYTES];
+static CNN_ALIGNED unsigned char arena[LENET5_ARENA_BYTES];
 
 int main(void)
 {
