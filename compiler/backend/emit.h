@@ -2,6 +2,7 @@
 #ifndef CNNC_BACKEND_EMIT_H
 #define CNNC_BACKEND_EMIT_H
 
+#include "backend/cexpr.h"
 #include "backend/cwriter.h"
 #include "lower/program.h"
 
@@ -28,7 +29,13 @@ EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, 
  * The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing), step_arguments,
  * and #include <math.h>, <stddef.h>. */
 void emit_helpers(const Program *program, CWriter *w);
-/* "value" after the activation, as a C expression text, e.g. "v > 0.0f ? v : 0.0f"; shared by all epilogues. */
-void emit_activation(CWriter *w, const Activation *act, const char *variable);
+/* --- emit_activation.c: what the families share */
+/* The activation of a variable as a C expression: "v < 0.0f ? 0.0f : v"; the variable itself for OP_IDENTITY. */
+CExpr emit_activation(const Activation *act, const char *variable);
+/* target = act(value): one line, or two with a temporary. */
+void emit_store(CWriter *w, const Activation *act, const char *target, const char *value);
+/* "const int first_NAME = 49 * part / parts, end_NAME = 49 * (part + 1) / parts;": this part's share of `count` things. */
+void emit_split(CWriter *w, const char *name, int64_t count);
+CExpr emit_float(double value); /* as a float literal */
 
 #endif
