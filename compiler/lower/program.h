@@ -150,7 +150,8 @@ typedef struct Kernel {
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
-bool kernel_equal(const Kernel *a, const Kernel *b);
+bool activation_equal(const Activation *a, const Activation *b);
+bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
  * What may overlap: the output of UNARY, BINARY and CHANNEL_AFFINE may be the very memory of an operand that is not
@@ -202,7 +203,7 @@ typedef struct LowerOptions {
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
 Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Diag *diag);
 
-/* select.c: chooses the kernel record (family, tile, pack format) for a conv; shape and target decide, nothing else. */
+/* select.c: chooses the kernel family for a conv and completes the record; shape and target decide, nothing else. */
 void select_conv(const Target *target, Kernel *kernel);
 
 /* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,

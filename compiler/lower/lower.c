@@ -1,0 +1,343 @@
+/* Lowering: graph -> program. First every node is looked at for what the backend cannot do yet, so that one run reports
+ * all of it; then each node, in order, becomes steps (lower_<family>.c) or a view; at the end outputs are bound to the
+ * caller's memory, the weights get their places in the blob, and memory is planned.
+ *
+ * Adding an op: a case in unsupported_reason (take it out), a case in lower_node, a function in a family file. */
+#include "lower/lowering.h"
+
+/* --- what cannot be lowered yet */
+
+/* Literals are fine as the operands of arithmetic; a constant anywhere else would need a place in memory. */
+static bool takes_literals(OpKind op)
+{
+    return op == OP_ADD || op == OP_SUB || op == OP_MUL;
+}
+
+static bool has_constant_operand(const Node *node)
+{
+    uint32_t literals = 0;
+    for (uint32_t i = 0; i < node->n_data; ++i) {
+        double value;
+        if (!node_is_constant(node->inputs[i])) {
+            continue;
+        }
+        if (!takes_literals(node->op) || i >= 2 || !lower_is_literal(node->inputs[i], &value)) {
+            return true;
+        }
+        ++literals;
+    }
+    return literals > 1;
+}
+
+/* What of a node the backend does not support, as a phrase after its name ("with a connection table"); "" = the op
+ * itself; NULL: it can be lowered. */
+static const char *unsupported_reason(const Node *node)
+{
+    if (node->op != OP_CONST && node->type.dtype != DT_F32) {
+        return node->type.dtype == DT_U8 ? "of u8 elements" : "of i32 elements";
+    }
+    if (node->op != OP_CONST && has_constant_operand(node)) {
+        return "of a constant";
+    }
+    switch (node->op) {
+    case OP_CONV:
+        return node->attr.conv.table.n_rows > 0 ? "with a connection table" : NULL;
+    case OP_PAD:
+        return node->attr.shape.pad_mode == PAD_REFLECT ? "in mode \"reflect\""
+               : node->attr.shape.pad_mode == PAD_EDGE  ? "in mode \"edge\""
+                                                        : NULL;
+    case OP_INPUT:
+    case OP_CONST:
+    case OP_DEPTHWISE_CONV:
+    case OP_DENSE:
+    case OP_BATCH_NORM:
+    case OP_LRN:
+    case OP_MAX_POOL:
+    case OP_AVG_POOL:
+    case OP_GLOBAL_AVG_POOL:
+    case OP_GLOBAL_MAX_POOL:
+    case OP_ADAPTIVE_AVG_POOL:
+    case OP_RELU:
+    case OP_RELU6:
+    case OP_LEAKY_RELU:
+    case OP_PRELU:
+    case OP_SIGMOID:
+    case OP_HARD_SIGMOID:
+    case OP_TANH:
+    case OP_SCALED_TANH:
+    case OP_SILU:
+    case OP_HARD_SWISH:
+    case OP_GELU:
+    case OP_ELU:
+    case OP_SOFTPLUS:
+    case OP_STEP:
+    case OP_IDENTITY:
+    case OP_SOFTMAX:
+    case OP_LOG_SOFTMAX:
+    case OP_DROPOUT:
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+    case OP_CONCAT:
+    case OP_FLATTEN:
+    case OP_RESHAPE:
+    case OP_PERMUTE:
+    case OP_SLICE:
+    case OP_CROP:
+    case OP_CHANNEL_SHUFFLE:
+    case OP_AFFINE:
+    case OP_NORMALIZE:
+    case OP_SCALE:
+    case OP_CLAMP:
+        return NULL;
+    case OP_CONV_TRANSPOSE:
+    case OP_INSTANCE_NORM:
+    case OP_SUBSAMPLE:
+    case OP_RBF:
+    case OP_L2_NORMALIZE:
+    case OP_UPSAMPLE:
+    case OP_GRAM:
+    case OP_MSE:
+    case OP_SUM:
+    case OP_MEAN:
+    case OP_ARGMAX:
+    case OP_TOP_K:
+        return "";
+    case OP_COUNT:
+        break;
+    }
+    ICE("no op %d", (int)node->op);
+}
+
+static void report_unsupported(Diag *diag, Arena *scratch, const Node *node, const char *reason)
+{
+    Str label = node_label(scratch, node);
+    diag_error(diag, DIAG_UNSUPPORTED_OP, node->span, STR_FMT "%s%s is not supported by the backend yet",
+               STR_ARG(label), reason[0] != '\0' ? " " : "", reason);
+    diag_chain(diag, node->site);
+    diag_help(diag, "--emit=graph and --summary work with every op; only generated C is missing");
+}
+
+static bool check_supported(const Graph *graph, Arena *scratch, Diag *diag)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        const char *reason = unsupported_reason(graph->nodes[i]);
+        if (reason != NULL) {
+            report_unsupported(diag, scratch, graph->nodes[i], reason);
+            ok = false;
+        }
+    }
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        const Port *port = &graph->outputs[i];
+        if (node_is_constant(port->node)) {
+            diag_error(diag, DIAG_UNSUPPORTED_OP, port->span,
+                       "output '" STR_FMT "' that is a constant is not supported by the backend", STR_ARG(port->name));
+            diag_help(diag, "an output must depend on an input");
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+/* --- node by node */
+
+static void lower_node(Lowering *l, const Node *node)
+{
+    switch (node->op) {
+    case OP_INPUT:
+    case OP_CONST:
+        return; /* ports have their buffers already; constants become segments where they are read */
+    case OP_CONV:
+    case OP_DEPTHWISE_CONV:
+        lower_conv(l, node);
+        return;
+    case OP_DENSE:
+        lower_dense(l, node);
+        return;
+    case OP_MAX_POOL:
+    case OP_AVG_POOL:
+        lower_window_pool(l, node);
+        return;
+    case OP_GLOBAL_AVG_POOL:
+    case OP_GLOBAL_MAX_POOL:
+        lower_global_pool(l, node);
+        return;
+    case OP_ADAPTIVE_AVG_POOL:
+        lower_adaptive_pool(l, node);
+        return;
+    case OP_RELU:
+    case OP_RELU6:
+    case OP_LEAKY_RELU:
+    case OP_PRELU:
+    case OP_SIGMOID:
+    case OP_HARD_SIGMOID:
+    case OP_TANH:
+    case OP_SCALED_TANH:
+    case OP_SILU:
+    case OP_HARD_SWISH:
+    case OP_GELU:
+    case OP_ELU:
+    case OP_SOFTPLUS:
+    case OP_STEP:
+    case OP_CLAMP:
+        lower_unary(l, node);
+        return;
+    case OP_IDENTITY:
+    case OP_DROPOUT:
+    case OP_RESHAPE:
+        lower_view(l, node, lower_operand(l, node->inputs[0]));
+        return;
+    case OP_BATCH_NORM:
+        lower_batch_norm(l, node);
+        return;
+    case OP_AFFINE:
+        lower_affine(l, node);
+        return;
+    case OP_NORMALIZE:
+        lower_normalize(l, node);
+        return;
+    case OP_SCALE:
+        lower_scale(l, node);
+        return;
+    case OP_LRN:
+        lower_lrn(l, node);
+        return;
+    case OP_SOFTMAX:
+    case OP_LOG_SOFTMAX:
+        lower_softmax(l, node);
+        return;
+    case OP_ADD:
+    case OP_SUB:
+    case OP_MUL:
+        lower_binary(l, node);
+        return;
+    case OP_CONCAT:
+        lower_concat(l, node);
+        return;
+    case OP_FLATTEN:
+        lower_flatten(l, node);
+        return;
+    case OP_PERMUTE:
+        lower_permute(l, node);
+        return;
+    case OP_SLICE:
+        lower_slice(l, node);
+        return;
+    case OP_CROP:
+        lower_crop(l, node);
+        return;
+    case OP_CHANNEL_SHUFFLE:
+        lower_channel_shuffle(l, node);
+        return;
+    case OP_PAD:
+        lower_pad(l, node);
+        return;
+    case OP_CONV_TRANSPOSE:
+    case OP_INSTANCE_NORM:
+    case OP_SUBSAMPLE:
+    case OP_RBF:
+    case OP_L2_NORMALIZE:
+    case OP_UPSAMPLE:
+    case OP_GRAM:
+    case OP_MSE:
+    case OP_SUM:
+    case OP_MEAN:
+    case OP_ARGMAX:
+    case OP_TOP_K:
+    case OP_COUNT:
+        break;
+    }
+    ICE("op %s passed the check for supported ops", op_info(node->op)->id);
+}
+
+/* --- ports */
+
+static void bind_inputs(Lowering *l)
+{
+    const Graph *graph = l->graph;
+    l->program->inputs = ARENA_ARRAY(l->arena, Buffer *, graph->n_inputs);
+    for (uint32_t i = 0; i < graph->n_inputs; ++i) {
+        const Node *node = graph->inputs[i].node;
+        Layout layout = layout_of_input(node->type, node->attr.input.hwc);
+        Buffer *buffer = lower_new_port(l, BUFFER_INPUT, i, graph->inputs[i].name, node->type, layout);
+        l->program->inputs[i] = buffer;
+        l->buffer_of[node->id] = buffer;
+    }
+}
+
+static Buffer *root_of(Buffer *buffer)
+{
+    while (buffer->parent != NULL) {
+        buffer = buffer->parent;
+    }
+    return buffer;
+}
+
+/* The steps that make a value may write straight into the caller's memory, unless it is promised to another port. */
+static bool can_become_output(const Buffer *buffer)
+{
+    return buffer->kind == BUFFER_ARENA && layout_is_plain(&buffer->layout);
+}
+
+static void bind_outputs(Lowering *l)
+{
+    const Graph *graph = l->graph;
+    Program *program = l->program;
+    program->outputs = ARENA_ARRAY(l->arena, Buffer *, graph->n_outputs);
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        const Port *port = &graph->outputs[i];
+        Buffer *value = lower_operand(l, port->node); /* of an hwc input: its plain form */
+        Buffer *root = root_of(value);
+        if (can_become_output(root)) {
+            root->kind = BUFFER_OUTPUT;
+            root->port = i;
+            root->name = port->name;
+            program->outputs[i] = root;
+            continue;
+        }
+        Buffer *output =
+            lower_new_port(l, BUFFER_OUTPUT, i, port->name, port->node->type, layout_plain(port->node->type));
+        lower_copy(l, port->node, value, output);
+        program->steps[program->n_steps - 1].title =
+            arena_printf(l->arena, "copy to output '" STR_FMT "'", STR_ARG(port->name));
+        program->outputs[i] = output;
+    }
+    for (uint32_t i = 0; i < program->n_buffers; ++i) { /* views are where their roots are */
+        Buffer *buffer = program->buffers[i];
+        buffer->kind = root_of(buffer)->kind;
+        buffer->port = root_of(buffer)->port;
+    }
+}
+
+Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Diag *diag)
+{
+    Arena *scratch = arena_create();
+    Program *program = NULL;
+    if (check_supported(graph, scratch, diag)) {
+        program = ARENA_NEW(arena, Program);
+        program->arena = arena;
+        program->graph = graph;
+        program->target = options->target;
+        program->batch = options->batch;
+        program->parts = options->parts;
+        Lowering l = {.arena = arena,
+                      .scratch = scratch,
+                      .graph = graph,
+                      .program = program,
+                      .buffer_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
+                      .working_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
+                      .kernels = map_create(scratch),
+                      .kernel_names = map_create(scratch),
+                      .segments = map_create(scratch)};
+        bind_inputs(&l);
+        for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+            lower_node(&l, graph->nodes[i]);
+        }
+        bind_outputs(&l);
+        segments_finish(program);
+        plan_buffers(program, scratch);
+    }
+    arena_destroy(scratch);
+    return program;
+}

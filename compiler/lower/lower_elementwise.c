@@ -1,0 +1,128 @@
+/* Elementwise families: activations, sums and products of two tensors, scale and shift per channel. Their results may
+ * take the place of an operand that dies: plan.c decides. */
+#include "lower/lowering.h"
+
+void lower_unary(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_UNARY, in, out);
+    kernel.epilogue.act = (Activation){.op = node->op};
+    if (node->op != OP_PRELU) {
+        kernel.epilogue.act.attr = node->attr.act;
+    }
+    const Segment *slope =
+        node->op == OP_PRELU ? lower_vector(l, node_weight(node, ROLE_WEIGHT), node, ROLE_WEIGHT) : NULL;
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->weight = slope;
+}
+
+/* --- two operands */
+
+/* Appends `in[0] op in[1]`; a NULL operand is the literal of the same index. */
+static void append_binary(Lowering *l, const Node *node, OpKind op, Buffer *const operands[2], const double literals[2])
+{
+    Buffer *residual = node->adds_residual ? lower_operand(l, node_residual(node)) : NULL;
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_BINARY, out, out);
+    KernelSizes *s = &kernel.sizes;
+    s->op = op;
+    lower_epilogue(node, &kernel);
+    int64_t elements = type_elements(node->type);
+    for (int i = 0; i < 2; ++i) {
+        if (operands[i] == NULL) {
+            s->broadcast[i] = BROADCAST_SCALAR;
+            s->scalar_is_literal[i] = true;
+            s->scalar[i] = literals[i];
+            continue;
+        }
+        const Layout *layout = &operands[i]->layout;
+        int64_t own = (int64_t)layout->channels * layout->rows * layout->cols;
+        s->broadcast[i] = own == elements ? BROADCAST_NONE : own == 1 ? BROADCAST_SCALAR : BROADCAST_CHANNEL;
+    }
+    Step *step = lower_step(l, &kernel, node, out);
+    for (int i = 0; i < 2; ++i) {
+        if (operands[i] != NULL) {
+            step_add_input(step, operands[i]);
+        }
+    }
+    step->residual = residual;
+}
+
+void lower_binary(Lowering *l, const Node *node)
+{
+    Buffer *operands[2];
+    double literals[2] = {0};
+    for (int i = 0; i < 2; ++i) {
+        operands[i] = lower_is_literal(node->inputs[i], &literals[i]) ? NULL : lower_operand(l, node->inputs[i]);
+    }
+    append_binary(l, node, node->op, operands, literals);
+}
+
+void lower_scale(Lowering *l, const Node *node)
+{
+    Buffer *const operands[2] = {lower_operand(l, node->inputs[0]), NULL};
+    const double literals[2] = {0, node->attr.misc.scale};
+    append_binary(l, node, OP_MUL, operands, literals);
+}
+
+/* --- scale and shift per channel: weight and bias are recipes, carried out when weights are packed */
+
+static void append_channel_affine(Lowering *l, const Node *node, const Node *weight, const Node *bias)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_CHANNEL_AFFINE, in, out);
+    kernel.epilogue.bias = true;
+    const Segment *scale = lower_vector(l, weight, node, ROLE_WEIGHT);
+    const Segment *shift = lower_vector(l, bias, node, ROLE_BIAS);
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->weight = scale;
+    step->bias = shift;
+}
+
+void lower_affine(Lowering *l, const Node *node)
+{
+    append_channel_affine(l, node, node_weight(node, ROLE_WEIGHT), node_weight(node, ROLE_BIAS));
+}
+
+/* (x - mean) * s + beta = x * s + (beta - mean * s) with s = gamma / sqrt(var + eps). */
+void lower_batch_norm(Lowering *l, const Node *node)
+{
+    const Node *gamma = node_weight(node, ROLE_WEIGHT), *beta = node_weight(node, ROLE_BIAS);
+    const Node *mean = node_weight(node, ROLE_RUNNING_MEAN), *var = node_weight(node, ROLE_RUNNING_VAR);
+    const Node *scale = lower_recipe(l, CONST_RSQRT, var, NULL, node->attr.norm.eps);
+    if (gamma != NULL) {
+        scale = lower_recipe(l, CONST_MUL, gamma, scale, 0);
+    }
+    const Node *shift = lower_recipe(l, CONST_MUL, mean, scale, 0);
+    if (beta != NULL) {
+        shift = lower_recipe(l, CONST_SUB, beta, shift, 0);
+    } else {
+        const double minus_one = -1.0;
+        shift = lower_recipe(l, CONST_MUL, shift, lower_values(l, 1, &minus_one), 0);
+    }
+    append_channel_affine(l, node, scale, shift);
+}
+
+static double list_at(const FloatList *list, int32_t channel)
+{
+    return list->values[list->count == 1 ? 0 : channel];
+}
+
+/* (x * scale - mean) / std = x * (scale / std) + (-mean / std). */
+void lower_normalize(Lowering *l, const Node *node)
+{
+    const MiscAttr *attr = &node->attr.misc;
+    int32_t channels = type_channels(node->type);
+    double *weight = ARENA_ARRAY(l->scratch, double, channels);
+    double *bias = ARENA_ARRAY(l->scratch, double, channels);
+    for (int32_t c = 0; c < channels; ++c) {
+        double deviation = list_at(&attr->std, c);
+        weight[c] = attr->scale / deviation;
+        bias[c] = -list_at(&attr->mean, c) / deviation;
+    }
+    append_channel_affine(l, node, lower_values(l, channels, weight), lower_values(l, channels, bias));
+}

@@ -1,0 +1,68 @@
+/* Pools: windows, whole planes, and windows that adapt to a wanted size. */
+#include "lower/lowering.h"
+
+static Kernel window_kernel(const Buffer *in, const Buffer *out, bool is_max, const PoolAttr *attr)
+{
+    Kernel kernel = lower_kernel(is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL, in, out);
+    KernelSizes *s = &kernel.sizes;
+    s->kernel_rows = attr->kernel[0];
+    s->kernel_cols = attr->kernel[1];
+    s->stride_rows = attr->stride[0];
+    s->stride_cols = attr->stride[1];
+    s->pad_top = attr->pad.edge[PAD_TOP];
+    s->pad_left = attr->pad.edge[PAD_LEFT];
+    if (!is_max) {
+        s->pad_bottom = attr->pad.edge[PAD_BOTTOM];
+        s->pad_right = attr->pad.edge[PAD_RIGHT];
+        s->count_pad = attr->count_pad;
+    }
+    return kernel;
+}
+
+void lower_window_pool(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = window_kernel(in, out, node->op == OP_MAX_POOL, &node->attr.pool);
+    step_add_input(lower_step(l, &kernel, node, out), in);
+}
+
+static void append_global(Lowering *l, const Node *node, Buffer *in, bool is_max)
+{
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_GLOBAL_POOL, in, out);
+    kernel.sizes.is_max = is_max;
+    step_add_input(lower_step(l, &kernel, node, out), in);
+}
+
+void lower_global_pool(Lowering *l, const Node *node)
+{
+    append_global(l, node, lower_operand(l, node->inputs[0]), node->op == OP_GLOBAL_MAX_POOL);
+}
+
+/* Most adaptive pools adapt nothing: torchvision's VGG and AlexNet pool 7x7 to 7x7 and 6x6 to 6x6 at their usual
+ * image size. Sizes that divide evenly are plain windows. */
+void lower_adaptive_pool(Lowering *l, const Node *node)
+{
+    const int32_t *size = node->attr.pool.size;
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    int32_t rows = in->layout.rows, cols = in->layout.cols;
+    if (rows == size[0] && cols == size[1]) {
+        lower_view(l, node, in);
+        return;
+    }
+    if (size[0] == 1 && size[1] == 1) {
+        append_global(l, node, in, false);
+        return;
+    }
+    Buffer *out = lower_result(l, node);
+    Kernel kernel;
+    if (rows % size[0] == 0 && cols % size[1] == 0) {
+        PoolAttr window = {.kernel = {rows / size[0], cols / size[1]}, .stride = {rows / size[0], cols / size[1]}};
+        kernel = window_kernel(in, out, false, &window);
+    } else {
+        kernel = lower_kernel(KERNEL_AVG_POOL, in, out);
+        kernel.sizes.adaptive = true;
+    }
+    step_add_input(lower_step(l, &kernel, node, out), in);
+}

@@ -1,0 +1,89 @@
+/* Lowering's own parts, shared by the files of this folder only: the state of one run, and the few verbs by which
+ * lower_<family>.c turn a node into steps. Other folders see program.h. */
+#ifndef CNNC_LOWER_LOWERING_H
+#define CNNC_LOWER_LOWERING_H
+
+#include "lower/program.h"
+#include "support/map.h"
+
+/* The state of one lowering. The program grows in `arena`; maps and side arrays live in `scratch`. */
+typedef struct Lowering {
+    Arena *arena, *scratch;
+    const Graph *graph;
+    Program *program;
+    Buffer **buffer_of;  /* by node id: where a node's value lies, as its steps wrote it; NULL for constants */
+    Buffer **working_of; /* by node id: the same value in the target's layout, where that needed a conversion */
+    Map *kernels;        /* name without ordinal -> KernelGroup */
+    Map *kernel_names;
+    Map *segments;       /* recipe and packing as text -> Segment */
+    size_t step_capacity, kernel_capacity, buffer_capacity, segment_capacity;
+} Lowering;
+
+/* --- lowering.c: the verbs. Everything returned lives in the program's arena. */
+
+/* The value of a data operand in the target's layout; appends a conversion step where it lies otherwise (an hwc input). */
+Buffer *lower_operand(Lowering *l, const Node *node);
+Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, TensorType type, Layout layout);
+/* A new arena buffer for the node's result, in the target's layout, and the node's value from now on. */
+Buffer *lower_result(Lowering *l, const Node *node);
+/* The node's value is that of `same`, element for element in the same order: no step. */
+void lower_view(Lowering *l, const Node *node, Buffer *same);
+/* A record of one family with the logical sizes and layouts of operand and result. */
+Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out);
+/* Sets epilogue.residual and epilogue.act from a node with OPF_EPILOGUE. */
+void lower_epilogue(const Node *node, Kernel *kernel);
+/* Appends a step: completes the record (tiles.c), interns it, adds the scratch buffer that it asks for. The caller fills
+ * operands and weights before the next step is appended. */
+Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *output);
+void step_add_input(Step *step, Buffer *buffer);
+
+/* --- segments.c */
+typedef struct Packing { /* how one constant lies in the blob */
+    PackFormat format;
+    int32_t rows, cols, groups;
+    bool transposed;
+} Packing;
+/* The segment of a constant; one for all steps that want the same recipe packed the same way. */
+const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, const Node *user, WeightRole role);
+/* One value a channel, not padded. */
+const Segment *lower_vector(Lowering *l, const Node *source, const Node *user, WeightRole role);
+/* Recipes made here: for nodes that have no constant of their own. Shapes as CONST_* demand; no checks of their own. */
+Node *lower_values(Lowering *l, int32_t count, const double *values);
+Node *lower_recipe(Lowering *l, ConstExpr expr, const Node *a, const Node *b, double eps);
+/* Offsets of all segments, blob size, fingerprint. */
+void segments_finish(Program *program);
+
+/* --- kernel.c, title.c */
+/* Name of a record without ordinal: "conv3x3_s1p1_64x56x56_to_64x56x56_relu". */
+Str kernel_base_name(Arena *arena, const Kernel *kernel);
+/* What a step does in terms of the network: "layer1.0.conv1 + bn1 + relu". */
+Str step_title(Arena *arena, const Node *node);
+
+/* --- one file a family of ops; each appends the node's steps and sets its buffer */
+void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
+void lower_dense(Lowering *l, const Node *node);
+void lower_window_pool(Lowering *l, const Node *node);     /* max_pool, avg_pool */
+void lower_global_pool(Lowering *l, const Node *node);
+void lower_adaptive_pool(Lowering *l, const Node *node);
+void lower_unary(Lowering *l, const Node *node);           /* activations and prelu */
+void lower_binary(Lowering *l, const Node *node);          /* add, sub, mul */
+void lower_scale(Lowering *l, const Node *node);
+void lower_batch_norm(Lowering *l, const Node *node);
+void lower_affine(Lowering *l, const Node *node);
+void lower_normalize(Lowering *l, const Node *node);
+void lower_lrn(Lowering *l, const Node *node);
+void lower_softmax(Lowering *l, const Node *node);
+void lower_concat(Lowering *l, const Node *node);
+void lower_flatten(Lowering *l, const Node *node);
+void lower_permute(Lowering *l, const Node *node);
+void lower_slice(Lowering *l, const Node *node);
+void lower_crop(Lowering *l, const Node *node);
+void lower_channel_shuffle(Lowering *l, const Node *node);
+void lower_pad(Lowering *l, const Node *node);
+/* A copy of a whole value into another buffer, from one layout to another. */
+void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to);
+
+/* True for a literal number as an operand: `x * 2.0`. */
+bool lower_is_literal(const Node *node, double *value);
+
+#endif

@@ -1,0 +1,65 @@
+/* Titles of steps: what a step does, in the network's own words, with everything that passes have fused into it. The
+ * folded normalisation is found in the recipe of the weights, so that no pass has to leave a trace for us. */
+#include "lower/lowering.h"
+
+/* "layer1.0." of "layer1.0.conv1"; empty at the top. */
+static Str scope_of(Str path)
+{
+    size_t end = path.len;
+    while (end > 0 && path.ptr[end - 1] != '.') {
+        --end;
+    }
+    return (Str){path.ptr, end};
+}
+
+/* As short as the reader can still place it: without the scope that it shares with the step. */
+static Str relative_to(Str path, Str scope)
+{
+    bool inside = path.len > scope.len && memcmp(path.ptr, scope.ptr, scope.len) == 0;
+    return inside ? (Str){path.ptr + scope.len, path.len - scope.len} : path;
+}
+
+/* Path of the first batch norm whose variance the recipe reads; empty where it reads none. */
+static Str folded_norm(const Node *constant)
+{
+    const ConstAttr *recipe = &constant->attr.constant;
+    if (recipe->expr == CONST_WEIGHT && recipe->role == ROLE_RUNNING_VAR) {
+        Str scope = scope_of(recipe->name);
+        return (Str){scope.ptr, scope.len > 0 ? scope.len - 1 : 0};
+    }
+    for (uint32_t i = 0; i < constant->n_inputs; ++i) {
+        Str found = folded_norm(constant->inputs[i]);
+        if (!str_is_empty(found)) {
+            return found;
+        }
+    }
+    return (Str){NULL, 0};
+}
+
+Str step_title(Arena *arena, const Node *node)
+{
+    StrBuf title = {0};
+    if (str_is_empty(node->path)) {
+        const OpInfo *info = op_info(node->op);
+        strbuf_printf(&title, "%s", info->name[0] != '\0' ? info->name : info->stem);
+    } else {
+        strbuf_append(&title, node->path);
+    }
+    Node *weight = node->op == OP_BATCH_NORM ? NULL : node_weight(node, ROLE_WEIGHT);
+    if (weight != NULL) {
+        Str norm = folded_norm(weight);
+        if (!str_is_empty(norm)) {
+            Str name = relative_to(norm, scope_of(node->path));
+            strbuf_printf(&title, " + " STR_FMT, STR_ARG(name));
+        }
+    }
+    if (node->adds_residual) {
+        strbuf_printf(&title, " + add");
+    }
+    if (node->act.op != OP_IDENTITY) {
+        strbuf_printf(&title, " + %s", op_info(node->act.op)->name);
+    }
+    Str result = arena_copy(arena, strbuf_view(&title));
+    strbuf_free(&title);
+    return result;
+}
