@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* --- the tables. A parameter without name ends each list. */
-#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, formula, example)                              \
+#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example)                              \
     static const OpParam params_of_##id[] = {
 #define PARAM(type, name, member, fallback, lo, hi, doc) {PARAM_##type, name, offsetof(Attr, member), fallback, lo, hi, doc},
 #define END                                                                                                            \
@@ -25,8 +25,8 @@
 #define W2(a, b) {a, b, ROLE_NONE, ROLE_NONE}
 #define W4(a, b, c, d) {a, b, c, d}
 static const OpInfo op_table[OP_COUNT] = {
-#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, formula, example)                              \
-    {#id, name, stem, min_in, max_in, flags, weights, doc, formula, example, params_of_##id},
+#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example)                              \
+    {#id, name, stem, min_in, max_in, flags, weights, doc, shapes, formula, example, params_of_##id},
 #define PARAM(type, name, member, fallback, lo, hi, doc)
 #define END
 #include "ir/ops.def"

@@ -7,7 +7,7 @@
 #include "support/strbuf.h"
 
 typedef enum OpKind {
-#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, formula, example) OP_##id,
+#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example) OP_##id,
 #define PARAM(type, name, member, fallback, lo, hi, doc)
 #define END
 #include "ir/ops.def"
@@ -45,7 +45,7 @@ typedef struct OpInfo {
     int min_inputs, max_inputs;
     unsigned flags;
     WeightRole weights[4]; /* ROLE_NONE ends the list */
-    const char *doc, *formula, *example;
+    const char *doc, *shapes, *formula, *example;
     const OpParam *params;
 } OpInfo;
 
