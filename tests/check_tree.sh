@@ -7,7 +7,8 @@ build=${CNNC_BUILD:-build}
 faults=0
 fault() { echo "check_tree: $*"; faults=$((faults + 1)); }
 
-# 1. A folder of compiler/ includes only itself and those to its left.
+# 1. A folder of compiler/ includes only itself and those to its left. backend/embed/ is free: fixed text of generated code,
+# which the compiler includes where it must compute the same (the blob's checksum).
 declare -A allowed=(
     [support]="support" [ir]="support ir" [frontend]="support ir frontend" [weights]="support ir weights"
     [interp]="support ir weights interp" [passes]="support ir weights passes" [lower]="support ir weights lower"
@@ -19,7 +20,7 @@ for folder in "${!allowed[@]}"; do
         *" $target "*) ;;
         *) fault "$file includes $target/, which is not to its left" ;;
         esac
-    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|passes|lower|backend|report)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename)
+    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|passes|lower|backend|report)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename | grep -v '"backend/embed/')
 done
 if grep -nE '#include "(options|driver)\.h"' -r compiler/*/ ; then fault "a folder includes the driver"; fi
 if grep -nE '#include "[a-z]+/' -r runtime/; then fault "runtime/ includes from compiler/"; fi
