@@ -75,6 +75,14 @@ CExpr cexpr_int(int64_t value)
     return expr;
 }
 
+CExpr cexpr_at(const char *array, CExpr index)
+{
+    CExpr expr = {""};
+    size_t length = 0;
+    append(&expr, &length, "%s[%s]", array, index.text);
+    return expr;
+}
+
 const char *cexpr_index_type(int64_t largest)
 {
     return largest <= INT32_MAX ? "int" : "ptrdiff_t";

@@ -24,6 +24,7 @@ CExpr cexpr_div(const char *name, int64_t divisor);
 CExpr cexpr_mod(const char *name, int64_t divisor);
 /* A whole number: "3136"; "2 * 3136" is never written. */
 CExpr cexpr_int(int64_t value);
+CExpr cexpr_at(const char *array, CExpr index); /* "y[index]" */
 /* The type of an index that goes up to `largest`: "int", or "ptrdiff_t" where int could overflow. */
 const char *cexpr_index_type(int64_t largest);
 

@@ -31,7 +31,6 @@ static int64_t round_up(int64_t a, int64_t multiple)
     return ceil_div(a, multiple) * multiple;
 }
 
-
 /* The tile that wastes least on a partly filled last tile; of equals the one that is faster. */
 static int32_t conv_pixels(int64_t pixels)
 {
@@ -82,7 +81,7 @@ static int64_t covered(int32_t out, int32_t stride, int32_t kernel, int32_t dila
     return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
 }
 
-/* One channel with its border of zeros, unless the windows never leave the input. */
+/* A row of sums, and one channel with its border of zeros unless the windows never leave the input. */
 static void choose_depthwise(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -90,7 +89,7 @@ static void choose_depthwise(Kernel *kernel)
     int64_t cols = covered(s->out_cols, s->stride_cols, s->kernel_cols, s->dilation_cols);
     bool inside = s->pad_top == 0 && s->pad_left == 0 && rows <= s->in_rows && cols <= s->in_cols;
     kernel->weight_format = (PackFormat){1, 1};
-    kernel->scratch_bytes = inside ? 0 : 4 * rows * cols;
+    kernel->scratch_bytes = 4 * (s->out_cols + (inside ? 0 : rows * cols));
 }
 
 /* Outputs side by side; narrow blocks where wide ones would be more than a tenth of padding. */

@@ -1,0 +1,401 @@
+/* conv: any 2-D convolution as a matrix product in tiles.
+ *
+ *     sums[oc][pixel] = bias[oc] + sum over taps of weights[oc][tap] * rows[tap][pixel]
+ *
+ * A tap is (input channel, ky, kx), flattened. Three functions are written for each kernel:
+ *   NAME_gather  fills rows: for each tap the input elements under it, one for each output pixel of a tile; zeros where
+ *                the tap lies in the padding. After it no loop asks where a border is, and all rows have one length.
+ *   NAME_store   adds the residual, applies the activation and writes four channels of a tile.
+ *   NAME         loops over tiles, blocks of taps and blocks of four channels; the product itself is the micro-kernel
+ *                matrix_tile_<pixels> that all convolutions share (emit_helpers.c).
+ * Weights lie as the micro-kernel reads them: [oc/4][tap/4][4][4], zero past the edges; the bias is padded alike.
+ * Each output is computed by one part, with an order of additions that does not depend on the number of parts. */
+#include "backend/emit.h"
+
+#include <inttypes.h>
+
+enum { ROWS = 4, COLS = 4 }; /* of the micro-kernel */
+
+/* Everything that the text of one kernel is made of. */
+typedef struct Conv {
+    const Kernel *kernel;
+    const KernelSizes *s;
+    const char *name;
+    int name_length;
+    int64_t groups, in_channels, out_channels; /* of one group */
+    int64_t taps, padded_taps, padded_out;     /* of one group */
+    int64_t in_plane, pixels;
+    int64_t tile, tiles, block, blocks;        /* pixels and taps done at once, and how many of them */
+    bool pads_rows, pads_cols, pointwise;
+    const char *index;                         /* type of indices: int unless a tensor is too large for it */
+} Conv;
+
+static int64_t round_up(int64_t a, int64_t multiple)
+{
+    return (a + multiple - 1) / multiple * multiple;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static Conv conv_of(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    Conv c = {.kernel = kernel, .s = s, .name = kernel->name.ptr, .name_length = (int)kernel->name.len};
+    c.groups = s->groups;
+    c.in_channels = s->in_channels / s->groups;
+    c.out_channels = s->out_channels / s->groups;
+    c.taps = c.in_channels * s->kernel_rows * s->kernel_cols;
+    c.padded_taps = round_up(c.taps, COLS);
+    c.padded_out = round_up(c.out_channels, ROWS);
+    c.in_plane = (int64_t)s->in_rows * s->in_cols;
+    c.pixels = (int64_t)s->out_rows * s->out_cols;
+    c.tile = kernel->tile_pixels;
+    c.tiles = (c.pixels + c.tile - 1) / c.tile;
+    c.block = kernel->tile_taps;
+    c.blocks = (c.taps + c.block - 1) / c.block;
+    int64_t rows = (int64_t)(s->out_rows - 1) * s->stride_rows + (int64_t)(s->kernel_rows - 1) * s->dilation_rows + 1;
+    int64_t cols = (int64_t)(s->out_cols - 1) * s->stride_cols + (int64_t)(s->kernel_cols - 1) * s->dilation_cols + 1;
+    c.pads_rows = s->pad_top > 0 || rows - s->pad_top > s->in_rows;
+    c.pads_cols = s->pad_left > 0 || cols - s->pad_left > s->in_cols;
+    c.pointwise = s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == 1 && s->stride_cols == 1 &&
+                  !c.pads_rows && !c.pads_cols && s->in_cols == s->out_cols;
+    c.index = cexpr_index_type(larger(larger(s->in_channels * c.in_plane, s->out_channels * c.pixels),
+                                      c.groups * c.padded_out * c.padded_taps));
+    if (kernel->tile_pixels <= 0 || c.block % COLS != 0 || kernel->weight_format.row_block != ROWS ||
+        kernel->weight_format.col_block != COLS ||
+        kernel->scratch_bytes < 4 * c.tile * (c.block + (c.blocks == 1 ? ROWS : c.padded_out))) {
+        ICE("conv kernel '" STR_FMT "' has no tiles", STR_ARG(kernel->name));
+    }
+    return c;
+}
+
+static bool last_tile_is_short(const Conv *c)
+{
+    return c->pixels % c->tile != 0;
+}
+
+/* --- NAME_gather */
+
+/* Tables of the output columns whose input column, at offset kx, lies inside the input. */
+static void emit_column_tables(const Conv *c, CWriter *w)
+{
+    const KernelSizes *s = c->s;
+    StrBuf first = {0}, end = {0};
+    for (int32_t kx = 0; kx < s->kernel_cols; ++kx) {
+        int64_t shift = (int64_t)kx * s->dilation_cols - s->pad_left; /* input column = ox * stride + shift */
+        int64_t from = shift >= 0 ? 0 : (-shift + s->stride_cols - 1) / s->stride_cols;
+        int64_t to = shift >= s->in_cols ? 0 : (s->in_cols - 1 - shift) / s->stride_cols + 1;
+        to = to < s->out_cols ? to : s->out_cols;
+        from = from < to ? from : to;
+        strbuf_printf(&first, "%s%" PRId64, kx == 0 ? "" : ", ", from);
+        strbuf_printf(&end, "%s%" PRId64, kx == 0 ? "" : ", ", to);
+    }
+    cw_comment(w, "Output columns [first, end) whose tap kx lies inside the input.");
+    cw_line(w, "static const int first_column[%d] = {%s};", s->kernel_cols, first.ptr);
+    cw_line(w, "static const int end_column[%d] = {%s};", s->kernel_cols, end.ptr);
+    strbuf_free(&first);
+    strbuf_free(&end);
+}
+
+/* One row of the tile's taps: runs of pixels, each within one output row. */
+static void emit_runs(const Conv *c, CWriter *w)
+{
+    const KernelSizes *s = c->s;
+    bool whole = c->tiles == 1;
+    if (whole) {
+        cw_line(w, "int oy = 0, ox = 0;");
+    } else {
+        CExpr oy = cexpr_div("first", s->out_cols), ox = cexpr_mod("first", s->out_cols);
+        cw_line(w, "int oy = %s, ox = %s;", oy.text, ox.text);
+    }
+    cw_open(w, "for (int p = 0; p < pixels; ++oy)");
+    cw_comment(w, "The tile's pixels in output row oy: columns [ox, stop).");
+    cw_line(w, "const int stop = ox + pixels - p < %d ? ox + pixels - p : %d;", s->out_cols, s->out_cols);
+    CExpr iy = cexpr_sum((Term[]){{"oy", s->stride_rows}, {s->kernel_rows > 1 ? "ky" : "", s->kernel_rows > 1 ? s->dilation_rows : 0},
+                                  {NULL, 0}}, -s->pad_top);
+    cw_line(w, "const int iy = %s;", iy.text);
+    if (c->pads_rows) {
+        cw_open(w, "if (iy >= 0 && iy < %d)", s->in_rows);
+    }
+    const char *from = "ox", *end = "stop";
+    if (c->pads_cols) {
+        const char *kx = s->kernel_cols > 1 ? "kx" : "0";
+        cw_line(w, "const int from = ox > first_column[%s] ? ox : first_column[%s];", kx, kx);
+        cw_line(w, "const int end = stop < end_column[%s] ? stop : end_column[%s];", kx, kx);
+        from = "from";
+        end = "end";
+    }
+    CExpr input = cexpr_sum((Term[]){{"ic", c->in_channels > 1 ? c->in_plane : 0}, {"iy", s->in_cols},
+                                     {"kx", s->kernel_cols > 1 ? s->dilation_cols : 0}, {NULL, 0}}, -s->pad_left);
+    CExpr column = cexpr_sum((Term[]){{"column", s->stride_cols}, {NULL, 0}}, 0);
+    cw_line(w, "const %s input = %s;", c->index, input.text);
+    cw_open(w, "for (int column = %s; column < %s; ++column)", from, end);
+    cw_line(w, "rows[p - ox + column] = x[input + %s];", column.text);
+    cw_close(w, "");
+    if (c->pads_rows) {
+        cw_close(w, "");
+    }
+    cw_line(w, "p += stop - ox;");
+    cw_line(w, "ox = 0;");
+    cw_close(w, "");
+}
+
+static void emit_tap_names(const Conv *c, CWriter *w)
+{
+    const KernelSizes *s = c->s;
+    int64_t window = (int64_t)s->kernel_rows * s->kernel_cols;
+    if (c->in_channels > 1) {
+        cw_line(w, "const %s ic = %s;", c->index, cexpr_div("tap", window).text);
+    }
+    if (s->kernel_rows > 1) {
+        CExpr ky = cexpr_div(c->in_channels > 1 ? cexpr_mod("tap", window).text : "tap", s->kernel_cols);
+        cw_line(w, "const int ky = %s;", ky.text);
+    }
+    if (s->kernel_cols > 1) {
+        bool alone = c->in_channels == 1 && s->kernel_rows == 1;
+        cw_line(w, "const int kx = %s;", alone ? "tap" : cexpr_mod("tap", s->kernel_cols).text);
+    }
+}
+
+static void emit_gather(const Conv *c, CWriter *w)
+{
+    bool odd_taps = c->taps != c->padded_taps;
+    bool zeros = c->pads_rows || c->pads_cols || last_tile_is_short(c) || odd_taps;
+    cw_comment(w, "rows[tap][p] = the input element under tap (ic, ky, kx) for pixel first + p of the output, flattened%s.",
+               zeros ? "; 0 where there is none" : "");
+    cw_open(w, "static void %.*s_gather(const float *x, int tap, int end_tap, %sint pixels, float *rows)", c->name_length,
+            c->name, c->tiles > 1 ? "int first, " : "");
+    if (c->pads_cols) {
+        emit_column_tables(c, w);
+    }
+    cw_open(w, "for (; tap < end_tap; ++tap, rows += %" PRId64 ")", c->tile);
+    if (zeros) {
+        cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", c->tile);
+        cw_line(w, "rows[p] = 0.0f;");
+        cw_close(w, "");
+    }
+    if (odd_taps) {
+        cw_open(w, "if (tap >= %" PRId64 ")", c->taps);
+        cw_line(w, "continue;");
+        cw_close(w, "");
+    }
+    if (c->pointwise) {
+        CExpr input = cexpr_sum((Term[]){{"tap", c->in_channels > 1 ? c->in_plane : 0}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
+        cw_line(w, "const %s input = %s;", c->index, input.text);
+        cw_open(w, "for (int p = 0; p < pixels; ++p)");
+        cw_line(w, "rows[p] = x[input + p];");
+        cw_close(w, "");
+    } else {
+        emit_tap_names(c, w);
+        emit_runs(c, w);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+/* --- NAME_store */
+
+static void emit_conv_store(const Conv *c, CWriter *w)
+{
+    const Epilogue *e = &c->kernel->epilogue;
+    bool odd = c->out_channels % ROWS != 0;
+    cw_comment(w, "Writes up to four channels of a tile%s%s.", e->residual ? ": adds the residual, which may be y itself" : "",
+               e->act.op == OP_IDENTITY ? "" : e->residual ? ", then the activation" : " after the activation");
+    cw_open(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name, c->index,
+            odd ? "int channels, " : "", c->tiles > 1 ? "int first, " : "", "int pixels, ");
+    CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
+    cw_open(w, odd ? "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")"
+                   : "for (int row = 0; row < 4; ++row, ++oc, sums += %" PRId64 ")", c->tile);
+    cw_line(w, "float *const y = a->y + %s;", at.text);
+    if (e->residual) {
+        cw_line(w, "const float *const residual = a->residual + %s;", at.text);
+        cw_open(w, "for (int p = 0; p < pixels; ++p)");
+        cw_line(w, "sums[p] += residual[p];");
+        cw_close(w, "");
+    }
+    cw_open(w, "for (int p = 0; p < pixels; ++p)");
+    emit_store(w, &e->act, "y[p]", "sums[p]");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+/* --- NAME */
+
+/* What the parts share out: tiles where there are enough of them, else groups or blocks of channels. */
+typedef enum Split { SPLIT_TILES, SPLIT_GROUPS, SPLIT_CHANNELS } Split;
+
+static Split split_of(const Conv *c)
+{
+    int64_t blocks = c->padded_out / ROWS;
+    if (c->tiles >= 16 || (c->tiles >= blocks && c->tiles >= c->groups)) {
+        return SPLIT_TILES;
+    }
+    return c->groups >= blocks ? SPLIT_GROUPS : SPLIT_CHANNELS;
+}
+
+static void emit_head_comment(const Conv *c, CWriter *w)
+{
+    const KernelSizes *s = c->s;
+    const Epilogue *e = &c->kernel->epilogue;
+    StrBuf more = {0};
+    if (s->dilation_rows > 1 || s->dilation_cols > 1) {
+        strbuf_printf(&more, ", dilation %dx%d", s->dilation_rows, s->dilation_cols);
+    }
+    if (c->groups > 1) {
+        strbuf_printf(&more, ", %" PRId64 " groups", c->groups);
+    }
+    cw_comment(w, "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+               "A matrix product in tiles of %d pixels x %d taps (input channel, ky, kx); weights[oc/4][tap/4][4][4].",
+               s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
+               more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
+               e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, c->kernel->tile_pixels, c->kernel->tile_taps);
+    strbuf_free(&more);
+}
+
+/* Four rows of sums start with the bias. */
+static void emit_start(const Conv *c, CWriter *w)
+{
+    if (c->kernel->epilogue.bias) {
+        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1}, {"group", c->groups > 1 ? c->padded_out : 0}, {"oc", c->padded_out > ROWS},
+                                        {NULL, 0}}, 0);
+        cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", c->tile, bias.text);
+    } else {
+        cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", ROWS * c->tile);
+        cw_line(w, "sums[p] = 0.0f;");
+        cw_close(w, "");
+    }
+}
+
+/* How many taps the micro-kernel adds up in one call. */
+static CExpr taps_of_block(const Conv *c)
+{
+    if (c->padded_taps % c->block != 0) {
+        return (CExpr){"end_tap - tap"};
+    }
+    return cexpr_int(c->block);
+}
+
+/* The loop over blocks of four channels, for one tile and one block of taps. */
+static void emit_channels(const Conv *c, Split split, CWriter *w)
+{
+    bool many = c->padded_out > ROWS, single = c->blocks == 1;
+    if (many && split == SPLIT_CHANNELS) {
+        cw_open(w, "for (%s oc = 4 * first_block; oc < 4 * end_block; oc += 4)", c->index);
+    } else if (many) {
+        cw_open(w, "for (%s oc = 0; oc < %" PRId64 "; oc += 4)", c->index, c->padded_out);
+    }
+    CExpr sums = cexpr_sum((Term[]){{"acc", 1}, {"oc", many && !single ? c->tile : 0}, {NULL, 0}}, 0);
+    cw_line(w, "float *const sums = %s;", sums.text);
+    if (!single) {
+        cw_open(w, "if (tap == 0)");
+    }
+    emit_start(c, w);
+    if (!single) {
+        cw_close(w, "");
+    }
+    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1}, {"group", c->groups > 1 ? c->padded_out * c->padded_taps : 0},
+                                       {"oc", many ? c->padded_taps : 0}, {"tap", single ? 0 : ROWS}, {NULL, 0}}, 0);
+    cw_line(w, "matrix_tile_%" PRId64 "(rows, %s, %s, sums);", c->tile, weights.text, taps_of_block(c).text);
+    if (!single) {
+        cw_open(w, "if (end_tap == %" PRId64 ")", c->padded_taps);
+    }
+    CExpr channel = cexpr_sum((Term[]){{"group", c->groups > 1 ? c->out_channels : 0}, {"oc", many}, {NULL, 0}}, 0);
+    bool odd = c->out_channels % ROWS != 0;
+    if (odd && many) {
+        cw_line(w, "const int channels = oc + 4 <= %" PRId64 " ? 4 : %" PRId64 ";", c->out_channels, c->out_channels % ROWS);
+    } else if (odd) {
+        cw_line(w, "const int channels = %" PRId64 ";", c->out_channels);
+    }
+    cw_line(w, "%.*s_store(a, %s, %s%spixels, sums);", c->name_length, c->name, channel.text, odd ? "channels, " : "",
+            c->tiles > 1 ? "first, " : "");
+    if (!single) {
+        cw_close(w, "");
+    }
+    if (many) {
+        cw_close(w, "");
+    }
+}
+
+/* One tile: its blocks of taps, one after the other. */
+static void emit_tile(const Conv *c, Split split, CWriter *w)
+{
+    if (c->tiles > 1) {
+        cw_line(w, "const int first = tile * %" PRId64 ";", c->tile);
+    }
+    if (c->tiles > 1 && last_tile_is_short(c)) {
+        cw_line(w, "const int pixels = tile < %" PRId64 " ? %" PRId64 " : %" PRId64 ";", c->tiles - 1, c->tile, c->pixels % c->tile);
+    } else {
+        cw_line(w, "const int pixels = %" PRId64 ";", c->tiles > 1 ? c->tile : c->pixels);
+    }
+    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"group", c->groups > 1 ? c->in_channels * c->in_plane : 0}, {NULL, 0}}, 0);
+    CExpr all = cexpr_int(c->padded_taps);
+    const char *tap = "0", *end = all.text;
+    if (c->blocks > 1) {
+        cw_open(w, "for (int tap = 0; tap < %" PRId64 "; tap += %" PRId64 ")", c->padded_taps, c->block);
+        if (c->padded_taps % c->block == 0) {
+            cw_line(w, "const int end_tap = tap + %" PRId64 ";", c->block);
+        } else {
+            cw_line(w, "const int end_tap = tap + %" PRId64 " < %" PRId64 " ? tap + %" PRId64 " : %" PRId64 ";", c->block, c->padded_taps,
+                    c->block, c->padded_taps);
+        }
+        tap = "tap";
+        end = "end_tap";
+    }
+    cw_line(w, "%.*s_gather(%s, %s, %s, %spixels, rows);", c->name_length, c->name, x.text, tap, end, c->tiles > 1 ? "first, " : "");
+    emit_channels(c, split, w);
+    if (c->blocks > 1) {
+        cw_close(w, "");
+    }
+}
+
+void emit_conv(const Kernel *kernel, CWriter *w)
+{
+    Conv c = conv_of(kernel);
+    Split split = split_of(&c);
+    emit_gather(&c, w);
+    emit_conv_store(&c, w);
+    emit_head_comment(&c, w);
+    cw_open(w, "static void %.*s(const step_arguments *a, int part, int parts)", c.name_length, c.name);
+    CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
+    cw_line(w, "float *const rows = %s; /* [%" PRId64 " taps][%" PRId64 " pixels] */", slice.text, c.block, c.tile);
+    cw_line(w, "float *const acc = rows + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " pixels] */", c.block * c.tile,
+            c.blocks == 1 ? ROWS : c.padded_out, c.tile);
+    switch (split) {
+    case SPLIT_TILES:
+        emit_split(w, "tile", c.tiles);
+        break;
+    case SPLIT_GROUPS:
+        emit_split(w, "group", c.groups);
+        break;
+    case SPLIT_CHANNELS:
+        emit_split(w, "block", c.padded_out / ROWS);
+        break;
+    }
+    cw_blank(w);
+    if (c.groups > 1 && split == SPLIT_GROUPS) {
+        cw_open(w, "for (%s group = first_group; group < end_group; ++group)", c.index);
+    } else if (c.groups > 1) {
+        cw_open(w, "for (%s group = 0; group < %" PRId64 "; ++group)", c.index, c.groups);
+    }
+    if (split == SPLIT_TILES) {
+        cw_open(w, "for (int tile = first_tile; tile < end_tile; ++tile)");
+    } else if (c.tiles > 1) {
+        cw_open(w, "for (int tile = 0; tile < %" PRId64 "; ++tile)", c.tiles);
+    }
+    emit_tile(&c, split, w);
+    if (split == SPLIT_TILES || c.tiles > 1) {
+        cw_close(w, "");
+    }
+    if (c.groups > 1) {
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+    cw_blank(w);
+}

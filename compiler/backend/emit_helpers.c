@@ -1,0 +1,77 @@
+/* Functions that kernels of one family share: written once for each size that the program uses.
+ *
+ * All are loops of constant length over plain rows of floats, without a test inside: what gcc and clang both turn into
+ * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. */
+#include "backend/emit.h"
+
+/* 4 x 4: as many weights as fit the registers beside the rows; measured against other shapes in bench/NOTES.md. */
+static void emit_matrix_helpers(int32_t n, CWriter *w)
+{
+    cw_comment(w, "Four rows of sums, of %d pixels each, start with the bias of their channels.", n);
+    cw_open(w, "static void matrix_start_%d(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)", n);
+    cw_open(w, "for (int p = 0; p < %d; ++p)", n);
+    cw_line(w, "sums[p] = bias[0];");
+    for (int row = 1; row < 4; ++row) {
+        cw_line(w, "sums[%d + p] = bias[%d];", row * n, row);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+
+    cw_comment(w, "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
+               "value of rows is loaded once for four products, each sum is loaded and stored once for four. "
+               "Weights lie in the order of use: w[taps / 4][4 channels][4 taps].", n, n);
+    cw_open(w, "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float *CNN_RESTRICT sums)", n);
+    cw_open(w, "for (int tap = 0; tap < taps; tap += 4, rows += %d, w += 16)", 4 * n);
+    cw_open(w, "for (int p = 0; p < %d; ++p)", n);
+    cw_line(w, "const float x0 = rows[p], x1 = rows[%d + p], x2 = rows[%d + p], x3 = rows[%d + p];", n, 2 * n, 3 * n);
+    cw_line(w, "sums[p] += w[0] * x0 + w[1] * x1 + w[2] * x2 + w[3] * x3;");
+    for (int row = 1; row < 4; ++row) {
+        cw_line(w, "sums[%d + p] += w[%d] * x0 + w[%d] * x1 + w[%d] * x2 + w[%d] * x3;", row * n, 4 * row, 4 * row + 1,
+                4 * row + 2, 4 * row + 3);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+static void emit_dense_helper(int32_t n, CWriter *w)
+{
+    cw_comment(w, "sums[%d] += w[inputs][%d] * x[inputs], for a number of inputs that is divisible by 8.", n, n);
+    cw_open(w, "static void dense_add_%d(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, int inputs, float *CNN_RESTRICT sums)", n);
+    cw_open(w, "for (int i = 0; i < inputs; i += 8, x += 8, w += %d)", 8 * n);
+    cw_open(w, "for (int u = 0; u < %d; ++u)", n);
+    cw_line(w, "sums[u] += x[0] * w[u] + x[1] * w[%d + u] + x[2] * w[%d + u] + x[3] * w[%d + u]", n, 2 * n, 3 * n);
+    cw_line(w, "           + x[4] * w[%d + u] + x[5] * w[%d + u] + x[6] * w[%d + u] + x[7] * w[%d + u];", 4 * n, 5 * n, 6 * n, 7 * n);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+/* True where an earlier kernel of the family has asked for the same size. */
+static bool is_repeated(const Program *program, uint32_t index)
+{
+    const Kernel *kernel = program->kernels[index];
+    for (uint32_t i = 0; i < index; ++i) {
+        const Kernel *other = program->kernels[i];
+        if (other->family == kernel->family && other->tile_pixels == kernel->tile_pixels &&
+            (kernel->family != KERNEL_DENSE || other->weight_format.row_block == kernel->weight_format.row_block)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void emit_helpers(const Program *program, CWriter *w)
+{
+    for (uint32_t i = 0; i < program->n_kernels; ++i) {
+        const Kernel *kernel = program->kernels[i];
+        if (kernel->family == KERNEL_CONV && !is_repeated(program, i)) {
+            emit_matrix_helpers(kernel->tile_pixels, w);
+        } else if (kernel->family == KERNEL_DENSE && !is_repeated(program, i)) {
+            emit_dense_helper(kernel->weight_format.row_block, w);
+        }
+    }
+}
