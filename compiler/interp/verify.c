@@ -4,9 +4,8 @@
  * node's value. A pass that keeps results makes next to no value that was not there before (folding a batch norm into a
  * convolution gives the convolution the batch norm's value), so the first node whose fingerprint matches none of the graph
  * before is where things went wrong. */
-#include <inttypes.h>
+#include <stdint.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "interp/eval.h"
 
