@@ -43,6 +43,12 @@ void cw_open(CWriter *w, const char *format, ...)
     w->depth++;
 }
 
+void cw_body(CWriter *w)
+{
+    cw_line(w, "{");
+    w->depth++;
+}
+
 /* True where the text ends with these bytes. */
 static bool ends_with(const CWriter *w, Str tail)
 {

@@ -12,6 +12,7 @@ typedef struct CWriter {
 void cw_free(CWriter *w);
 void cw_line(CWriter *w, const char *format, ...) PRINTF(2, 3);    /* one line at the current indentation */
 void cw_open(CWriter *w, const char *format, ...) PRINTF(2, 3);    /* line + " {", then one level deeper */
+void cw_body(CWriter *w);                                          /* "{" on a line of its own, then one level deeper: a function */
 void cw_close(CWriter *w, const char *suffix);                     /* "}" + suffix, one level back; ICE when nothing is open */
 void cw_chain(CWriter *w, const char *format, ...) PRINTF(2, 3);   /* "} else {": closes and opens */
 void cw_comment(CWriter *w, const char *format, ...) PRINTF(2, 3); /* wraps at 100 columns; comment ends inside are defused */

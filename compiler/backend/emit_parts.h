@@ -1,0 +1,73 @@
+/* Emission's own parts, shared by emit.c, emit_header.c, emit_run.c, emit_weights.c and emit_names.c only. */
+#ifndef CNNC_BACKEND_EMIT_PARTS_H
+#define CNNC_BACKEND_EMIT_PARTS_H
+
+#include "backend/cnames.h"
+#include "backend/emit.h"
+
+/* --- emit_names.c: the identifiers of the public interface; the same for source and header. */
+typedef struct PortName {
+    Str parameter; /* of run: "image" */
+    Str elements;  /* enumerator: "RESNET50_IMAGE_ELEMENTS" */
+} PortName;
+
+typedef struct ApiNames {
+    Str prefix, upper;                                        /* "resnet50", "RESNET50" */
+    Str net, weights, weights_bytes, arena, arena_bytes;      /* parameters of init; the first of run too */
+    Str run, context;                                         /* parameters of set_parallel */
+    PortName *inputs, *outputs;                               /* by port */
+    Str local_arena, local_weights, batch_index;              /* locals of run */
+} ApiNames;
+ApiNames api_names(Arena *arena, const Program *program, Str prefix);
+
+/* True where C text uses `name` as an identifier: outside of comments and strings, and not as part of a longer one. */
+bool text_uses(Str text, const char *name);
+bool text_uses_name(Str text, Str name);
+
+/* --- what all parts ask of a program */
+static inline bool emit_has_blob(const Program *program, const EmitOptions *options)
+{
+    return options->embedded == NULL && program->n_segments > 0;
+}
+static inline bool emit_has_weights(const Program *program)
+{
+    return program->n_segments > 0;
+}
+const char *emit_c_type(DType dtype);      /* "float" */
+enum { FLOAT_BYTES = 4 };
+
+/* The head comment of a generated file: who wrote it, from what, and whose it is. `file` is its name, `role` what it holds. */
+void emit_head(const Program *program, const EmitOptions *options, Str file, const char *role, CWriter *w);
+
+/* Appends "head(item, item, ...)" + tail, broken before column 120 and aligned with the first item. */
+typedef struct ItemList {
+    Arena *arena;
+    Str *items;
+    size_t count, capacity;
+} ItemList;
+void items_add(ItemList *list, const char *format, ...) PRINTF(2, 3);
+void emit_items(CWriter *w, const char *head, const ItemList *list, const char *tail);
+
+/* --- emit.c: what stands between the includes and the functions that know the net's name: types, shared functions,
+ * kernels. Depends on the program alone. */
+void emit_private(const Program *program, bool has_blob, CWriter *w);
+void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /* tail: ";" or "" */
+void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
+
+/* --- emit_run.c: the functions that know the net's name */
+void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */
+void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
+void emit_run_prototype(const Program *program, const ApiNames *names, const char *tail, CWriter *w);
+extern const char emit_run_words[]; /* identifiers that these functions use, as C text */
+
+/* --- emit_describe.c: "layer1.0.conv1 + bn1 + relu   conv 3x3 s1 p1   f32[64,56,56] -> f32[64,56,56]   115.6 MMAC   resnet50.net:31" */
+Str step_describe(Arena *arena, const Program *program, const Step *step);
+
+/* --- emit_weights.c: embedded weights. The array stands at the end of the file, behind a function. */
+void emit_weights_declaration(CWriter *w);
+void emit_weights(const Program *program, const float *values, CWriter *w);
+
+/* --- embed/: fixed texts, made strings by tools/embed.sh */
+extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[];
+
+#endif

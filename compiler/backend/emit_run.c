@@ -1,0 +1,267 @@
+/* The run function: one comment and one call a step, and the small functions through which the calls go.
+ *
+ * A kernel takes its operands in a struct, because it may be called from the caller's threads. So that a step is one
+ * readable line, a step function fills the struct; its name tells which operands it takes, in order: step_xwby takes
+ * input, weights, bias, output. Only those that this network calls are written. */
+#include <inttypes.h>
+
+#include "backend/emit_parts.h"
+
+const char emit_run_words[] = "kernel x x2 residual weights bias scratch y a net part parts data step status arena "
+                              "parallel_step run_part run_step values built_in_weights step_kernel step_arguments";
+
+/* --- which operands a step has */
+
+enum Operand { HAS_X = 1, HAS_X2 = 2, HAS_RESIDUAL = 4, HAS_WEIGHTS = 8, HAS_BIAS = 16, HAS_SCRATCH = 32, OPERAND_SETS = 64 };
+
+static unsigned operands_of(const Step *step)
+{
+    return (step->n_inputs > 0 ? HAS_X : 0u) | (step->n_inputs > 1 ? HAS_X2 : 0u) |
+           (step->residual != NULL ? HAS_RESIDUAL : 0u) | (step->weight != NULL ? HAS_WEIGHTS : 0u) |
+           (step->bias != NULL ? HAS_BIAS : 0u) | (step->scratch != NULL ? HAS_SCRATCH : 0u);
+}
+
+static Str step_function_name(Arena *arena, unsigned operands)
+{
+    return arena_printf(arena, "step_%s%s%s%s%s%sy", operands & HAS_X ? "x" : "", operands & HAS_X2 ? "x" : "",
+                        operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "", operands & HAS_BIAS ? "b" : "",
+                        operands & HAS_SCRATCH ? "s" : "");
+}
+
+/* --- step functions */
+
+static void emit_parallel(const ApiNames *names, CWriter *w)
+{
+    cw_comment(w, "A step for the caller's threads. Always " STR_FMT "_THREADS_MAX parts, whatever the number of threads, "
+                  "so that every run gives the same bits.", STR_ARG(names->upper));
+    cw_open(w, "typedef struct parallel_step");
+    cw_line(w, "step_kernel *kernel;");
+    cw_line(w, "const step_arguments *a;");
+    cw_close(w, " parallel_step;");
+    cw_blank(w);
+    cw_line(w, "static void run_part(void *data, int part)");
+    cw_body(w);
+    cw_line(w, "const parallel_step *step = (const parallel_step *)data;");
+    cw_line(w, "step->kernel(step->a, part, " STR_FMT "_THREADS_MAX);", STR_ARG(names->upper));
+    cw_close(w, "");
+    cw_blank(w);
+    cw_line(w, "static void run_step(const " STR_FMT " *net, step_kernel *kernel, const step_arguments *a)", STR_ARG(names->prefix));
+    cw_body(w);
+    cw_open(w, "if (net->parallel_for == NULL)");
+    cw_line(w, "kernel(a, 0, 1);");
+    cw_chain(w, "else");
+    cw_line(w, "parallel_step step;");
+    cw_line(w, "step.kernel = kernel;");
+    cw_line(w, "step.a = a;");
+    cw_line(w, "net->parallel_for(net->parallel_context, run_part, &step, " STR_FMT "_THREADS_MAX);", STR_ARG(names->upper));
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+static void emit_step_function(Arena *arena, const Program *program, const ApiNames *names, unsigned operands, CWriter *w)
+{
+    ItemList parameters = {.arena = arena};
+    if (program->parts > 1) {
+        items_add(&parameters, "const " STR_FMT " *net", STR_ARG(names->prefix));
+    }
+    items_add(&parameters, "step_kernel *kernel");
+    static const struct { unsigned operand; const char *parameter; } table[] = {
+        {HAS_X, "const float *x"}, {HAS_X2, "const float *x2"}, {HAS_RESIDUAL, "const float *residual"},
+        {HAS_WEIGHTS, "const float *weights"}, {HAS_BIAS, "const float *bias"}, {HAS_SCRATCH, "float *scratch"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i) {
+        if (operands & table[i].operand) {
+            items_add(&parameters, "%s", table[i].parameter);
+        }
+    }
+    items_add(&parameters, "float *y");
+    Str head = arena_printf(arena, "static void " STR_FMT, STR_ARG(step_function_name(arena, operands)));
+    emit_items(w, head.ptr, &parameters, "");
+    cw_body(w);
+    cw_line(w, "const step_arguments a = {{%s, %s}, %s, %s, %s, y, %s};", operands & HAS_X ? "x" : "NULL",
+            operands & HAS_X2 ? "x2" : "NULL", operands & HAS_RESIDUAL ? "residual" : "NULL",
+            operands & HAS_WEIGHTS ? "weights" : "NULL", operands & HAS_BIAS ? "bias" : "NULL",
+            operands & HAS_SCRATCH ? "scratch" : "NULL");
+    cw_line(w, program->parts > 1 ? "run_step(net, kernel, &a);" : "kernel(&a, 0, 1);");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w)
+{
+    if (program->n_steps == 0) {
+        return;
+    }
+    Arena *arena = arena_create();
+    if (program->parts > 1) {
+        emit_parallel(names, w);
+    }
+    bool used[OPERAND_SETS] = {false};
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        used[operands_of(&program->steps[i])] = true;
+    }
+    cw_comment(w, "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
+                  "r residual, w weights, b bias, s scratch, y output.");
+    for (unsigned operands = 0; operands < OPERAND_SETS; ++operands) {
+        if (used[operands]) {
+            emit_step_function(arena, program, names, operands, w);
+        }
+    }
+    arena_destroy(arena);
+}
+
+/* --- the run function */
+
+/* "arena + 802816": where an element of a buffer lies, in floats. */
+static void add_pointer(ItemList *list, const ApiNames *names, const Buffer *buffer, int64_t element)
+{
+    while (buffer->parent != NULL) {
+        buffer = buffer->parent;
+    }
+    if (buffer->dtype != DT_F32) {
+        ICE("kernels work on floats, and '" STR_FMT "' holds %s", STR_ARG(buffer->name), dtype_name(buffer->dtype));
+    }
+    Str base = STR("");
+    switch (buffer->kind) {
+    case BUFFER_ARENA:
+        base = names->local_arena;
+        element += buffer->offset / FLOAT_BYTES;
+        break;
+    case BUFFER_INPUT:
+        base = names->inputs[buffer->port].parameter;
+        break;
+    case BUFFER_OUTPUT:
+        base = names->outputs[buffer->port].parameter;
+        break;
+    }
+    if (element == 0) {
+        items_add(list, STR_FMT, STR_ARG(base));
+    } else {
+        items_add(list, STR_FMT " + %" PRId64, STR_ARG(base), element);
+    }
+}
+
+static void add_segment(ItemList *list, const ApiNames *names, const Segment *segment)
+{
+    if (segment->offset == 0) {
+        items_add(list, STR_FMT, STR_ARG(names->local_weights));
+    } else {
+        items_add(list, STR_FMT " + %" PRId64, STR_ARG(names->local_weights), segment->offset / FLOAT_BYTES);
+    }
+}
+
+static void emit_step(Arena *arena, const Program *program, const ApiNames *names, const Step *step, CWriter *w)
+{
+    ItemList list = {.arena = arena};
+    if (program->parts > 1) {
+        items_add(&list, STR_FMT, STR_ARG(names->net));
+    }
+    items_add(&list, STR_FMT, STR_ARG(step->kernel->name));
+    for (uint32_t i = 0; i < step->n_inputs; ++i) {
+        add_pointer(&list, names, step->inputs[i], step->input_offset[i]);
+    }
+    if (step->residual != NULL) {
+        add_pointer(&list, names, step->residual, step->residual == step->output ? step->output_offset : 0);
+    }
+    if (step->weight != NULL) {
+        add_segment(&list, names, step->weight);
+    }
+    if (step->bias != NULL) {
+        add_segment(&list, names, step->bias);
+    }
+    if (step->scratch != NULL) {
+        add_pointer(&list, names, step->scratch, 0);
+    }
+    add_pointer(&list, names, step->output, step->output_offset);
+    cw_comment(w, STR_FMT, STR_ARG(step_describe(arena, program, step)));
+    emit_items(w, step_function_name(arena, operands_of(step)).ptr, &list, ";");
+    cw_blank(w);
+}
+
+void emit_run_prototype(const Program *program, const ApiNames *names, const char *tail, CWriter *w)
+{
+    Arena *arena = arena_create();
+    const Graph *graph = program->graph;
+    ItemList list = {.arena = arena};
+    items_add(&list, STR_FMT " *" STR_FMT, STR_ARG(names->prefix), STR_ARG(names->net));
+    for (uint32_t i = 0; i < graph->n_inputs; ++i) {
+        items_add(&list, "const %s *" STR_FMT, emit_c_type(program->inputs[i]->dtype), STR_ARG(names->inputs[i].parameter));
+    }
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        items_add(&list, "%s *" STR_FMT, emit_c_type(program->outputs[i]->dtype), STR_ARG(names->outputs[i].parameter));
+    }
+    emit_items(w, arena_printf(arena, "cnn_status " STR_FMT "_run", STR_ARG(names->prefix)).ptr, &list, tail);
+    arena_destroy(arena);
+}
+
+static void emit_argument_checks(Arena *arena, const Program *program, const ApiNames *names, CWriter *w)
+{
+    const Graph *graph = program->graph;
+    StrBuf condition = {0};
+    strbuf_printf(&condition, STR_FMT " == NULL", STR_ARG(names->net));
+    for (uint32_t i = 0; i < graph->n_inputs; ++i) {
+        strbuf_printf(&condition, " || " STR_FMT " == NULL", STR_ARG(names->inputs[i].parameter));
+    }
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        strbuf_printf(&condition, " || " STR_FMT " == NULL", STR_ARG(names->outputs[i].parameter));
+    }
+    cw_open(w, "if (" STR_FMT ")", STR_ARG(arena_copy(arena, strbuf_view(&condition))));
+    strbuf_free(&condition);
+    cw_line(w, "return CNN_ERROR_NULL_ARGUMENT;");
+    cw_close(w, "");
+    cw_open(w, "if (" STR_FMT "->ready != " STR_FMT "_READY)", STR_ARG(names->net), STR_ARG(names->upper));
+    cw_line(w, "return CNN_ERROR_NOT_INITIALISED;");
+    cw_close(w, "");
+}
+
+/* With a batch: the next image's place in every input and output. */
+static void emit_advance(const ApiNames *names, const Program *program, CWriter *w)
+{
+    const Graph *graph = program->graph;
+    for (uint32_t i = 0; i < graph->n_inputs; ++i) {
+        cw_line(w, STR_FMT " += " STR_FMT " / " STR_FMT "_BATCH;", STR_ARG(names->inputs[i].parameter),
+                STR_ARG(names->inputs[i].elements), STR_ARG(names->upper));
+    }
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        cw_line(w, STR_FMT " += " STR_FMT " / " STR_FMT "_BATCH;", STR_ARG(names->outputs[i].parameter),
+                STR_ARG(names->outputs[i].elements), STR_ARG(names->upper));
+    }
+}
+
+void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w)
+{
+    Arena *arena = arena_create();
+    CWriter steps = {.depth = 1}; /* inside the function */
+    if (program->batch > 1) {
+        cw_open(&steps, "for (int " STR_FMT " = 0; " STR_FMT " < " STR_FMT "_BATCH; ++" STR_FMT ")", STR_ARG(names->batch_index),
+                STR_ARG(names->batch_index), STR_ARG(names->upper), STR_ARG(names->batch_index));
+    }
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        emit_step(arena, program, names, &program->steps[i], &steps);
+    }
+    if (program->batch > 1) {
+        emit_advance(names, program, &steps);
+        cw_close(&steps, "");
+        cw_blank(&steps);
+    }
+    steps.depth = 0;
+
+    emit_run_prototype(program, names, "", w);
+    cw_body(w);
+    emit_argument_checks(arena, program, names, w);
+    if (text_uses_name(strbuf_view(&steps.text), names->local_arena)) {
+        cw_line(w, "float *const " STR_FMT " = " STR_FMT "->arena;", STR_ARG(names->local_arena), STR_ARG(names->net));
+    }
+    if (text_uses_name(strbuf_view(&steps.text), names->local_weights)) {
+        Str value = emit_has_blob(program, options) ? arena_printf(arena, STR_FMT "->weights", STR_ARG(names->net))
+                                                    : STR("built_in_weights()");
+        cw_line(w, "const float *const " STR_FMT " = " STR_FMT ";", STR_ARG(names->local_weights), STR_ARG(value));
+    }
+    cw_blank(w);
+    cw_join(w, &steps);
+    cw_line(w, "return CNN_OK;");
+    cw_close(w, "");
+    cw_free(&steps);
+    arena_destroy(arena);
+}
