@@ -120,6 +120,12 @@ void emit_store(CWriter *w, const Activation *act, const char *target, const cha
     cw_line(w, "%s = %s;", target, emit_activation(act, "v").text);
 }
 
+void emit_kernel_head(const Kernel *kernel, CWriter *w)
+{
+    cw_line(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    cw_body(w);
+}
+
 void emit_split(CWriter *w, const char *name, int64_t count)
 {
     if (count == 1) {

@@ -166,8 +166,9 @@ static void emit_gather(const Conv *c, CWriter *w)
     bool zeros = c->pads_rows || c->pads_cols || last_tile_is_short(c) || odd_taps;
     cw_comment(w, "rows[tap][p] = the input element under tap (ic, ky, kx) for pixel first + p of the output, flattened%s.",
                zeros ? "; 0 where there is none" : "");
-    cw_open(w, "static void %.*s_gather(const float *x, int tap, int end_tap, %sint pixels, float *rows)", c->name_length,
+    cw_line(w, "static void %.*s_gather(const float *x, int tap, int end_tap, %sint pixels, float *rows)", c->name_length,
             c->name, c->tiles > 1 ? "int first, " : "");
+    cw_body(w);
     if (c->pads_cols) {
         emit_column_tables(c, w);
     }
@@ -205,8 +206,9 @@ static void emit_conv_store(const Conv *c, CWriter *w)
     bool odd = c->out_channels % ROWS != 0;
     cw_comment(w, "Writes up to four channels of a tile%s%s.", e->residual ? ": adds the residual, which may be y itself" : "",
                e->act.op == OP_IDENTITY ? "" : e->residual ? ", then the activation" : " after the activation");
-    cw_open(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name, c->index,
+    cw_line(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name, c->index,
             odd ? "int channels, " : "", c->tiles > 1 ? "int first, " : "", "int pixels, ");
+    cw_body(w);
     CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
     cw_open(w, odd ? "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")"
                    : "for (int row = 0; row < 4; ++row, ++oc, sums += %" PRId64 ")", c->tile);
@@ -362,7 +364,7 @@ void emit_conv(const Kernel *kernel, CWriter *w)
     emit_gather(&c, w);
     emit_conv_store(&c, w);
     emit_head_comment(&c, w);
-    cw_open(w, "static void %.*s(const step_arguments *a, int part, int parts)", c.name_length, c.name);
+    emit_kernel_head(kernel, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
     cw_line(w, "float *const rows = %s; /* [%" PRId64 " taps][%" PRId64 " pixels] */", slice.text, c.block, c.tile);
     cw_line(w, "float *const acc = rows + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " pixels] */", c.block * c.tile,

@@ -86,7 +86,7 @@ void emit_copy(const Kernel *kernel, CWriter *w)
     int64_t out = furthest(s->in_channels, filled ? s->out_rows : s->in_rows, filled ? s->out_cols : s->in_cols, s->out_stride);
     const char *index = cexpr_index_type((in > out ? in : out) + RUN);
     cw_comment(w, "Copies %dx%dx%d elements%s.", s->in_channels, s->in_rows, s->in_cols, filled ? " into the middle of filled planes" : "");
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     if (s->in_channels == 1 && s->in_rows == 1 && !filled) {
         emit_run(s, index, w);
     } else {

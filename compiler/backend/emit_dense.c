@@ -48,7 +48,7 @@ void emit_dense(const Kernel *kernel, CWriter *w)
     cw_comment(w, "Dense layer: %" PRId64 " -> %" PRId64 "%s%s%s%s. %d units side by side; weights[units/%d][%" PRId64 "][%d].", in, out,
                e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
                e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, n, n, in, n);
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     emit_split(w, "block", blocks);
     cw_blank(w);
     cw_open(w, "for (%s block = first_block; block < end_block; ++block)", index);

@@ -87,8 +87,9 @@ static void emit_row_loops(const Depthwise *d, CWriter *w)
 static void emit_row(const Depthwise *d, CWriter *w)
 {
     cw_comment(w, "One row of %d outputs: x points at the input under the first tap of the first output.", d->s->out_cols);
-    cw_open(w, "static void %.*s_row(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, float bias, float *CNN_RESTRICT sums)",
+    cw_line(w, "static void %.*s_row(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, float bias, float *CNN_RESTRICT sums)",
             d->name_length, d->name);
+    cw_body(w);
     if (d->taps <= MAX_UNROLLED) {
         emit_row_unrolled(d, w);
     } else {
@@ -155,7 +156,7 @@ void emit_depthwise(const Kernel *kernel, CWriter *w)
                s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols,
                s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
-    cw_open(w, "static void %.*s(const step_arguments *a, int part, int parts)", d.name_length, d.name);
+    emit_kernel_head(kernel, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
     cw_line(w, "float *const sums = %s; /* [%d] */", slice.text, s->out_cols);
     if (d.padded) {

@@ -98,7 +98,7 @@ static void emit_elementwise(Elementwise *e, const char *what, CWriter *w)
     int64_t plane = (int64_t)s->in_rows * s->in_cols, total = s->in_channels * plane;
     const char *index = cexpr_index_type(total + BLOCK);
     cw_comment(w, "%s, %dx%dx%d. y may be an operand itself: hence the detour over values.", what, s->in_channels, s->in_rows, s->in_cols);
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(e->kernel->name));
+    emit_kernel_head(e->kernel, w);
     if (e->by_channel) {
         emit_by_channel(e, s->in_channels, plane, index, w);
     } else {

@@ -8,7 +8,8 @@
 static void emit_matrix_helpers(int32_t n, CWriter *w)
 {
     cw_comment(w, "Four rows of sums, of %d pixels each, start with the bias of their channels.", n);
-    cw_open(w, "static void matrix_start_%d(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)", n);
+    cw_line(w, "static void matrix_start_%d(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)", n);
+    cw_body(w);
     cw_open(w, "for (int p = 0; p < %d; ++p)", n);
     cw_line(w, "sums[p] = bias[0];");
     for (int row = 1; row < 4; ++row) {
@@ -21,7 +22,8 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
     cw_comment(w, "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
                "value of rows is loaded once for four products, each sum is loaded and stored once for four. "
                "Weights lie in the order of use: w[taps / 4][4 channels][4 taps].", n, n);
-    cw_open(w, "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float *CNN_RESTRICT sums)", n);
+    cw_line(w, "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float *CNN_RESTRICT sums)", n);
+    cw_body(w);
     cw_open(w, "for (int tap = 0; tap < taps; tap += 4, rows += %d, w += 16)", 4 * n);
     cw_open(w, "for (int p = 0; p < %d; ++p)", n);
     cw_line(w, "const float x0 = rows[p], x1 = rows[%d + p], x2 = rows[%d + p], x3 = rows[%d + p];", n, 2 * n, 3 * n);
@@ -39,7 +41,8 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
 static void emit_dense_helper(int32_t n, CWriter *w)
 {
     cw_comment(w, "sums[%d] += w[inputs][%d] * x[inputs], for a number of inputs that is divisible by 8.", n, n);
-    cw_open(w, "static void dense_add_%d(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, int inputs, float *CNN_RESTRICT sums)", n);
+    cw_line(w, "static void dense_add_%d(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, int inputs, float *CNN_RESTRICT sums)", n);
+    cw_body(w);
     cw_open(w, "for (int i = 0; i < inputs; i += 8, x += 8, w += %d)", 8 * n);
     cw_open(w, "for (int u = 0; u < %d; ++u)", n);
     cw_line(w, "sums[u] += x[0] * w[u] + x[1] * w[%d + u] + x[2] * w[%d + u] + x[3] * w[%d + u]", n, 2 * n, 3 * n);

@@ -32,7 +32,7 @@ void emit_lrn(const Kernel *kernel, CWriter *w)
     double alpha = lrn->alpha_div_n ? lrn->alpha / lrn->size : lrn->alpha;
     const char *index = cexpr_index_type(s->in_channels * plane);
     cw_comment(w, "Local response normalisation over %d channels, %dx%dx%d.", lrn->size, s->in_channels, s->in_rows, s->in_cols);
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     emit_split(w, "block", blocks);
     cw_blank(w);
     cw_open(w, "for (int block = first_block; block < end_block; ++block)");

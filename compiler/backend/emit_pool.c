@@ -160,7 +160,7 @@ static void emit_window_pool(const Kernel *kernel, bool is_max, CWriter *w)
                s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
                is_max ? "" : s->count_pad ? ", padding counts" : ", padding does not count", s->in_channels, s->in_rows, s->in_cols,
                s->out_channels, s->out_rows, s->out_cols);
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
     cw_line(w, "float *const line = %s; /* [%" PRId64 "]: the window's rows, reduced to one */", slice.text, cols);
     emit_split(w, "channel", s->in_channels);
@@ -210,7 +210,7 @@ static void emit_adaptive_pool(const Kernel *kernel, CWriter *w)
     const char *col_type = cexpr_index_type(((int64_t)s->out_cols + 1) * s->in_cols + s->out_cols);
     cw_comment(w, "Adaptive average pool: %dx%dx%d -> %dx%dx%d; window i covers [floor(i * in / out), ceil((i + 1) * in / out)).",
                s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols);
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     emit_split(w, "channel", s->in_channels);
     cw_blank(w);
     cw_open(w, "for (%s channel = first_channel; channel < end_channel; ++channel)", index_type(s));
@@ -258,7 +258,7 @@ void emit_global_pool(const Kernel *kernel, CWriter *w)
     bool is_max = s->is_max;
     cw_comment(w, "%s of each channel: %dx%dx%d -> %d, in eight partial %s.", is_max ? "Maximum" : "Average", s->in_channels, s->in_rows,
                s->in_cols, s->out_channels, is_max ? "maxima" : "sums");
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     emit_split(w, "channel", s->in_channels);
     cw_blank(w);
     cw_open(w, "for (%s channel = first_channel; channel < end_channel; ++channel)", index_type(s));

@@ -96,7 +96,7 @@ void emit_softmax(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     int64_t plane = (int64_t)s->in_rows * s->in_cols;
     cw_comment(w, "%s over %d channels%s.", s->is_log ? "Logarithm of softmax" : "Softmax", s->in_channels, plane > 1 ? ", for each pixel" : "");
-    cw_open(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));
+    emit_kernel_head(kernel, w);
     if (plane == 1) {
         emit_vector(kernel, w);
     } else {
