@@ -51,8 +51,13 @@ typedef struct Naming { /* as path, as shared path */
     Span span;
 } Naming;
 
+/* No Expr or Stmt is nested deeper than this (longer pipelines and sums count, too): the parser reports
+ * it, so that everybody may walk the tree by plain recursion. */
+enum { AST_MAX_DEPTH = 1000 };
+
 struct Expr {
     ExprKind kind;
+    uint32_t depth; /* 1 + the largest depth among its parts */
     Span span;
     union {
         int64_t integer;
@@ -97,6 +102,7 @@ typedef struct NameList {
 
 struct Stmt {
     StmtKind kind;
+    uint32_t depth; /* 1 + the largest depth among its parts */
     Span span;
     union {
         struct { NameList targets; Expr *value; } assign;

@@ -88,6 +88,12 @@ bool file_exists(const char *path)
     return stat(path, &status) == 0;
 }
 
+bool file_is_larger(const char *path, uint64_t bytes)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && (uint64_t)status.st_size > bytes;
+}
+
 bool file_map(Arena *arena, const char *path, FileMap *map, Str *reason)
 {
     struct stat status;

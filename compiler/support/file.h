@@ -10,6 +10,7 @@
  * (a phrase such as "No such file or directory" or "is a directory" or "larger than 16 MiB"). */
 bool file_read(Arena *arena, const char *path, uint64_t max_bytes, Str *text, Str *reason);
 bool file_exists(const char *path);
+bool file_is_larger(const char *path, uint64_t bytes); /* a regular file of more than so many bytes */
 
 typedef struct FileMap {
     const unsigned char *bytes;
