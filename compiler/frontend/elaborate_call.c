@@ -46,15 +46,14 @@ static void eval_args(Elaborator *el, const Expr *call, const Value *piped)
     }
 }
 
-/* A positional argument after a named one: the grammar lets it pass, the language does not. */
-static bool check_order(Elaborator *el, const CallArgs *args)
+/* A positional argument after a named one was reported by resolve.c: what it stands for is anybody's guess. */
+static bool is_ordered(const CallArgs *args)
 {
     bool named = false;
     for (size_t i = 0; i < args->count; ++i) {
         if (!str_is_empty(args_name(args, i))) {
             named = true;
         } else if (named) {
-            elaborate_error(el, DIAG_SYNTAX, args_span(args, i), "a positional argument after a named one");
             return false;
         }
     }
@@ -284,7 +283,7 @@ Value elaborate_call(Elaborator *el, const Expr *call, const Value *piped, Span 
     eval_args(el, call, piped);
     OpPlace place = place_of_call(el, call, &is_named);
     CallArgs args = {call, first, el->stack_count - first, piped != NULL, piped_span};
-    if (check_order(el, &args) && elaborate_step(el, call->span, 1)) {
+    if (is_ordered(&args) && elaborate_step(el, call->span, 1)) {
         if (callee.kind == CALLEE_BLOCK && !(is_named && place.is_failed)) {
             result = call_block(el, callee.block, &args, &place, is_named);
         } else if (callee.kind == CALLEE_OP) {

@@ -120,9 +120,15 @@ static void check_exprs(Resolver *rs, const ExprList *list)
 
 static void check_call(Resolver *rs, const Expr *expr)
 {
+    const ArgList *args = &expr->as.call.args;
+    bool is_named = false;
     check_callee(rs, expr->as.call.callee, expr->as.call.callee_span);
-    for (size_t i = 0; i < expr->as.call.args.count; ++i) {
-        check_expr(rs, expr->as.call.args.items[i].value);
+    for (size_t i = 0; i < args->count; ++i) {
+        is_named |= !str_is_empty(args->items[i].name);
+        if (is_named && str_is_empty(args->items[i].name)) {
+            elaborate_error(rs->el, DIAG_SYNTAX, args->items[i].value->span, "a positional argument after a named one");
+        }
+        check_expr(rs, args->items[i].value);
     }
     const Naming *naming = expr->as.call.naming;
     for (size_t i = 0; naming != NULL && i < naming->count; ++i) {
