@@ -1,0 +1,353 @@
+/* See lower_exec.h. Slow and literal on purpose; shares nothing with the emitters or the interpreter. */
+#include "lower_exec.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "interp/interp.h"
+
+typedef struct Exec {
+    const Program *program;
+    const Weights *weights;
+    Arena *arena;
+    double *memory;   /* the arena, one double a float */
+    double **ports[3]; /* by BufferKind */
+} Exec;
+
+typedef struct View { /* a tensor in memory */
+    double *base;
+    const Layout *layout;
+} View;
+
+static double *at(View v, int32_t c, int32_t y, int32_t x)
+{
+    const Layout *l = v.layout;
+    return v.base + (c / l->block) * l->plane_stride + (y + l->halo_top) * l->row_stride + (x + l->halo_left) * l->block +
+           c % l->block;
+}
+
+static double *memory_of(const Exec *e, const Buffer *buffer)
+{
+    return buffer->kind == BUFFER_ARENA ? e->memory + buffer->offset / 4 : e->ports[buffer->kind][buffer->port];
+}
+
+static View view_of(const Exec *e, const Buffer *buffer)
+{
+    return (View){memory_of(e, buffer), &buffer->layout};
+}
+
+static double activate(const Activation *act, double x, double slope)
+{
+    double a = act->attr.a, b = act->attr.b;
+    if (act->op == OP_PRELU || act->op == OP_LEAKY_RELU) {
+        return x >= 0 ? x : x * (act->op == OP_PRELU ? slope : a);
+    }
+    if (act->op == OP_IDENTITY) {
+        return x;
+    }
+    if (act->op == OP_RELU) {
+        return x > 0 ? x : 0;
+    }
+    if (act->op == OP_TANH) {
+        return tanh(x);
+    }
+    if (act->op == OP_SCALED_TANH) {
+        return a * tanh(b * x);
+    }
+    if (act->op == OP_CLAMP) {
+        return fmin(fmax(x, a), b);
+    }
+    if (act->op == OP_SIGMOID) {
+        return 1 / (1 + exp(-x));
+    }
+    cr_assert_fail("activation %s is not known here", op_info(act->op)->name);
+    return 0;
+}
+
+static double *constant(const Exec *e, const Segment *segment)
+{
+    int64_t count = type_elements(segment->source->type);
+    double *values = ARENA_ARRAY(e->arena, double, count);
+    Arena *scratch = arena_create();
+    const_eval_range(segment->source, e->weights, 0, count, values, scratch);
+    arena_destroy(scratch);
+    cr_assert_eq(count, (int64_t)segment->rows * segment->cols);
+    return values;
+}
+
+/* CONV, DEPTHWISE, DENSE: weight rows are output channels, columns (input channel of the group, ky, kx). */
+static void run_product(const Exec *e, const Step *step)
+{
+    KernelSizes s = step->kernel->sizes;
+    if (step->kernel->family == KERNEL_DENSE) {
+        s.kernel_rows = s.kernel_cols = s.stride_rows = s.stride_cols = s.dilation_rows = s.dilation_cols = s.groups = 1;
+    } else if (step->kernel->family == KERNEL_DEPTHWISE) {
+        cr_assert_eq(s.multiplier * s.in_channels, s.out_channels);
+        s.groups = s.in_channels;
+    }
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    cr_assert_eq(step->kernel->epilogue.bias, bias != NULL);
+    cr_assert_eq(step->kernel->epilogue.residual, step->residual != NULL);
+    int32_t per_group = s.in_channels / s.groups, out_per_group = s.out_channels / s.groups;
+    int64_t plane = (int64_t)s.out_rows * s.out_cols;
+    double *result = ARENA_ARRAY(e->arena, double, s.out_channels * plane);
+    for (int32_t o = 0; o < s.out_channels; ++o) {
+        for (int64_t p = 0; p < plane; ++p) {
+            int32_t i = (int32_t)(p / s.out_cols), j = (int32_t)(p % s.out_cols);
+            double sum = bias == NULL ? 0 : bias[o];
+            const double *w = weight + (int64_t)o * per_group * s.kernel_rows * s.kernel_cols;
+            for (int32_t c = 0; c < per_group; ++c) {
+                for (int32_t u = 0; u < s.kernel_rows; ++u) {
+                    for (int32_t v = 0; v < s.kernel_cols; ++v, ++w) {
+                        int32_t y = i * s.stride_rows + u * s.dilation_rows - s.pad_top;
+                        int32_t x = j * s.stride_cols + v * s.dilation_cols - s.pad_left;
+                        if (y >= 0 && y < s.in_rows && x >= 0 && x < s.in_cols) {
+                            sum += *w * *at(in, o / out_per_group * per_group + c, y, x);
+                        }
+                    }
+                }
+            }
+            result[o * plane + p] = sum;
+        }
+    }
+    for (int32_t o = 0; o < s.out_channels; ++o) {
+        for (int64_t p = 0; p < plane; ++p) {
+            int32_t i = (int32_t)(p / s.out_cols), j = (int32_t)(p % s.out_cols);
+            double sum = result[o * plane + p];
+            if (step->residual != NULL) {
+                sum += *at(view_of(e, step->residual), o, i, j);
+            }
+            *at(out, o, i, j) = activate(&step->kernel->epilogue.act, sum, 0);
+        }
+    }
+}
+
+static double pool_window(const Step *step, View in, int32_t c, int32_t i, int32_t j)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    int32_t y0, y1, x0, x1;
+    if (s->adaptive || step->kernel->family == KERNEL_GLOBAL_POOL) {
+        y0 = i * s->in_rows / s->out_rows;
+        y1 = ((i + 1) * s->in_rows + s->out_rows - 1) / s->out_rows;
+        x0 = j * s->in_cols / s->out_cols;
+        x1 = ((j + 1) * s->in_cols + s->out_cols - 1) / s->out_cols;
+    } else {
+        y0 = i * s->stride_rows - s->pad_top;
+        y1 = y0 + s->kernel_rows;
+        x0 = j * s->stride_cols - s->pad_left;
+        x1 = x0 + s->kernel_cols;
+    }
+    bool is_max = step->kernel->family == KERNEL_MAX_POOL || s->is_max;
+    double best = -INFINITY, sum = 0;
+    int64_t cells = 0;
+    for (int32_t y = y0; y < y1; ++y) {
+        for (int32_t x = x0; x < x1; ++x) {
+            bool inside = y >= 0 && y < s->in_rows && x >= 0 && x < s->in_cols;
+            bool padded = y < s->in_rows + s->pad_bottom && x < s->in_cols + s->pad_right;
+            if (inside) {
+                best = fmax(best, *at(in, c, y, x));
+                sum += *at(in, c, y, x);
+            }
+            cells += inside || (s->count_pad && padded);
+        }
+    }
+    return is_max ? best : sum / (double)cells;
+}
+
+static void run_pool(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                *at(view_of(e, step->output), c, i, j) = pool_window(step, view_of(e, step->inputs[0]), c, i, j);
+            }
+        }
+    }
+}
+
+static double binary_operand(const Exec *e, const Step *step, int operand, int32_t c, int32_t i, int32_t j)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    if (s->scalar_is_literal[operand]) {
+        return s->scalar[operand];
+    }
+    View v = view_of(e, step->inputs[operand == 1 && !s->scalar_is_literal[0] ? 1 : 0]);
+    switch (s->broadcast[operand]) {
+    case BROADCAST_NONE: return *at(v, c, i, j);
+    case BROADCAST_CHANNEL: return *at(v, c, 0, 0);
+    case BROADCAST_SCALAR: return *at(v, 0, 0, 0);
+    }
+    return 0;
+}
+
+static double elementwise(const Exec *e, const Step *step, const double *weight, const double *bias, int32_t c,
+                          int32_t i, int32_t j)
+{
+    const Kernel *kernel = step->kernel;
+    if (kernel->family == KERNEL_CHANNEL_AFFINE) {
+        return *at(view_of(e, step->inputs[0]), c, i, j) * weight[c] + bias[c];
+    }
+    if (kernel->family == KERNEL_UNARY) {
+        double x = *at(view_of(e, step->inputs[0]), c, i, j);
+        return activate(&kernel->epilogue.act, x, weight == NULL ? 0 : weight[c]);
+    }
+    double a = binary_operand(e, step, 0, c, i, j), b = binary_operand(e, step, 1, c, i, j);
+    double y = kernel->sizes.op == OP_ADD ? a + b : kernel->sizes.op == OP_SUB ? a - b : a * b;
+    if (step->residual != NULL) {
+        y += *at(view_of(e, step->residual), c, i, j);
+    }
+    return activate(&kernel->epilogue.act, y, 0);
+}
+
+static void run_elementwise(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    const double *weight = step->weight == NULL ? NULL : constant(e, step->weight);
+    const double *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) { /* element by element: in place must do */
+                *at(view_of(e, step->output), c, i, j) = elementwise(e, step, weight, bias, c, i, j);
+            }
+        }
+    }
+}
+
+static void run_across_channels(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    for (int32_t p = 0; p < s->in_rows * s->in_cols; ++p) {
+        int32_t i = p / s->in_cols, j = p % s->in_cols;
+        double most = -INFINITY, sum = 0;
+        for (int32_t c = 0; c < s->in_channels; ++c) {
+            most = fmax(most, *at(in, c, i, j));
+        }
+        for (int32_t c = 0; c < s->in_channels; ++c) {
+            sum += exp(*at(in, c, i, j) - most);
+        }
+        for (int32_t c = 0; c < s->in_channels; ++c) {
+            double x = *at(in, c, i, j), squares = 0;
+            for (int32_t k = c - s->lrn.size / 2; k <= c + (s->lrn.size - 1) / 2; ++k) {
+                squares += k >= 0 && k < s->in_channels ? *at(in, k, i, j) * *at(in, k, i, j) : 0;
+            }
+            double alpha = s->lrn.alpha_div_n ? s->lrn.alpha / s->lrn.size : s->lrn.alpha;
+            *at(out, c, i, j) = step->kernel->family == KERNEL_LRN ? x / pow(s->lrn.k + alpha * squares, s->lrn.beta)
+                                : s->is_log                        ? x - most - log(sum)
+                                                                   : exp(x - most) / sum;
+        }
+    }
+}
+
+static void run_copy(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    const double *in = memory_of(e, step->inputs[0]) + step->input_offset[0];
+    double *out = memory_of(e, step->output) + step->output_offset;
+    for (int32_t c = 0; c < s->in_channels; ++c) {
+        if (s->out_rows != s->in_rows || s->out_cols != s->in_cols) {
+            for (int32_t y = 0; y < s->out_rows; ++y) {
+                for (int32_t x = 0; x < s->out_cols; ++x) {
+                    out[c * s->out_stride[0] + y * s->out_stride[1] + x * s->out_stride[2]] = s->scalar[0];
+                }
+            }
+        }
+        for (int32_t y = 0; y < s->in_rows; ++y) {
+            for (int32_t x = 0; x < s->in_cols; ++x) {
+                out[c * s->out_stride[0] + (y + s->pad_top) * s->out_stride[1] + (x + s->pad_left) * s->out_stride[2]] =
+                    in[c * s->in_stride[0] + y * s->in_stride[1] + x * s->in_stride[2]];
+            }
+        }
+    }
+}
+
+static void run_step(const Exec *e, const Step *step)
+{
+    switch (step->kernel->family) {
+    case KERNEL_CONV:
+    case KERNEL_DEPTHWISE:
+    case KERNEL_DENSE:
+        run_product(e, step);
+        return;
+    case KERNEL_MAX_POOL:
+    case KERNEL_AVG_POOL:
+    case KERNEL_GLOBAL_POOL:
+        run_pool(e, step);
+        return;
+    case KERNEL_UNARY:
+    case KERNEL_BINARY:
+    case KERNEL_CHANNEL_AFFINE:
+        run_elementwise(e, step);
+        return;
+    case KERNEL_LRN:
+    case KERNEL_SOFTMAX:
+        run_across_channels(e, step);
+        return;
+    case KERNEL_COPY:
+        run_copy(e, step);
+        return;
+    case KERNEL_FAMILY_COUNT:
+        break;
+    }
+    cr_assert_fail("no such family");
+}
+
+double **lower_exec(const Program *program, const Weights *weights, const double *const *inputs, Arena *arena)
+{
+    const Graph *graph = program->graph;
+    Exec e = {.program = program,
+              .weights = weights,
+              .arena = arena,
+              .memory = ARENA_ARRAY(arena, double, program->arena_bytes / 4 + 1)};
+    for (int64_t i = 0; i < program->arena_bytes / 4; ++i) {
+        e.memory[i] = NAN; /* what is read before it is written shows */
+    }
+    e.ports[BUFFER_INPUT] = ARENA_ARRAY(arena, double *, graph->n_inputs);
+    for (uint32_t i = 0; i < graph->n_inputs; ++i) {
+        const Layout *layout = &program->inputs[i]->layout;
+        e.ports[BUFFER_INPUT][i] = ARENA_ARRAY(arena, double, layout_elements(layout));
+        const double *from = inputs[i];
+        View to = {e.ports[BUFFER_INPUT][i], layout};
+        for (int32_t c = 0; c < layout->channels; ++c) {
+            for (int32_t y = 0; y < layout->rows; ++y) {
+                for (int32_t x = 0; x < layout->cols; ++x) {
+                    *at(to, c, y, x) = *from++;
+                }
+            }
+        }
+    }
+    e.ports[BUFFER_OUTPUT] = ARENA_ARRAY(arena, double *, graph->n_outputs);
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        e.ports[BUFFER_OUTPUT][i] = ARENA_ARRAY(arena, double, layout_elements(&program->outputs[i]->layout));
+    }
+    for (uint32_t s = 0; s < program->n_steps; ++s) {
+        run_step(&e, &program->steps[s]);
+    }
+    return e.ports[BUFFER_OUTPUT];
+}
+
+void lower_exec_compare(const Program *program, const char *what)
+{
+    Arena *arena = arena_create();
+    Weights *weights = weights_formula(arena);
+    const Graph *graph = program->graph;
+    double **inputs = interp_formula_inputs(graph, arena);
+    InterpResult expected = interp_run(graph, weights, (const double *const *)inputs, false, arena);
+    double **outputs = lower_exec(program, weights, (const double *const *)inputs, arena);
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        const Node *node = graph->outputs[i].node;
+        const double *want = expected.values[node->id];
+        double most = 0;
+        for (int64_t k = 0; k < type_elements(node->type); ++k) {
+            most = fmax(most, fabs(want[k]));
+        }
+        for (int64_t k = 0; k < type_elements(node->type); ++k) {
+            cr_assert(fabs(outputs[i][k] - want[k]) <= 1e-12 * most, "%s, output %u, element %lld: %.17g instead of %.17g",
+                      what, i, (long long)k, outputs[i][k], want[k]);
+        }
+    }
+    weights_close(weights);
+    arena_destroy(arena);
+}
