@@ -46,7 +46,7 @@ $(BUILD)/gen/parse.c $(BUILD)/gen/parse.h &: compiler/frontend/parse.y
 $(BUILD)/gen/scan.c $(BUILD)/gen/scan.h &: compiler/frontend/scan.l $(BUILD)/gen/parse.h
 	@mkdir -p $(@D)
 	flex --header-file=$(BUILD)/gen/scan.h -o $(BUILD)/gen/scan.c $<
-$(BUILD)/compiler/frontend/%.o: | $(BUILD)/gen/parse.h $(BUILD)/gen/scan.h
+$(filter $(BUILD)/compiler/frontend/%,$(OBJECTS)): | $(BUILD)/gen/parse.h $(BUILD)/gen/scan.h
 $(BUILD)/gen/embedded.c: tools/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
 	bash tools/embed.sh $(EMBEDDED) > $@.tmp && mv $@.tmp $@
