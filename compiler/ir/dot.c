@@ -45,9 +45,10 @@ static void append_op(StrBuf *out, const Node *node)
     }
 }
 
-static void dot_node(StrBuf *out, const Node *node)
+/* Nodes are numbered as in the textual dump: constants, which are not drawn, take no numbers. */
+static void dot_node(StrBuf *out, const Node *node, const uint32_t *numbers)
 {
-    strbuf_printf(out, "    n%u [label=\"", node->id);
+    strbuf_printf(out, "    n%u [label=\"", numbers[node->id]);
     append_op(out, node);
     if (!str_is_empty(node->path)) {
         strbuf_append(out, STR("\\n"));
@@ -57,7 +58,8 @@ static void dot_node(StrBuf *out, const Node *node)
     for (uint32_t i = 0; i < node->n_data; ++i) {
         if (!node_is_constant(node->inputs[i])) {
             bool is_residual = node->adds_residual && i + 1 == node->n_data;
-            strbuf_printf(out, "    n%u -> n%u%s;\n", node->inputs[i]->id, node->id, is_residual ? " [style=dashed]" : "");
+            strbuf_printf(out, "    n%u -> n%u%s;\n", numbers[node->inputs[i]->id], numbers[node->id],
+                          is_residual ? " [style=dashed]" : "");
         }
     }
 }
@@ -67,15 +69,20 @@ void graph_dot(const Graph *graph, StrBuf *out)
     strbuf_append(out, STR("digraph \""));
     append_escaped(out, graph->name);
     strbuf_append(out, STR("\" {\n    node [shape=box, fontname=\"Helvetica\", fontsize=10];\n"));
+    Arena *scratch = arena_create();
+    uint32_t *numbers = ARENA_ARRAY(scratch, uint32_t, graph->n_nodes);
+    uint32_t next = 0;
     for (uint32_t n = 0; n < graph->n_nodes; ++n) {
         if (!node_is_constant(graph->nodes[n])) {
-            dot_node(out, graph->nodes[n]);
+            numbers[n] = next++;
+            dot_node(out, graph->nodes[n], numbers);
         }
     }
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         strbuf_printf(out, "    out%u [shape=ellipse, label=\"", i);
         append_escaped(out, graph->outputs[i].name);
-        strbuf_printf(out, "\"];\n    n%u -> out%u;\n", graph->outputs[i].node->id, i);
+        strbuf_printf(out, "\"];\n    n%u -> out%u;\n", numbers[graph->outputs[i].node->id], i);
     }
     strbuf_append(out, STR("}\n"));
+    arena_destroy(scratch);
 }
