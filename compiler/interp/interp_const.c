@@ -154,3 +154,11 @@ double *interp_weight(const Eval *eval, WeightRole role)
     interp_constant(weight, eval->weights, 0, count, values);
     return values;
 }
+
+double *interp_constant_values(const Node *constant, const Weights *weights, Arena *arena)
+{
+    int64_t count = type_elements(constant->type);
+    double *values = ARENA_ARRAY(arena, double, count);
+    interp_constant(constant, weights, 0, count, values);
+    return values;
+}

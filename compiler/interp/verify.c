@@ -99,8 +99,7 @@ static State *state_of(const Graph *graph, const Weights *weights)
         OutputValue *output = &state->outputs[i];
         *output = (OutputValue){.type = node->type, .values = result.values[node->id]};
         if (node_is_constant(node)) {
-            output->values = ARENA_ARRAY(state->arena, double, type_elements(node->type));
-            interp_constant(node, weights, 0, type_elements(node->type), output->values);
+            output->values = interp_constant_values(node, weights, state->arena);
         }
         for (int64_t k = 0; k < type_elements(node->type); ++k) {
             output->max = fmax(output->max, fabs(output->values[k]));
