@@ -1,0 +1,18 @@
+/* For tests of generated kernels: what they should compute, in double and without any of the backend's tricks. */
+#ifndef TESTS_RUN_KERNEL_REFERENCE_H
+#define TESTS_RUN_KERNEL_REFERENCE_H
+
+#include "lower/program.h"
+
+/* The operands of one kernel, as the network sees them: weights in PyTorch's order, nothing packed or padded. */
+typedef struct KernelData {
+    int64_t x_count[2], y_count, weight_count, bias_count;
+    float *x[2], *residual, *weights, *bias;
+} KernelData;
+
+/* Numbers of elements that the kernel's operands have. */
+void kernel_data_sizes(const Kernel *kernel, KernelData *data);
+/* The right answer: y_count doubles, before rounding. */
+void kernel_reference(const Kernel *kernel, const KernelData *data, double *y);
+
+#endif

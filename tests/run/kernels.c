@@ -1,0 +1,640 @@
+/* Generated kernels against their definitions. Records are built directly, so that shapes are tested which no network of
+ * the zoo has; many kernels go into one C file, which is compiled without a warning and loaded. Each kernel then runs
+ *   - alone and in 2, 3, 5 parts: the same bits;
+ *   - with the residual, or an elementwise operand, in the output's own memory: the same bits;
+ * over outputs and scratch that hold NaN before, between guards that must survive. */
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backend/emit_parts.h"
+#include "kernel_reference.h"
+#include "support/file.h"
+
+enum { MAX_KERNELS = 160, GUARD = 16, MAX_PARTS = 5 };
+
+typedef struct step_arguments { /* as in generated code */
+    const float *x[2];
+    const float *residual;
+    const float *weights, *bias;
+    float *y;
+    float *scratch;
+} step_arguments;
+typedef void step_kernel(const step_arguments *a, int part, int parts);
+
+typedef struct Batch {
+    Arena *arena;
+    Kernel *kernels[MAX_KERNELS];
+    uint32_t count;
+    uint32_t random;
+} Batch;
+
+/* --- deterministic numbers */
+
+static uint32_t next_random(Batch *b)
+{
+    b->random ^= b->random << 13;
+    b->random ^= b->random >> 17;
+    b->random ^= b->random << 5;
+    return b->random;
+}
+
+static int32_t pick(Batch *b, int32_t lo, int32_t hi)
+{
+    return lo + (int32_t)(next_random(b) % (uint32_t)(hi - lo + 1));
+}
+
+static float *random_floats(Batch *b, int64_t count, float scale)
+{
+    float *values = malloc((size_t)(count > 0 ? count : 1) * sizeof *values); /* exact, so that ASan sees reads past the end */
+    cr_assert(values != NULL);
+    for (int64_t i = 0; i < count; ++i) {
+        values[i] = scale * ((float)(next_random(b) >> 8) / 8388608.0f - 1.0f);
+    }
+    return values;
+}
+
+/* --- records */
+
+static Batch batch_create(void)
+{
+    return (Batch){.arena = arena_create(), .random = 2463534242u};
+}
+
+static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, bool residual, OpKind act)
+{
+    cr_assert_lt(b->count, MAX_KERNELS);
+    Kernel *kernel = ARENA_NEW(b->arena, Kernel);
+    kernel->family = family;
+    kernel->sizes = sizes;
+    kernel->epilogue.bias = bias;
+    kernel->epilogue.residual = residual;
+    kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
+    kernel->in = layout_plain(type_f32_3(sizes.in_channels, sizes.in_rows, sizes.in_cols));
+    kernel->out = layout_plain(type_f32_3(sizes.out_channels, sizes.out_rows, sizes.out_cols));
+    kernel->id = b->count;
+    kernel->name = arena_printf(b->arena, "kernel_%u", b->count);
+    tiles_choose(target_find(STR("portable")), kernel);
+    b->kernels[b->count++] = kernel;
+    return kernel;
+}
+
+/* A square window; out sizes follow, with `extra` rows and columns of padding at the far side. */
+static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride, int32_t pad, int32_t extra)
+{
+    KernelSizes s = {.in_channels = ic, .in_rows = rows, .in_cols = cols, .out_channels = oc, .kernel_rows = kernel, .kernel_cols = kernel,
+                     .stride_rows = stride, .stride_cols = stride, .dilation_rows = 1, .dilation_cols = 1, .pad_top = pad, .pad_left = pad,
+                     .pad_bottom = pad + extra, .pad_right = pad + extra, .groups = 1};
+    s.out_rows = (rows + 2 * pad + extra - kernel) / stride + 1;
+    s.out_cols = (cols + 2 * pad + extra - kernel) / stride + 1;
+    return s;
+}
+
+/* Any window that fits: rectangular kernels, uneven padding, dilation; false where the dice gave no output. */
+static bool random_window(Batch *b, KernelSizes *s)
+{
+    s->kernel_rows = pick(b, 1, 5);
+    s->kernel_cols = pick(b, 1, 5);
+    s->stride_rows = pick(b, 1, 3);
+    s->stride_cols = pick(b, 1, 4);
+    s->dilation_rows = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
+    s->dilation_cols = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
+    s->pad_top = pick(b, 0, 3);
+    s->pad_bottom = pick(b, 0, 3);
+    s->pad_left = pick(b, 0, 3);
+    s->pad_right = pick(b, 0, 3);
+    s->in_rows = pick(b, 1, 17);
+    s->in_cols = pick(b, 1, 37);
+    int32_t rows = s->in_rows + s->pad_top + s->pad_bottom - (s->kernel_rows - 1) * s->dilation_rows - 1;
+    int32_t cols = s->in_cols + s->pad_left + s->pad_right - (s->kernel_cols - 1) * s->dilation_cols - 1;
+    if (rows < 0 || cols < 0) {
+        return false;
+    }
+    s->out_rows = rows / s->stride_rows + 1;
+    s->out_cols = cols / s->stride_cols + 1;
+    return true;
+}
+
+/* --- C text, compiled */
+
+static void write_text(Arena *arena, const char *folder, const char *name, Str text)
+{
+    FILE *file = fopen(arena_printf(arena, "%s/%s", folder, name).ptr, "w");
+    cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len && fclose(file) == 0);
+}
+
+static void run_command(Arena *arena, const char *folder, const char *line)
+{
+    if (system(arena_printf(arena, "cd '%s' && (%s) > log.txt 2>&1", folder, line).ptr) != 0) {
+        Str log = STR(""), reason;
+        file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20, &log, &reason);
+        cr_assert_fail("%s: " STR_FMT, line, STR_ARG(log));
+    }
+}
+
+static bool has_program(Arena *arena, const char *name)
+{
+    return system(arena_printf(arena, "command -v %s > /dev/null 2>&1", name).ptr) == 0;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+static const char sanitize[] = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1";
+#else
+static const char sanitize[] = "";
+#endif
+static const char warnings[] = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
+
+static Str batch_text(Batch *b)
+{
+    Program program = {.arena = b->arena, .kernels = b->kernels, .n_kernels = b->count, .parts = MAX_PARTS};
+    CWriter w = {0};
+    cw_line(&w, "#include <math.h>");
+    cw_line(&w, "#include <stddef.h>");
+    cw_line(&w, "#ifdef __cplusplus");
+    cw_line(&w, "#define CNN_RESTRICT __restrict");
+    cw_line(&w, "#else");
+    cw_line(&w, "#define CNN_RESTRICT restrict");
+    cw_line(&w, "#endif");
+    cw_raw(&w, str_from(embedded_step_types_c));
+    emit_helpers(&program, &w);
+    static EmitKernel *const emitters[KERNEL_FAMILY_COUNT] = {
+        emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool,
+        emit_unary, emit_binary, emit_channel_affine, emit_lrn, emit_softmax, emit_copy};
+    for (uint32_t i = 0; i < b->count; ++i) {
+        emitters[b->kernels[i]->family](b->kernels[i], &w);
+    }
+    cw_line(&w, "extern step_kernel *const table[];");
+    cw_line(&w, "step_kernel *const table[] = {");
+    for (uint32_t i = 0; i < b->count; ++i) {
+        cw_line(&w, "    " STR_FMT ",", STR_ARG(b->kernels[i]->name));
+    }
+    cw_line(&w, "};");
+    Str text = arena_copy(b->arena, strbuf_view(&w.text));
+    cw_free(&w);
+    return text;
+}
+
+/* Compiles with the given compiler, checks that C++ takes the text too, and loads the table of kernels. */
+static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc)
+{
+    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
+    const char *folder = arena_printf(b->arena, "%s/tmp/kernels-%s", build, test).ptr;
+    cr_assert_eq(system(arena_printf(b->arena, "rm -rf '%s' && mkdir -p '%s'", folder, folder).ptr), 0);
+    Str text = batch_text(b);
+    write_text(b->arena, folder, "kernels.c", text);
+    cr_assert(strstr(text.ptr, " + 0;") == NULL && strstr(text.ptr, " * 1;") == NULL && strstr(text.ptr, "(0 + ") == NULL);
+    run_command(b->arena, folder, arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, warnings, sanitize).ptr);
+    if (has_program(b->arena, "g++")) {
+        run_command(b->arena, folder, arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s kernels.c", warnings).ptr);
+    }
+    void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so", folder[0] == '/' ? "" : "./", folder).ptr, RTLD_NOW | RTLD_LOCAL);
+    cr_assert(library != NULL, "%s", dlerror());
+    step_kernel *const *table;
+    *(const void **)&table = dlsym(library, "table");
+    cr_assert(table != NULL);
+    return table;
+}
+
+/* --- packing, written from PackFormat's definition */
+
+static float *pack(const Kernel *kernel, const float *values, int64_t rows, int64_t cols, int64_t groups, int64_t col_block)
+{
+    int64_t rb = kernel->weight_format.row_block, group_rows = rows / groups;
+    int64_t row_blocks = (group_rows + rb - 1) / rb, col_blocks = (cols + col_block - 1) / col_block;
+    int64_t total = groups * row_blocks * col_blocks * rb * col_block;
+    float *packed = calloc((size_t)total, sizeof *packed);
+    cr_assert(packed != NULL);
+    for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t c = 0; c < cols; ++c) {
+            int64_t group = r / group_rows, row = r % group_rows;
+            int64_t block = (group * row_blocks + row / rb) * col_blocks + c / col_block;
+            packed[(block * rb + row % rb) * col_block + c % col_block] = values[r * cols + c];
+        }
+    }
+    return packed;
+}
+
+/* --- running */
+
+typedef struct Guarded {
+    float *memory, *values;
+    int64_t count;
+} Guarded;
+
+static const uint32_t guard_bits = 0xFFC0DEADu; /* a NaN of our own */
+
+static void fill_guard(float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        memcpy(&values[i], &guard_bits, sizeof guard_bits);
+    }
+}
+
+static Guarded guarded(int64_t count)
+{
+    int64_t bytes = (count + 2 * GUARD) * 4;
+    Guarded g = {.memory = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64)), .count = count};
+    cr_assert(g.memory != NULL);
+    g.values = g.memory + GUARD;
+    fill_guard(g.memory, count + 2 * GUARD);
+    return g;
+}
+
+static void guarded_check(const Guarded *g, const Kernel *kernel, const char *what)
+{
+    for (int64_t i = 0; i < GUARD; ++i) {
+        cr_assert(memcmp(&g->memory[i], &guard_bits, 4) == 0 && memcmp(&g->values[g->count + i], &guard_bits, 4) == 0,
+                  "family %s: writes outside of %s", kernel_family_name(kernel->family), what);
+    }
+}
+
+static const char *describe(Batch *b, const Kernel *k)
+{
+    const KernelSizes *s = &k->sizes;
+    return arena_printf(b->arena, STR_FMT " (%s): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %dx%d, dilation %dx%d, pad %d,%d,%d,%d, groups %d, act %s",
+                        STR_ARG(k->name), kernel_family_name(k->family), s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
+                        s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->dilation_rows, s->dilation_cols, s->pad_top, s->pad_left,
+                        s->pad_bottom, s->pad_right, s->groups, op_info(k->epilogue.act.op)->name).ptr;
+}
+
+/* Runs all parts, the last first: their order must not matter. */
+static void run_parts(step_kernel *function, const Kernel *kernel, step_arguments a, int parts)
+{
+    Guarded scratch = guarded(kernel->scratch_bytes / 4 * parts);
+    a.scratch = scratch.values;
+    for (int part = parts - 1; part >= 0; --part) {
+        function(&a, part, parts);
+    }
+    guarded_check(&scratch, kernel, "scratch");
+    free(scratch.memory);
+}
+
+/* Largest |y - reference| over the largest |reference|; elements that must not be touched count as infinite when they are. */
+static double relative_error(const float *y, const double *reference, int64_t count)
+{
+    double largest = 0.0, error = 0.0;
+    for (int64_t i = 0; i < count; ++i) {
+        if (isnan(reference[i])) {
+            error = memcmp(&y[i], &guard_bits, 4) == 0 ? error : INFINITY;
+            continue;
+        }
+        double difference = fabs(y[i] - reference[i]);
+        largest = fmax(largest, fabs(reference[i]));
+        error = difference <= error ? error : difference; /* NaN sticks */
+        if (isnan(difference)) {
+            return INFINITY;
+        }
+    }
+    return largest > 0.0 ? error / largest : error;
+}
+
+/* Runs again with one operand, `slot` of `a`, in the output's own memory. `a` is the caller's copy. */
+static void check_in_place(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments *a, const float **slot, const Guarded *y)
+{
+    const float *operand = *slot;
+    Guarded in_place = guarded(y->count);
+    memcpy(in_place.values, operand, (size_t)y->count * 4);
+    *slot = a->y = in_place.values;
+    run_parts(function, kernel, *a, 3);
+    cr_assert(memcmp(in_place.values, y->values, (size_t)y->count * 4) == 0, "in place differs: %s", describe(b, kernel));
+    guarded_check(&in_place, kernel, "y in place");
+    free(in_place.memory);
+    *slot = operand;
+}
+
+/* What of `a` may be the output's memory: the residual, or an elementwise operand that is not broadcast. */
+static void check_overlaps(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments a, const KernelData *data, const Guarded *y)
+{
+    bool elementwise = kernel->family == KERNEL_UNARY || kernel->family == KERNEL_BINARY || kernel->family == KERNEL_CHANNEL_AFFINE;
+    if (kernel->epilogue.residual) {
+        check_in_place(b, function, kernel, &a, &a.residual, y);
+    }
+    for (int k = 0; elementwise && k < 2; ++k) {
+        if (data->x_count[k] == y->count && y->count > 1) {
+            check_in_place(b, function, kernel, &a, &a.x[k], y);
+        }
+    }
+}
+
+static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function, double tolerance)
+{
+    const KernelSizes *s = &kernel->sizes;
+    KernelData data = {0};
+    kernel_data_sizes(kernel, &data);
+    float scale = kernel->family == KERNEL_UNARY || kernel->family == KERNEL_SOFTMAX ? 9.0f : 1.0f;
+    for (int k = 0; k < 2; ++k) {
+        data.x[k] = random_floats(b, data.x_count[k], scale);
+    }
+    data.residual = random_floats(b, data.y_count, 1.0f);
+    data.weights = random_floats(b, data.weight_count, 1.0f);
+    data.bias = random_floats(b, data.bias_count, 1.0f);
+    int64_t groups = kernel->family == KERNEL_CONV ? s->groups : 1, rows = s->out_channels;
+    float *weights = NULL, *bias = NULL;
+    if (data.weight_count > 0 && kernel->weight_format.row_block > 0) {
+        weights = pack(kernel, data.weights, rows, data.weight_count / rows, groups, kernel->weight_format.col_block);
+        bias = pack(kernel, data.bias, rows, 1, groups, 1);
+    }
+    double *reference = malloc((size_t)data.y_count * sizeof *reference);
+    cr_assert(reference != NULL);
+    kernel_reference(kernel, &data, reference);
+
+    Guarded y = guarded(data.y_count);
+    step_arguments a = {.x = {data.x[0], data.x[1]}, .weights = weights, .y = y.values};
+    a.bias = kernel->epilogue.bias ? bias : NULL;
+    a.residual = kernel->epilogue.residual ? data.residual : NULL;
+    run_parts(function, kernel, a, 1);
+    guarded_check(&y, kernel, "y");
+    double error = relative_error(y.values, reference, data.y_count);
+    cr_assert(error <= tolerance, "error %g: %s", error, describe(b, kernel));
+    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
+        Guarded other = guarded(data.y_count);
+        a.y = other.values;
+        run_parts(function, kernel, a, parts);
+        cr_assert(memcmp(other.values, y.values, (size_t)data.y_count * 4) == 0, "%d parts differ from one: %s", parts, describe(b, kernel));
+        guarded_check(&other, kernel, "y");
+        free(other.memory);
+    }
+    check_overlaps(b, function, kernel, a, &data, &y);
+
+    float *all[] = {data.x[0], data.x[1], data.residual, data.weights, data.bias, weights, bias, y.memory};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
+        free(all[i]);
+    }
+    free(reference);
+    return error;
+}
+
+/* Compiles and checks the whole batch, with one compiler. */
+static void check_with(Batch *b, const char *test, const char *cc, double tolerance)
+{
+    step_kernel *const *table = batch_load(b, test, cc);
+    double worst = 0.0;
+    for (uint32_t i = 0; i < b->count; ++i) {
+        worst = fmax(worst, check_kernel(b, b->kernels[i], table[i], tolerance));
+    }
+    if (getenv("CNNC_KERNELS_VERBOSE") != NULL) {
+        fprintf(stderr, "kernels-%s: %u kernels, worst error %.2e\n", test, b->count, worst);
+    }
+}
+
+/* With gcc for this very machine, and with clang for any. */
+static void check_batch(Batch *b, const char *test, double tolerance)
+{
+    check_with(b, test, "gcc -O3 -march=native", tolerance);
+    if (has_program(b->arena, "clang") && sanitize[0] == '\0') {
+        check_with(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", tolerance);
+    }
+    arena_destroy(b->arena);
+}
+
+/* --- convolutions */
+
+Test(kernels, conv_of_networks)
+{
+    Batch b = batch_create();
+    add(&b, KERNEL_CONV, window(3, 32, 32, 16, 7, 2, 3, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, window(64, 14, 14, 32, 3, 1, 1, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, window(256, 7, 7, 24, 3, 1, 1, 0), true, true, OP_RELU);
+    add(&b, KERNEL_CONV, window(300, 7, 7, 32, 1, 1, 0, 0), true, true, OP_RELU);
+    add(&b, KERNEL_CONV, window(16, 28, 28, 20, 1, 2, 0, 0), true, false, OP_IDENTITY);
+    add(&b, KERNEL_CONV, window(32, 15, 15, 48, 3, 2, 0, 1), false, false, OP_RELU6);
+    add(&b, KERNEL_CONV, window(3, 67, 67, 8, 11, 4, 2, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, window(1, 28, 28, 6, 5, 1, 2, 0), true, false, OP_TANH);
+    add(&b, KERNEL_CONV, window(6, 14, 14, 16, 5, 1, 0, 0), true, false, OP_TANH);
+    add(&b, KERNEL_CONV, window(17, 6, 6, 33, 6, 1, 0, 0), true, false, OP_SIGMOID); /* covers the whole input */
+    add(&b, KERNEL_CONV, window(2, 13, 130, 5, 3, 1, 1, 0), true, true, OP_SILU);
+    check_batch(&b, "conv-networks", 3e-6);
+}
+
+Test(kernels, conv_odd_shapes)
+{
+    Batch b = batch_create();
+    add(&b, KERNEL_CONV, window(1, 1, 1, 1, 1, 1, 0, 0), false, false, OP_IDENTITY);
+    add(&b, KERNEL_CONV, window(1, 1, 1, 1, 3, 1, 1, 0), true, true, OP_LEAKY_RELU);
+    add(&b, KERNEL_CONV, window(5, 1, 300, 3, 1, 1, 0, 0), true, false, OP_ELU);
+    add(&b, KERNEL_CONV, window(7, 9, 9, 13, 2, 5, 0, 0), true, false, OP_IDENTITY);  /* stride larger than the kernel */
+    add(&b, KERNEL_CONV, window(3, 2, 2, 9, 5, 1, 2, 0), true, true, OP_RELU);        /* kernel larger than the input */
+    add(&b, KERNEL_CONV, window(2, 3, 3, 4, 3, 1, 7, 0), true, false, OP_IDENTITY);   /* outputs that see padding alone */
+    add(&b, KERNEL_CONV, window(513, 4, 4, 5, 1, 1, 0, 0), true, false, OP_RELU);     /* several blocks of taps, an odd rest */
+    add(&b, KERNEL_CONV, window(1030, 1, 1, 10, 1, 1, 0, 0), true, true, OP_HARD_SWISH);
+    KernelSizes cut = window(4, 9, 9, 4, 1, 1, 0, 0); /* negative padding at the far side: the last columns are not read */
+    cut.out_cols = 8;
+    add(&b, KERNEL_CONV, cut, true, false, OP_IDENTITY);
+    for (int i = 0; i < 60; ++i) {
+        KernelSizes s = {.groups = pick(&b, 1, 3) == 1 ? pick(&b, 2, 5) : 1};
+        s.in_channels = s.groups * pick(&b, 1, 19);
+        s.out_channels = s.groups * pick(&b, 1, 11);
+        if (random_window(&b, &s)) {
+            add(&b, KERNEL_CONV, s, pick(&b, 0, 1), pick(&b, 0, 1), pick(&b, 0, 1) ? OP_RELU : OP_IDENTITY);
+        }
+    }
+    check_batch(&b, "conv-odd", 3e-6);
+}
+
+Test(kernels, conv_groups)
+{
+    Batch b = batch_create();
+    for (int i = 0; i < 4; ++i) {
+        static const int32_t groups[] = {2, 32, 3, 8}, size[] = {13, 7, 20, 40};
+        KernelSizes s = window(groups[i] * 5, size[i], size[i], groups[i] * 6, 3, 1 + i % 2, 1, 0);
+        s.groups = groups[i];
+        add(&b, KERNEL_CONV, s, true, i % 2, OP_RELU);
+    }
+    KernelSizes one = window(12, 10, 10, 12, 3, 1, 1, 0); /* depthwise as a grouped convolution */
+    one.groups = 12;
+    add(&b, KERNEL_CONV, one, true, true, OP_RELU6);
+    check_batch(&b, "conv-groups", 3e-6);
+}
+
+Test(kernels, depthwise)
+{
+    Batch b = batch_create();
+    static const int32_t size[] = {112, 56, 14, 7, 5, 1}, stride[] = {1, 2, 1, 2, 1, 1};
+    for (int i = 0; i < 6; ++i) {
+        KernelSizes s = window(3, size[i], size[i], 3, 3, stride[i], 1, 0);
+        s.multiplier = 1;
+        s.groups = 0;
+        add(&b, KERNEL_DEPTHWISE, s, true, i % 2 == 0, i < 3 ? OP_RELU6 : OP_IDENTITY);
+    }
+    KernelSizes same = window(4, 12, 12, 8, 3, 2, 0, 1); /* TensorFlow's: padding at the far side alone; two outputs a channel */
+    same.multiplier = 2;
+    add(&b, KERNEL_DEPTHWISE, same, true, false, OP_RELU);
+    KernelSizes large = window(2, 20, 20, 2, 7, 1, 3, 0); /* too large to be unrolled */
+    large.multiplier = 1;
+    add(&b, KERNEL_DEPTHWISE, large, false, true, OP_SILU);
+    KernelSizes inside = window(3, 9, 9, 3, 3, 1, 0, 0);
+    inside.multiplier = 1;
+    add(&b, KERNEL_DEPTHWISE, inside, true, false, OP_IDENTITY);
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(&b, 1, 9), .multiplier = pick(&b, 1, 3)};
+        s.out_channels = s.in_channels * s.multiplier;
+        if (random_window(&b, &s)) {
+            add(&b, KERNEL_DEPTHWISE, s, pick(&b, 0, 1), pick(&b, 0, 1), pick(&b, 0, 1) ? OP_RELU : OP_IDENTITY);
+        }
+    }
+    check_batch(&b, "depthwise", 3e-6);
+}
+
+/* --- dense */
+
+Test(kernels, dense)
+{
+    Batch b = batch_create();
+    static const int32_t in[] = {1, 7, 8, 400, 120, 84, 512, 513, 520, 1000, 1543, 25088};
+    static const int32_t out[] = {1, 3, 64, 120, 84, 10, 65, 1000, 16, 17, 130, 40};
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = {.in_channels = in[i], .in_rows = 1, .in_cols = 1, .out_channels = out[i], .out_rows = 1, .out_cols = 1};
+        add(&b, KERNEL_DENSE, s, i % 4 != 1, i % 3 == 2, i % 2 ? OP_RELU : OP_IDENTITY);
+    }
+    check_batch(&b, "dense", 1e-6);
+}
+
+/* --- pools */
+
+Test(kernels, pools)
+{
+    Batch b = batch_create();
+    for (int is_max = 0; is_max < 2; ++is_max) {
+        KernelFamily family = is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
+        add(&b, family, window(3, 112, 112, 3, 3, 2, 1, 0), false, false, OP_IDENTITY);
+        add(&b, family, window(4, 28, 28, 4, 2, 2, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, window(2, 55, 55, 2, 3, 2, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, window(2, 9, 9, 2, 9, 1, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, window(5, 1, 1, 5, 1, 1, 0, 0), false, false, OP_IDENTITY);
+        for (int i = 0; i < 24; ++i) {
+            KernelSizes s = {.in_channels = pick(&b, 1, 5), .count_pad = i % 2 == 0};
+            s.out_channels = s.in_channels;
+            if (!random_window(&b, &s) || s.pad_top >= s.kernel_rows || s.pad_left >= s.kernel_cols || s.pad_bottom >= s.kernel_rows ||
+                s.pad_right >= s.kernel_cols) {
+                continue;
+            }
+            s.dilation_rows = s.dilation_cols = 1;
+            s.out_rows = (s.in_rows + s.pad_top + s.pad_bottom - s.kernel_rows) / s.stride_rows + 1;
+            s.out_cols = (s.in_cols + s.pad_left + s.pad_right - s.kernel_cols) / s.stride_cols + 1;
+            if (s.stride_rows <= s.in_rows && s.stride_cols <= s.in_cols && i % 3 == 0) { /* ceil mode: a window that hangs over */
+                s.out_rows += (s.out_rows * s.stride_rows < s.in_rows + s.pad_top);
+                s.out_cols += (s.out_cols * s.stride_cols < s.in_cols + s.pad_left);
+            }
+            add(&b, family, s, false, false, OP_IDENTITY);
+        }
+    }
+    static const int32_t from[][2] = {{14, 14}, {7, 7}, {6, 13}, {1, 1}, {3, 5}, {224, 3}}, to[][2] = {{4, 4}, {7, 7}, {6, 6}, {1, 1}, {7, 9}, {1, 2}};
+    for (int i = 0; i < 6; ++i) {
+        KernelSizes s = {.in_channels = 3, .in_rows = from[i][0], .in_cols = from[i][1], .out_channels = 3, .out_rows = to[i][0], .out_cols = to[i][1], .adaptive = true};
+        add(&b, KERNEL_AVG_POOL, s, false, false, OP_IDENTITY);
+        for (int is_max = 0; is_max < 2; ++is_max) {
+            KernelSizes global = {.in_channels = 9, .in_rows = from[i][0], .in_cols = from[i][1], .out_channels = 9, .out_rows = 1, .out_cols = 1, .is_max = is_max};
+            add(&b, KERNEL_GLOBAL_POOL, global, false, false, OP_IDENTITY);
+        }
+    }
+    check_batch(&b, "pools", 1e-6);
+}
+
+/* --- elementwise */
+
+static KernelSizes elementwise(int32_t c, int32_t h, int32_t w)
+{
+    return (KernelSizes){.in_channels = c, .in_rows = h, .in_cols = w, .out_channels = c, .out_rows = h, .out_cols = w};
+}
+
+Test(kernels, unary)
+{
+    Batch b = batch_create();
+    for (OpKind op = (OpKind)0; op < OP_COUNT; ++op) {
+        if (op_info(op)->flags & OPF_ACT) {
+            add(&b, KERNEL_UNARY, elementwise(pick(&b, 1, 9), pick(&b, 1, 19), pick(&b, 1, 19)), false, false, op);
+        }
+    }
+    static const int32_t shapes[][3] = {{1, 1, 1}, {1000, 1, 1}, {4, 16, 16}, {3, 31, 17}, {2, 16, 32}};
+    for (int i = 0; i < 5; ++i) {
+        add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_PRELU);
+        add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_RELU);
+        add(&b, KERNEL_CHANNEL_AFFINE, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), i % 2 == 0, false, OP_IDENTITY);
+    }
+    check_batch(&b, "unary", 1e-6);
+}
+
+Test(kernels, binary)
+{
+    Batch b = batch_create();
+    static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL};
+    static const int32_t shapes[][3] = {{1, 1, 1}, {1000, 1, 1}, {4, 16, 16}, {3, 31, 17}};
+    for (int i = 0; i < 12 * 5; ++i) {
+        const int32_t *shape = shapes[i % 4];
+        KernelSizes s = elementwise(shape[0], shape[1], shape[2]);
+        s.op = ops[i / 4 % 3];
+        switch (i / 12) {
+        case 1:
+            s.broadcast[1] = BROADCAST_CHANNEL;
+            break;
+        case 2:
+            s.broadcast[0] = BROADCAST_CHANNEL;
+            break;
+        case 3:
+            s.broadcast[i % 2] = BROADCAST_SCALAR;
+            break;
+        case 4:
+            s.broadcast[i % 2] = BROADCAST_SCALAR;
+            s.scalar_is_literal[i % 2] = true;
+            s.scalar[i % 2] = i % 3 == 0 ? -0.125 : 3.0;
+            break;
+        }
+        add(&b, KERNEL_BINARY, s, false, i % 5 == 3, i % 3 == 0 ? OP_RELU : OP_IDENTITY);
+    }
+    check_batch(&b, "binary", 1e-6);
+}
+
+/* --- lrn, softmax, copy */
+
+Test(kernels, lrn)
+{
+    Batch b = batch_create();
+    static const int32_t sizes[] = {5, 5, 1, 4, 9, 3}, channels[] = {96, 7, 3, 6, 4, 1}, side[] = {9, 27, 1, 8, 5, 13};
+    static const double beta[] = {0.75, 0.75, 0.5, 1.0, 0.6, 0.75};
+    for (int i = 0; i < 6; ++i) {
+        KernelSizes s = elementwise(channels[i], side[i], side[i]);
+        s.lrn = (LrnAttr){sizes[i], 0.5, beta[i], 1.0 + i, i % 2 == 0};
+        add(&b, KERNEL_LRN, s, false, false, OP_IDENTITY);
+    }
+    check_batch(&b, "lrn", 1e-6);
+}
+
+Test(kernels, softmax)
+{
+    Batch b = batch_create();
+    static const int32_t shapes[][3] = {{1000, 1, 1}, {10, 1, 1}, {1, 1, 1}, {21, 9, 9}, {5, 1, 3}, {2, 8, 8}};
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = elementwise(shapes[i % 6][0], shapes[i % 6][1], shapes[i % 6][2]);
+        s.is_log = i >= 6;
+        add(&b, KERNEL_SOFTMAX, s, false, false, OP_IDENTITY);
+    }
+    check_batch(&b, "softmax", 1e-6);
+}
+
+Test(kernels, copy)
+{
+    Batch b = batch_create();
+    static const KernelSizes copies[] = {
+        {.in_channels = 1, .in_rows = 1, .in_cols = 5000, .out_rows = 1, .out_cols = 5000, .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}},
+        {.in_channels = 1, .in_rows = 1, .in_cols = 1024, .out_rows = 1, .out_cols = 1024, .in_stride = {0, 0, 3}, .out_stride = {0, 0, 2}},
+        {.in_channels = 1, .in_rows = 1, .in_cols = 1, .out_rows = 1, .out_cols = 1, .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}},
+        {.in_channels = 1, .in_rows = 9, .in_cols = 7, .out_rows = 9, .out_cols = 7, .in_stride = {0, 12, 1}, .out_stride = {0, 7, 1}},
+        {.in_channels = 4, .in_rows = 5, .in_cols = 6, .out_rows = 5, .out_cols = 6, .in_stride = {1, 24, 4}, .out_stride = {30, 6, 1}}, /* hwc to chw */
+        {.in_channels = 4, .in_rows = 5, .in_cols = 6, .out_rows = 5, .out_cols = 6, .in_stride = {30, 6, 1}, .out_stride = {1, 24, 4}},
+        {.in_channels = 3, .in_rows = 1, .in_cols = 8, .out_rows = 1, .out_cols = 8, .in_stride = {10, 0, 1}, .out_stride = {8, 0, 1}},
+        {.in_channels = 3, .in_rows = 4, .in_cols = 5, .out_rows = 7, .out_cols = 9, .pad_top = 1, .pad_left = 3, .pad_bottom = 2, .pad_right = 1,
+         .in_stride = {20, 5, 1}, .out_stride = {63, 9, 1}, .scalar = {-2.5, 0.0}},
+        {.in_channels = 1, .in_rows = 4, .in_cols = 5, .out_rows = 6, .out_cols = 7, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1,
+         .in_stride = {20, 5, 1}, .out_stride = {42, 7, 1}},
+        {.in_channels = 1, .in_rows = 1, .in_cols = 5, .out_rows = 1, .out_cols = 7, .pad_left = 1, .pad_right = 1,
+         .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}, .scalar = {7.0, 0.0}},
+        {.in_channels = 2, .in_rows = 1, .in_cols = 1, .out_rows = 3, .out_cols = 3, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1,
+         .in_stride = {1, 1, 1}, .out_stride = {9, 3, 1}},
+    };
+    for (size_t i = 0; i < sizeof copies / sizeof copies[0]; ++i) {
+        add(&b, KERNEL_COPY, copies[i], false, false, OP_IDENTITY);
+    }
+    check_batch(&b, "copy", 0.0);
+}
