@@ -89,7 +89,7 @@ static void report_unknown_param(Elaborator *el, const Definition *block, Str na
 static bool match_args(Elaborator *el, const Definition *block, const CallArgs *args, size_t *given)
 {
     const ParamList *params = &block->params;
-    bool ok = true;
+    bool ok = true, is_misspelt = false;
     for (size_t i = 0; i < args->count; ++i) {
         Str name = args_name(args, i);
         size_t at = str_is_empty(name) ? i : find_param(params, name);
@@ -103,6 +103,7 @@ static bool match_args(Elaborator *el, const Definition *block, const CallArgs *
             elaborate_note(el, args_span(args, given[at] - 1), "it has its value here already");
         } else if (!str_is_empty(name)) {
             report_unknown_param(el, block, name, args_name_span(args, i));
+            is_misspelt = true; /* perhaps the one that is missing */
         } else {
             elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, i), "block '" STR_FMT "' takes %zu argument%s, this is number %zu",
                             STR_ARG(block->name), params->count, params->count == 1 ? "" : "s", i + 1);
@@ -110,7 +111,7 @@ static bool match_args(Elaborator *el, const Definition *block, const CallArgs *
             break;
         }
     }
-    for (size_t p = 0; p < params->count; ++p) {
+    for (size_t p = 0; p < params->count && !is_misspelt; ++p) {
         if (given[p] == 0 && params->items[p].fallback == NULL) {
             ok = false;
             elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span, "block '" STR_FMT "' needs '" STR_FMT "'",

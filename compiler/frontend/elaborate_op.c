@@ -69,7 +69,7 @@ static bool read_params(Elaborator *el, OpKind op, const CallArgs *args, size_t 
         size_t at = str_is_empty(name) ? i - n_data : param == NULL ? count : param_index(op, param);
         if (at >= count && !str_is_empty(name)) {
             report_unknown_param(el, op, name, args_name_span(args, i));
-            ok = false;
+            ok = is_sure = false; /* perhaps the missing one, misspelt */
         } else if (at >= count) {
             elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, i), "%s takes %zu argument%s, this is number %zu",
                             op_info(op)->name, n_data + count, n_data + count == 1 ? "" : "s", i + 1);

@@ -150,10 +150,11 @@ static bool add_port(Elaborator *el, NameRef name, const char *what)
 {
     NameRef *other = map_get(el->ports, name.name);
     if (other != NULL) {
-        if (elaborate_error(el, DIAG_DUPLICATE_DEFINITION, name.span, "%s '" STR_FMT "': another input or output has this name", what,
-                            STR_ARG(name.name))) {
-            elaborate_note(el, other->span, "the other is here");
-        }
+        elaborate_error(el, DIAG_DUPLICATE_DEFINITION, name.span, "%s '" STR_FMT "': another input or output has this name", what,
+                        STR_ARG(name.name));
+        elaborate_note(el, other->span, "the other is here");
+        elaborate_help(el, "inputs and outputs become parameters of one C function: `%s OTHER_NAME %s", what,
+                       what[0] == 'o' ? "= ...`" : ": ...`");
         return false;
     }
     NameRef *port = ARENA_NEW(el->arena, NameRef);
