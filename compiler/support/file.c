@@ -309,6 +309,25 @@ void file_output_write(FileOutput *output, const void *bytes, size_t size)
     }
 }
 
+void file_output_patch(FileOutput *output, uint64_t offset, const void *bytes, size_t size)
+{
+    if (output->target == NULL) {
+        if (offset > output->text.len || size > output->text.len - offset) {
+            ICE("patch of bytes that were not written");
+        }
+        memcpy(output->text.ptr + offset, bytes, size);
+        return;
+    }
+    if (output->error != 0 || output->file == NULL || size == 0) {
+        return;
+    }
+    errno = 0;
+    if (fseeko(output->file, (off_t)offset, SEEK_SET) != 0 || fwrite(bytes, 1, size, output->file) != size ||
+        fseeko(output->file, 0, SEEK_END) != 0) {
+        output->error = errno != 0 ? errno : EIO;
+    }
+}
+
 /* Everything that can still fail by itself: the last bytes, the close. */
 static bool close_file(FileOutput *output)
 {
