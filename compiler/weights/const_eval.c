@@ -136,32 +136,29 @@ static void apply_step(const Eval *eval, const Node *node, int64_t first, int64_
 
 /* --- steps that move elements */
 
-/* Outputs [first, first + count) of weight . vector; with groups the vector holds the inputs of all groups. */
+/* Outputs [first, first + count) of weight . vector. */
 static void eval_dot(const Eval *eval, const Node *node, int64_t first, int64_t count, double *out)
 {
     const Node *weight = node->inputs[0], *vector = node->inputs[1];
-    int64_t row = row_elements(weight->type), inputs = weight->type.rank > 1 ? weight->type.dim[1] : 1;
-    int64_t inner = row / inputs, all = type_elements(vector->type), outputs = weight->type.dim[0];
-    int64_t groups = all / inputs;
-    if (groups < 1 || all % inputs != 0 || outputs % groups != 0) {
+    int64_t row = row_elements(weight->type), inputs = type_elements(vector->type), inner = row / inputs;
+    if (weight->type.rank < 2 || weight->type.dim[1] != inputs) {
         ICE("constant '" STR_FMT "': operands of dot do not fit", STR_ARG(node->path));
     }
-    double *values = ARENA_ARRAY(eval->scratch, double, all);
-    eval_range(eval, vector, 0, all, values);
+    double *values = ARENA_ARRAY(eval->scratch, double, inputs);
+    eval_range(eval, vector, 0, inputs, values);
     int64_t block = row < DOT_BLOCK ? DOT_BLOCK / row : 1;
-    double *rows = ARENA_ARRAY(eval->scratch, double, block *row);
+    double *rows = ARENA_ARRAY(eval->scratch, double, block * row);
     Eval inner_eval = {.weights = eval->weights, .scratch = arena_create()};
     for (int64_t done = 0; done < count; done += block) {
         int64_t size = count - done < block ? count - done : block;
         eval_range(&inner_eval, weight, (first + done) * row, size * row, rows);
         arena_reset(inner_eval.scratch); /* what a block took would add up to the size of the weights */
         for (int64_t r = 0; r < size; ++r) {
-            const double *x = values + (first + done + r) / (outputs / groups) * inputs;
             const double *w = rows + r * row;
             double sum = 0.0;
             for (int64_t i = 0; i < inputs; ++i) {
                 for (int64_t k = 0; k < inner; ++k) {
-                    sum += w[i * inner + k] * x[i];
+                    sum += w[i * inner + k] * values[i];
                 }
             }
             out[done + r] = sum;

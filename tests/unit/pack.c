@@ -1,0 +1,343 @@
+/* The weights blob: header, checksum, and each packed element where PackFormat says it is. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "lower/program.h"
+#include "weights_files.h"
+
+typedef struct PackBench {
+    WeightsBench base;
+    Program program;
+    size_t segment_capacity;
+    /* what the sink got */
+    unsigned char *bytes;
+    size_t size, capacity;
+    int patches;
+} PackBench;
+
+static PackBench pack_bench(const char *name)
+{
+    PackBench bench = {.base = weights_bench_create(name)};
+    bench.program = (Program){.arena = bench.base.arena, .graph = bench.base.graph, .fingerprint = 0x0123456789ABCDEFu, .blob_bytes = BLOB_HEADER_BYTES};
+    return bench;
+}
+
+static void pack_done(PackBench *bench)
+{
+    free(bench->bytes);
+    weights_bench_destroy(&bench->base);
+}
+
+/* Appends a segment to the program, as lowering does. */
+static Segment *add_segment(PackBench *bench, const Node *source, PackFormat format, int32_t rows, int32_t cols, int32_t groups)
+{
+    Program *program = &bench->program;
+    Segment *segment = ARENA_NEW(bench->base.arena, Segment);
+    *segment = (Segment){.id = program->n_segments, .name = source->path, .source = source, .format = format, .rows = rows, .cols = cols, .groups = groups};
+    segment->bytes = 4 * segment_elements(segment);
+    segment->offset = program->blob_bytes - BLOB_HEADER_BYTES;
+    program->blob_bytes += (segment->bytes + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN;
+    program->segments = arena_grow(bench->base.arena, program->segments, program->n_segments, &bench->segment_capacity, sizeof *program->segments);
+    program->segments[program->n_segments++] = segment;
+    return segment;
+}
+
+static void sink_write(void *user, const void *bytes, size_t size)
+{
+    PackBench *bench = user;
+    while (bench->size + size > bench->capacity) {
+        bench->capacity = bench->capacity * 2 + 1024;
+        bench->bytes = realloc(bench->bytes, bench->capacity);
+    }
+    if (size > 0) {
+        memcpy(bench->bytes + bench->size, bytes, size);
+    }
+    bench->size += size;
+}
+
+static void sink_patch(void *user, uint64_t offset, const void *bytes, size_t size)
+{
+    PackBench *bench = user;
+    cr_assert(offset + size <= bench->size);
+    memcpy(bench->bytes + offset, bytes, size);
+    ++bench->patches;
+}
+
+static bool pack(PackBench *bench, const Weights *weights)
+{
+    bench->size = 0;
+    bench->patches = 0;
+    return pack_blob(&bench->program, weights, bench->base.diag, &(PackSink){.write = sink_write, .patch = sink_patch, .user = bench});
+}
+
+static uint64_t little_endian(const unsigned char *bytes, int count)
+{
+    uint64_t value = 0;
+    for (int i = count - 1; i >= 0; --i) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+/* The checksum as documented, written down a second time: lane by lane. */
+static uint32_t checksum_of(const unsigned char *bytes, size_t size)
+{
+    uint32_t sum = 2166136261u;
+    for (size_t lane = 0; lane < 16; ++lane) {
+        uint32_t hash = 2166136261u;
+        for (size_t at = lane * 4; at < size; at += 64) {
+            hash = (hash ^ (uint32_t)little_endian(bytes + at, 4)) * 16777619u;
+        }
+        sum = (sum ^ hash) * 16777619u;
+    }
+    return sum;
+}
+
+static void assert_header(const PackBench *bench)
+{
+    const unsigned char *bytes = bench->bytes;
+    cr_assert_eq(bench->size, (size_t)bench->program.blob_bytes);
+    cr_assert_eq(bench->size % BLOB_ALIGN, 0u);
+    cr_assert_eq(bench->patches, 1);
+    cr_assert_eq(memcmp(bytes, "CNNCWTS", 8), 0);
+    cr_assert_eq(little_endian(bytes + 8, 4), 1u);
+    cr_assert_eq(little_endian(bytes + 12, 4), checksum_of(bytes + 64, bench->size - 64));
+    cr_assert_eq(little_endian(bytes + 16, 8), bench->size);
+    cr_assert_eq(little_endian(bytes + 24, 8), 0x0123456789ABCDEFu);
+    for (int i = 32; i < 64; ++i) {
+        cr_assert_eq(bytes[i], 0);
+    }
+}
+
+static float float_at(const PackBench *bench, int64_t index)
+{
+    uint32_t bits = (uint32_t)little_endian(bench->bytes + BLOB_HEADER_BYTES + 4 * index, 4);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Element (row, col) of a segment, row counted over all groups, where PackFormat puts it; in floats from the header's end. */
+static int64_t place_of(const Segment *s, int64_t row, int64_t col)
+{
+    int64_t group_rows = s->rows / s->groups, rb = s->format.row_block, cb = s->format.col_block;
+    int64_t row_blocks = (group_rows + rb - 1) / rb, col_blocks = (s->cols + cb - 1) / cb;
+    int64_t group = row / group_rows, r = row % group_rows;
+    return s->offset / 4 + ((group * row_blocks + r / rb) * col_blocks + col / cb) * rb * cb + r % rb * cb + col % cb;
+}
+
+/* Every float of the blob is the element of `values` that belongs there, or zero. */
+static void assert_contents(const PackBench *bench, const Segment *const *segments, const float *const *values, int count)
+{
+    int64_t total = (bench->program.blob_bytes - BLOB_HEADER_BYTES) / 4;
+    float *want = calloc((size_t)total, sizeof *want);
+    for (int k = 0; k < count; ++k) {
+        for (int64_t row = 0; row < segments[k]->rows; ++row) {
+            for (int64_t col = 0; col < segments[k]->cols; ++col) {
+                want[place_of(segments[k], row, col)] = values[k][row * segments[k]->cols + col];
+            }
+        }
+    }
+    for (int64_t i = 0; i < total; ++i) {
+        cr_assert(float_at(bench, i) == want[i], "float %lld is %g instead of %g", (long long)i, (double)float_at(bench, i), (double)want[i]);
+    }
+    free(want);
+}
+
+static float *formula_values(PackBench *bench, const Node *weight)
+{
+    int64_t count = type_elements(weight->type);
+    float *values = ARENA_ARRAY(bench->base.arena, float, count);
+    formula_fill_weight(weight->attr.constant.name, weight->type, 0, count, values);
+    return values;
+}
+
+typedef struct FormatCase {
+    PackFormat format;
+    int32_t dims[5];
+    int32_t groups;
+} FormatCase;
+
+Test(pack, every_element_is_where_its_format_says)
+{
+    static const FormatCase cases[] = {
+        {{1, 1}, {6, 1, 5, 5, 0}, 1},    {{16, 1}, {84, 120, 0}, 1}, {{16, 1}, {10, 84, 0}, 1},  {{8, 1}, {1, 1, 0}, 1},
+        {{4, 1}, {6, 2, 3, 3, 0}, 3},    {{4, 3}, {10, 7, 0}, 2},    {{1, 8}, {3, 21, 0}, 1},    {{32, 16}, {64, 64, 3, 3, 0}, 1},
+        {{16, 1}, {100, 0}, 1},          {{4, 1}, {12, 0}, 2},       {{5, 24}, {11, 50, 0}, 1},  {{1, 1}, {512, 1, 3, 3, 0}, 1},
+        {{64, 1}, {3000, 130, 0}, 1},    {{3, 2}, {30, 1, 3, 3, 0}, 30},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        const FormatCase *c = &cases[i];
+        PackBench bench = pack_bench("pack-formats");
+        Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, c->dims);
+        Node *bias = weights_bench_weight(&bench.base, "a.bias", ROLE_BIAS, (const int32_t[]){c->dims[0], 0});
+        int32_t cols = (int32_t)(type_elements(weight->type) / c->dims[0]);
+        const Segment *segments[] = {add_segment(&bench, weight, c->format, c->dims[0], cols, c->groups),
+                                     add_segment(&bench, bias, (PackFormat){c->format.row_block, 1}, c->dims[0], 1, c->groups)};
+        const float *values[] = {formula_values(&bench, weight), formula_values(&bench, bias)};
+        cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
+        assert_header(&bench);
+        assert_contents(&bench, segments, values, 2);
+        pack_done(&bench);
+    }
+}
+
+/* Rows so long that a block of them is cut at columns. */
+Test(pack, very_long_rows)
+{
+    PackBench bench = pack_bench("pack-long");
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){3, 700001, 0});
+    const Segment *segments[] = {add_segment(&bench, weight, (PackFormat){2, 4}, 3, 700001, 1), add_segment(&bench, weight, (PackFormat){1, 1}, 1, 2100003, 1)};
+    const float *values[] = {formula_values(&bench, weight), formula_values(&bench, weight)};
+    cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+    assert_header(&bench);
+    assert_contents(&bench, segments, values, 2);
+    pack_done(&bench);
+}
+
+/* A recipe is carried out in double and rounded once. */
+Test(pack, recipes_are_rounded_once)
+{
+    PackBench bench = pack_bench("pack-recipe");
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){300, 77, 3, 1, 0});
+    Node *scale = weights_bench_weight(&bench.base, "b.weight", ROLE_WEIGHT, (const int32_t[]){300, 0});
+    Node *product = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_DIV}, weight, scale, weight->type);
+    const Segment *segments[] = {add_segment(&bench, product, (PackFormat){16, 1}, 300, 231, 1)};
+    float *w = formula_values(&bench, weight), *s = formula_values(&bench, scale);
+    float *want = ARENA_ARRAY(bench.base.arena, float, 300 * 231);
+    for (int i = 0; i < 300 * 231; ++i) {
+        want[i] = (float)((double)w[i] / (double)s[i / 231]);
+    }
+    cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+    assert_header(&bench);
+    assert_contents(&bench, segments, (const float *const[]){want}, 1);
+    pack_done(&bench);
+}
+
+/* conv_transpose: [in, out / groups, kh, kw] becomes rows of outputs with columns (in, kh, kw). */
+Test(pack, transposed_sources)
+{
+    enum { IN = 6, OUT = 10, GROUPS = 2, WINDOW = 6 };
+    PackBench bench = pack_bench("pack-transposed");
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){IN, OUT / GROUPS, 3, 2, 0});
+    Segment *segment = add_segment(&bench, weight, (PackFormat){4, 1}, OUT, IN / GROUPS * WINDOW, GROUPS);
+    segment->transposed = true;
+    float *source = formula_values(&bench, weight), want[OUT * IN / GROUPS * WINDOW];
+    for (int group = 0; group < GROUPS; ++group) {
+        for (int i = 0; i < IN / GROUPS; ++i) {
+            for (int o = 0; o < OUT / GROUPS; ++o) {
+                for (int k = 0; k < WINDOW; ++k) {
+                    want[((group * (OUT / GROUPS) + o) * (IN / GROUPS) + i) * WINDOW + k] =
+                        source[((group * (IN / GROUPS) + i) * (OUT / GROUPS) + o) * WINDOW + k];
+                }
+            }
+        }
+    }
+    cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+    assert_header(&bench);
+    assert_contents(&bench, (const Segment *const[]){segment}, (const float *const[]){want}, 1);
+    pack_done(&bench);
+}
+
+Test(pack, a_program_without_weights_is_a_header)
+{
+    PackBench bench = pack_bench("pack-none");
+    cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+    cr_assert_eq(bench.size, (size_t)BLOB_HEADER_BYTES);
+    assert_header(&bench);
+    pack_done(&bench);
+}
+
+/* --- values that may not be */
+
+/* Packs a.weight [2,3] (F32, given as bits), and the same times the folded batch norm of bn (F16). */
+static PackBench pack_values(const char *name, const uint32_t weight_bits[6], const uint16_t variance_bits[2], bool *ok)
+{
+    PackBench bench = pack_bench(name);
+    const char *path = weights_bench_path(&bench.base, "values.safetensors");
+    unsigned char data[28];
+    for (int i = 0; i < 6; ++i) {
+        for (int k = 0; k < 4; ++k) {
+            data[4 * i + k] = (unsigned char)(weight_bits[i] >> 8 * k);
+        }
+    }
+    for (int i = 0; i < 2; ++i) {
+        data[24 + 2 * i] = (unsigned char)variance_bits[i];
+        data[25 + 2 * i] = (unsigned char)(variance_bits[i] >> 8);
+    }
+    weights_bench_write_file(path, "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                                   "\"bn.running_var\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[24,28]}}", data, sizeof data);
+    Weights *weights = weights_open_safetensors(bench.base.arena, bench.base.diag, str_from(path));
+    cr_assert(weights != NULL, "%s", weights_bench_text(&bench.base));
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){2, 3, 0});
+    Node *variance = weights_bench_weight(&bench.base, "bn.running_var", ROLE_RUNNING_VAR, (const int32_t[]){2, 0});
+    Node *root = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-5}, variance, NULL, variance->type);
+    Node *folded = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_MUL}, weight, root, weight->type);
+    cr_assert(weights_check(weights, bench.base.graph, false, bench.base.diag), "%s", weights_bench_text(&bench.base));
+    add_segment(&bench, folded, (PackFormat){1, 1}, 2, 3, 1);
+    add_segment(&bench, folded, (PackFormat){2, 1}, 2, 3, 1);
+    *ok = pack(&bench, weights);
+    weights_close(weights);
+    return bench;
+}
+
+static void refuse(const char *name, const uint32_t weight_bits[6], const uint16_t variance_bits[2], const char *message)
+{
+    bool ok;
+    PackBench bench = pack_values(name, weight_bits, variance_bits, &ok);
+    const char *text = weights_bench_text(&bench.base);
+    cr_assert_not(ok);
+    cr_assert_eq(diag_errors(bench.base.diag), 1u, "%s", text); /* two segments, one fault */
+    cr_assert_eq(diag_fired(bench.base.diag, DIAG_WEIGHTS_VALUE), 1u);
+    cr_assert(strstr(text, "values.safetensors: error: ") != NULL, "%s", text);
+    cr_assert(strstr(text, message) != NULL, "no \"%s\" in:\n%s", message, text);
+    pack_done(&bench);
+}
+
+#define ONE 0x3F800000u
+
+Test(pack, values_that_are_not_finite_are_refused)
+{
+    const uint32_t good[6] = {ONE, ONE, ONE, ONE, ONE, ONE};
+    const uint16_t ones[2] = {0x3C00, 0x3C00};
+    bool ok;
+    PackBench bench = pack_values("pack-values", good, ones, &ok);
+    cr_assert(ok, "%s", weights_bench_text(&bench.base));
+    assert_header(&bench);
+    pack_done(&bench);
+    refuse("pack-nan", (const uint32_t[6]){ONE, ONE, ONE, ONE, 0x7FC00000u, ONE}, ones, "a.weight[1,1] is not a number (NaN)");
+    refuse("pack-nan", (const uint32_t[6]){0xFFFFFFFFu, ONE, ONE, ONE, ONE, ONE}, ones, "a.weight[0,0] is not a number (NaN)");
+    refuse("pack-inf", (const uint32_t[6]){ONE, ONE, 0x7F800000u, ONE, ONE, ONE}, ones, "a.weight[0,2] is infinite");
+    refuse("pack-inf", (const uint32_t[6]){ONE, ONE, ONE, ONE, ONE, 0xFF800000u}, ones, "a.weight[1,2] is minus infinity");
+    refuse("pack-half", good, (const uint16_t[2]){0x3C00, 0x7C00 | 1}, "bn.running_var[1] is not a number (NaN)");
+    refuse("pack-variance", good, (const uint16_t[2]){0xBC00, 0x3C00}, "bn.running_var[0] is -1: a variance plus eps must be above zero");
+    /* 3.4e38 / sqrt(2^-24 + 1e-5) is beyond float32 */
+    refuse("pack-overflow", (const uint32_t[6]){ONE, ONE, ONE, 0x7F7FFFFFu, ONE, ONE}, (const uint16_t[2]){0x3C00, 0x0001}, "a.weight[1,0] becomes infinite by folding: @a.weight");
+}
+
+/* --- the checksum that generated code verifies */
+
+#include "backend/embed/cnn_blob.c"
+
+Test(pack, checksum_in_pieces_and_every_changed_bit)
+{
+    enum { WORDS = 160 };
+    uint32_t words[WORDS];
+    for (uint32_t i = 0; i < WORDS; ++i) {
+        words[i] = i * 2654435761u;
+    }
+    uint32_t whole = cnn_checksum(words, WORDS), lanes[CNN_CHECKSUM_LANES];
+    cnn_checksum_start(lanes);
+    cnn_checksum_add(lanes, words, 48);
+    cnn_checksum_add(lanes, words + 48, 0);
+    cnn_checksum_add(lanes, words + 48, WORDS - 48);
+    cr_assert_eq(cnn_checksum_end(lanes), whole);
+    for (int i = 0; i < WORDS * 32; ++i) {
+        words[i / 32] ^= 1u << i % 32;
+        cr_assert_neq(cnn_checksum(words, WORDS), whole, "bit %d", i);
+        words[i / 32] ^= 1u << i % 32;
+    }
+    cr_assert_eq(cnn_checksum(words, WORDS), whole);
+    cr_assert_eq(sizeof(cnn_blob_header), 64u);
+}
