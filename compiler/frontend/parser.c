@@ -54,6 +54,7 @@ static Token scan(Parser *ps)
     if (token.kind == TOK_END) {
         token.span = (Span){ps->position, ps->position};
     }
+    token.line = ps->line_start;
     token.first = ps->at_line_start;
     if (token.first) {
         token.indent = indentation(ps, token.span.lo);
@@ -67,6 +68,7 @@ static Token scan(Parser *ps)
     }
     ps->at_line_start = false;
     ps->scanned = token.kind;
+    ps->scanned_end = token.span.hi;
     return token;
 }
 
@@ -160,6 +162,18 @@ static bool ends_bodies(const Parser *ps, const Token *token)
            (starts_definition(token->kind) && ps->n_brackets == 0);
 }
 
+/* A statement of the body in which the fault is, told by its indentation; or the end of that body. */
+static bool resumes_body(Parser *ps, const Token *token)
+{
+    uint32_t indent = innermost(ps)->indent;
+    if (token->kind == TOK_RBRACE) {
+        /* Where `if` lacks its "{", the "}" below it, as far to the right, is that one's partner. */
+        bool of_header = (ps->header == TOK_IF || ps->header == TOK_FOR) && token->first && token->indent >= indent;
+        return !of_header;
+    }
+    return starts_statement(token->kind) && token->first && token->indent <= indent;
+}
+
 static Token deliver_sync(Parser *ps, const Token *token)
 {
     ps->header = 0;
@@ -175,6 +189,7 @@ static Token recover(Parser *ps)
 {
     size_t skipped_open = 0; /* braces among the dropped tokens */
     drop_to_body(ps);
+    ps->skipping = true;
     for (;;) {
         Token token = take(ps);
         bool fresh = token.span.lo != ps->synced_at;
@@ -188,11 +203,8 @@ static Token recover(Parser *ps)
         if (skipped_open == 0 && token.kind == TOK_LBRACE && ps->header != 0) {
             return token; /* the body of a faulty header: what is in there is looked at, too */
         }
-        if (skipped_open == 0 && ps->n_brackets > 0 && fresh) {
-            bool in_line = token.first && token.indent <= innermost(ps)->indent;
-            if (token.kind == TOK_RBRACE || (starts_statement(token.kind) && in_line)) {
-                return deliver_sync(ps, &token);
-            }
+        if (skipped_open == 0 && ps->n_brackets > 0 && fresh && resumes_body(ps, &token)) {
+            return deliver_sync(ps, &token);
         }
         if (token.kind == TOK_LBRACE) {
             ++skipped_open;
@@ -204,6 +216,10 @@ static Token recover(Parser *ps)
 
 void parser_resume(Parser *ps)
 {
+    if (!ps->skipping) { /* the refused token itself is the "{" that a faulty header goes on with */
+        ps->has_replay = false;
+        drop_to_body(ps);
+    }
     ps->recovering = false;
 }
 
@@ -265,7 +281,6 @@ AstFile *parser_run(Arena *arena, Diag *diag, const SourceFile *source)
     uint32_t start = source->text.len >= 3 && memcmp(source->text.ptr, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     ps.position = ps.line_start = source->base + start;
     ps.at_line_start = true;
-    ps.comment_slip = UINT32_MAX;
     ps.last = ps.before = (Token){.kind = TOK_SYNC, .span = {ps.position, ps.position}};
     if (scan_lex_init_extra(&ps, &ps.scanner) != 0) {
         out_of_memory();

@@ -12,6 +12,7 @@ typedef struct Token {
     Span span;
     bool first;      /* on its line */
     uint32_t indent; /* columns before it, where it is the first on its line */
+    uint32_t line;   /* global position of its line's first byte */
 } Token;
 
 typedef struct Bracket { /* an open one */
@@ -31,7 +32,8 @@ typedef struct Parser {
     uint32_t position;      /* global position of the next byte to scan */
     uint32_t line_start;    /* global position of the current line's first byte */
     bool at_line_start;     /* no token on this line yet */
-    int scanned;            /* kind of the token scanned last */
+    int scanned;            /* kind of the token scanned last, and where it ended */
+    uint32_t scanned_end;
     /* token stream */
     Token last, before;     /* delivered last, and the accepted one before that */
     Token replay;           /* to be delivered again, where has_replay */
@@ -39,9 +41,10 @@ typedef struct Parser {
     Bracket *brackets;      /* open ones, innermost last */
     size_t n_brackets, bracket_capacity;
     int header;             /* TOK_IF, TOK_FOR, TOK_BLOCK or TOK_NET before the "{" of its body; else 0 */
-    uint32_t comment_slip;  /* line start of the last "//" or "/" "*": perhaps meant as a comment */
+    uint32_t comment_slip;  /* line of the last "//" or "/" "*", perhaps meant as a comment; 0: none */
     /* recovery */
-    bool recovering;
+    bool recovering;        /* from the error until its production is complete */
+    bool skipping;          /* the refused token was asked for again */
     uint32_t reported_at;   /* position of the last syntax error: one message a place */
     uint32_t synced_at;     /* position of the last token that recovery stopped at: never twice the same */
     size_t closers;         /* "}" still to be made up for bodies that were not closed */

@@ -110,9 +110,21 @@ static const char *opener_of(const Bracket *bracket)
     return bracket->kind == TOK_LPAREN ? "(" : bracket->kind == TOK_LBRACKET ? "[" : "{";
 }
 
+/* A body is open, and what was found can only follow its end. */
+static bool lacks_brace(const Parser *ps, const Expected *expected)
+{
+    int found = ps->last.kind;
+    bool ends_body = found == TOK_END || found == TOK_NET || found == TOK_BLOCK || found == TOK_IMPORT;
+    return ends_body && ps->n_brackets > 0 && innermost(ps)->kind == TOK_LBRACE && expects(expected, "}");
+}
+
 static void append_expected(StrBuf *out, const Parser *ps, const Expected *expected)
 {
     const Bracket *bracket = innermost(ps);
+    if (lacks_brace(ps, expected)) {
+        strbuf_append(out, STR("expected '}' to end the body"));
+        return;
+    }
     size_t literal = 0, total = 0;
     for (size_t i = 0; i < expected->count; ++i) {
         literal += !is_covered(expected, expected->names[i]);
@@ -137,8 +149,12 @@ static void append_expected(StrBuf *out, const Parser *ps, const Expected *expec
         append_joint(out, index++, total);
         strbuf_append(out, STR("an operator"));
     }
+    if (!is_covered(expected, ",") && expects(expected, ",")) { /* reads best before the closing bracket */
+        append_joint(out, index++, total);
+        append_name(out, ",");
+    }
     for (size_t i = 0; i < expected->count; ++i) {
-        if (!is_covered(expected, expected->names[i])) {
+        if (!is_covered(expected, expected->names[i]) && strcmp(expected->names[i], ",") != 0) {
             append_joint(out, index++, total);
             append_name(out, expected->names[i]);
         }
@@ -231,7 +247,7 @@ static void help(Parser *ps, const Expected *expected)
 {
     const Token *found = &ps->last, *before = &ps->before;
     bool same_line = !found->first;
-    if (ps->comment_slip == ps->line_start && same_line) {
+    if (ps->comment_slip != 0 && (ps->comment_slip == found->line || ps->comment_slip == before->line)) {
         diag_help(ps->diag, "a comment starts with '#'; '//' is floor division");
     } else if (is_keyword(found->kind) && (next_byte(ps, found) == '=' || (same_line && expects(expected, "name")))) {
         diag_help(ps->diag, "'" STR_FMT "' is a keyword and cannot be a name", STR_ARG(parser_text(ps, found->span)));
@@ -269,11 +285,8 @@ static void note_open_bracket(Parser *ps, const Expected *expected)
     if (bracket == NULL) {
         return;
     }
-    bool is_wanted = expects(expected, closer_of(bracket));
-    bool is_body = bracket->kind == TOK_LBRACE;
-    int found = ps->last.kind;
-    bool ends_file = found == TOK_END || found == TOK_NET || found == TOK_BLOCK || found == TOK_IMPORT;
-    if (is_wanted && (!is_body || ends_file)) {
+    bool is_wanted = bracket->kind != TOK_LBRACE && expects(expected, closer_of(bracket));
+    if (is_wanted || lacks_brace(ps, expected)) {
         diag_note(ps->diag, bracket->span, "'%s' opened here", opener_of(bracket));
     }
 }
@@ -286,6 +299,7 @@ void parser_syntax_error(Parser *ps, const char *const *names, size_t n_names)
     ps->replay = found;
     ps->has_replay = true;
     ps->recovering = true;
+    ps->skipping = false;
     if (found.span.lo == ps->reported_at || ps->too_deep) {
         return; /* one message a place; and what follows a cut is no news */
     }
