@@ -61,7 +61,7 @@ static void rewrite_normalize(Rewriter *rewriter, Node *node, Node *layer)
     rewriter_bypass(rewriter, node, node->inputs[0]);
 }
 
-bool fold_normalize(PassContext *context, Graph *graph)
+static bool walk(PassContext *context, Graph *graph)
 {
     Rewriter rewriter = rewriter_start(context, graph);
     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
@@ -72,4 +72,14 @@ bool fold_normalize(PassContext *context, Graph *graph)
         }
     }
     return rewriter_finish(&rewriter);
+}
+
+/* Again where it did something: of two in a row the second makes room for the first. */
+bool fold_normalize(PassContext *context, Graph *graph)
+{
+    bool changed = false;
+    while (walk(context, graph)) {
+        changed = true;
+    }
+    return changed;
 }

@@ -37,6 +37,15 @@ Test(pass_fold_normalize, one_mean_and_std_for_all)
     check(&nb, true);
 }
 
+Test(pass_fold_normalize, two_in_a_row)
+{
+    NetBuilder nb = nb_create();
+    Node *x = normalize(&nb, (FloatList){1, half}, (FloatList){3, stds}, 0.5, nb_input(&nb, 3, 6, 6));
+    x = normalize(&nb, (FloatList){3, means}, (FloatList){1, half}, 1.0, x);
+    nb_output(&nb, "y", nb_conv(&nb, OP_CONV, "c", (ConvAttr){.channels = 4}, x));
+    check(&nb, true);
+}
+
 Test(pass_fold_normalize, into_dense)
 {
     NetBuilder nb = nb_create();
