@@ -159,6 +159,12 @@ static void print_unary(StrBuf *out, const Expr *expr)
     print_expr(out, expr->as.binary.left, binary_level(op));
 }
 
+/* The value of a pipe. `(c ? a : b) |> f` needs no parentheses, but reads wrongly without. */
+static void print_piped(StrBuf *out, const Expr *value)
+{
+    print_expr(out, value, value->kind == EXPR_CONDITIONAL ? LEVEL_OR : LEVEL_PIPE);
+}
+
 /* Without parentheses of its own. */
 static void print_bare(StrBuf *out, const Expr *expr)
 {
@@ -199,7 +205,7 @@ static void print_bare(StrBuf *out, const Expr *expr)
         break;
     case EXPR_CALL: print_call(out, expr); break;
     case EXPR_PIPE:
-        print_expr(out, expr->as.pipe.value, LEVEL_PIPE);
+        print_piped(out, expr->as.pipe.value);
         strbuf_append(out, STR(" |> "));
         print_call(out, expr->as.pipe.stage);
         break;
@@ -221,7 +227,7 @@ static void print_stages(StrBuf *out, const Expr *pipe, size_t indent)
     if (value->kind == EXPR_PIPE) {
         print_stages(out, value, indent);
     } else {
-        print_expr(out, value, LEVEL_PIPE);
+        print_piped(out, value);
     }
     strbuf_char(out, '\n');
     strbuf_pad(out, indent + INDENT, ' ');

@@ -1,6 +1,5 @@
 /* From a path to syntax trees: reads a file, checks its bytes, parses it, and does the same, once each, with the
  * files that it imports. A file is known by its canonical path, whichever way an import spells it. */
-#define _XOPEN_SOURCE 700 /* realpath */
 #include "frontend/frontend.h"
 
 #include <dirent.h>
