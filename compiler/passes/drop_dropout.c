@@ -15,7 +15,7 @@ static bool match_dropout(const Node *node)
     return node->op == OP_DROPOUT;
 }
 
-bool drop_dropout(PassContext *context, Graph *graph)
+static bool walk(PassContext *context, Graph *graph)
 {
     Rewriter rewriter = rewriter_start(context, graph);
     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
@@ -25,4 +25,9 @@ bool drop_dropout(PassContext *context, Graph *graph)
         }
     }
     return rewriter_finish(&rewriter);
+}
+
+bool drop_dropout(PassContext *context, Graph *graph)
+{
+    return rewriter_repeat(walk, context, graph);
 }

@@ -119,9 +119,5 @@ static bool walk(PassContext *context, Graph *graph)
 
 bool elide_flatten(PassContext *context, Graph *graph)
 {
-    bool changed = false;
-    while (walk(context, graph)) {
-        changed = true;
-    }
-    return changed;
+    return rewriter_repeat(walk, context, graph);
 }

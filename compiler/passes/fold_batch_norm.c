@@ -58,8 +58,7 @@ static void rewrite_to_affine(Graph *graph, Node *norm)
     graph_set_weight(graph, norm, ROLE_BIAS, bias);
 }
 
-/* One walk that folds; returns whether it did. A norm that another norm follows may need a second one. */
-static bool fold_norms(PassContext *context, Graph *graph)
+static bool walk(PassContext *context, Graph *graph)
 {
     Rewriter rewriter = rewriter_start(context, graph);
     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
@@ -86,10 +85,7 @@ static bool fold_norms(PassContext *context, Graph *graph)
 
 bool fold_batch_norm(PassContext *context, Graph *graph)
 {
-    bool changed = false;
-    while (fold_norms(context, graph)) {
-        changed = true;
-    }
+    bool changed = rewriter_repeat(walk, context, graph);
     bool has_left = false;
     uint32_t n_nodes = graph->n_nodes; /* rewriting adds constants */
     for (uint32_t i = 0; i < n_nodes; ++i) {

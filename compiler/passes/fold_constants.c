@@ -238,9 +238,5 @@ static bool walk(PassContext *context, Graph *graph)
 
 bool fold_constants(PassContext *context, Graph *graph)
 {
-    bool changed = false;
-    while (walk(context, graph)) {
-        changed = true;
-    }
-    return changed;
+    return rewriter_repeat(walk, context, graph);
 }

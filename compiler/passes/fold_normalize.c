@@ -74,12 +74,7 @@ static bool walk(PassContext *context, Graph *graph)
     return rewriter_finish(&rewriter);
 }
 
-/* Again where it did something: of two in a row the second makes room for the first. */
 bool fold_normalize(PassContext *context, Graph *graph)
 {
-    bool changed = false;
-    while (walk(context, graph)) {
-        changed = true;
-    }
-    return changed;
+    return rewriter_repeat(walk, context, graph);
 }

@@ -27,7 +27,7 @@ static void rewrite_activation(Rewriter *rewriter, Node *node, Node *producer)
     rewriter_bypass(rewriter, node, producer);
 }
 
-bool fuse_activation(PassContext *context, Graph *graph)
+static bool walk(PassContext *context, Graph *graph)
 {
     Rewriter rewriter = rewriter_start(context, graph);
     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
@@ -38,4 +38,9 @@ bool fuse_activation(PassContext *context, Graph *graph)
         }
     }
     return rewriter_finish(&rewriter);
+}
+
+bool fuse_activation(PassContext *context, Graph *graph)
+{
+    return rewriter_repeat(walk, context, graph);
 }

@@ -47,7 +47,7 @@ static void rewrite_add(Rewriter *rewriter, Node *node, Node *layer)
     rewriter_bypass(rewriter, node, layer);
 }
 
-bool fuse_add(PassContext *context, Graph *graph)
+static bool walk(PassContext *context, Graph *graph)
 {
     Rewriter rewriter = rewriter_start(context, graph);
     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
@@ -58,4 +58,9 @@ bool fuse_add(PassContext *context, Graph *graph)
         }
     }
     return rewriter_finish(&rewriter);
+}
+
+bool fuse_add(PassContext *context, Graph *graph)
+{
+    return rewriter_repeat(walk, context, graph);
 }

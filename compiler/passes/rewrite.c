@@ -85,3 +85,12 @@ bool rewriter_finish(Rewriter *rewriter)
     }
     return rewriter->changed;
 }
+
+bool rewriter_repeat(bool (*walk)(PassContext *context, Graph *graph), PassContext *context, Graph *graph)
+{
+    bool changed = false;
+    while (walk(context, graph)) {
+        changed = true;
+    }
+    return changed;
+}

@@ -4,14 +4,22 @@
  * taken out is only noted, every node is brought up to date when the walk reaches it, and the facts about readers follow
  * along. A pass looks like this:
  *
- *     Rewriter rewriter = rewriter_start(context, graph);
- *     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
- *         Node *node = rewriter_visit(&rewriter, i);
- *         if (match_thing(&rewriter, node)) {
- *             rewrite_thing(&rewriter, node);
+ *     static bool walk(PassContext *context, Graph *graph)
+ *     {
+ *         Rewriter rewriter = rewriter_start(context, graph);
+ *         for (uint32_t i = 0; i < rewriter.n_known; ++i) {
+ *             Node *node = rewriter_visit(&rewriter, i);
+ *             if (match_thing(&rewriter, node)) {
+ *                 rewrite_thing(&rewriter, node);
+ *             }
  *         }
+ *         return rewriter_finish(&rewriter);
  *     }
- *     return rewriter_finish(&rewriter);
+ *
+ *     bool the_pass(PassContext *context, Graph *graph)
+ *     {
+ *         return rewriter_repeat(walk, context, graph);
+ *     }
  */
 #ifndef CNNC_PASSES_REWRITE_H
 #define CNNC_PASSES_REWRITE_H
@@ -40,5 +48,9 @@ void rewriter_bypass(Rewriter *rewriter, Node *node, Node *instead);
 void rewriter_move_read(Rewriter *rewriter, const Node *input, Node *to);
 /* Brings the output ports up to date and compacts the graph, where anything changed. True where anything did. */
 bool rewriter_finish(Rewriter *rewriter);
+
+/* Walks until a walk changes nothing: a rewrite may make room for another one, and nodes that were read by dead nodes only
+ * may turn out to have one reader. True where any walk changed anything. */
+bool rewriter_repeat(bool (*walk)(PassContext *context, Graph *graph), PassContext *context, Graph *graph);
 
 #endif
