@@ -82,6 +82,15 @@ static void append_folded(StrBuf *out, size_t indent, const char *text)
     strbuf_char(out, '\n');
 }
 
+/* "label: text", folded. */
+static void append_labelled(StrBuf *out, size_t indent, const char *label, const char *text)
+{
+    StrBuf line = {0};
+    strbuf_printf(&line, "%s: %s", label, text);
+    append_folded(out, indent, line.ptr);
+    strbuf_free(&line);
+}
+
 static void append_bounds(StrBuf *out, const OpParam *param)
 {
     bool is_number = param->type == PARAM_INT || param->type == PARAM_PAIR || param->type == PARAM_PADS ||
@@ -106,22 +115,16 @@ void ops_help(StrBuf *out)
         strbuf_free(&signature);
         append_folded(out, 4, info->doc);
         append_folded(out, 4, info->formula);
-        StrBuf shapes = {0};
-        strbuf_printf(&shapes, "shapes: %s", info->shapes);
-        append_folded(out, 4, shapes.ptr);
-        strbuf_free(&shapes);
+        append_labelled(out, 4, "shapes", info->shapes);
         if (info->weights[0] != ROLE_NONE) {
             strbuf_append(out, STR("    weights: "));
             append_weights(out, info, "");
             strbuf_char(out, '\n');
         }
         for (const OpParam *param = info->params; param->name != NULL; ++param) {
-            StrBuf text = {0};
-            strbuf_printf(&text, "%s: %s", param->name, param->doc);
-            append_folded(out, 6, text.ptr);
-            strbuf_free(&text);
+            append_labelled(out, 6, param->name, param->doc);
         }
-        strbuf_printf(out, "    example: %s\n", info->example);
+        append_labelled(out, 4, "example", info->example);
     }
 }
 

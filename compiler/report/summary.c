@@ -203,12 +203,12 @@ static void print_totals(StrBuf *out, const Summary *summary, const Program *pro
     print_fact(out, "parameters", format_count(scratch, totals->params));
     if (totals->norms > 0) {
         print_fact(out, "running statistics",
-                   arena_printf(scratch, STR_FMT " in %u batch norms", STR_ARG(format_count(scratch, totals->stats)),
-                                totals->norms));
+                   arena_printf(scratch, STR_FMT " in %u batch norm%s", STR_ARG(format_count(scratch, totals->stats)),
+                                totals->norms, totals->norms == 1 ? "" : "s"));
     }
     print_fact(out, "MACs", format_count(scratch, totals->macs));
-    print_fact(out, "weights", arena_printf(scratch, "%.2f MiB as f32 in %u tensors", mebibytes(4 * totals->values),
-                                            totals->tensors));
+    print_fact(out, "weights", arena_printf(scratch, "%.2f MiB as f32 in %u tensor%s", mebibytes(4 * totals->values),
+                                            totals->tensors, totals->tensors == 1 ? "" : "s"));
     if (program == NULL) {
         print_fact(out, "activation memory", STR("unknown: the backend cannot lower this net"));
         return;
