@@ -73,7 +73,7 @@ void lower_view(Lowering *l, const Node *node, Buffer *same)
                                                     .port = same->port,
                                                     .dtype = same->dtype,
                                                     .layout = wanted,
-                                                    .parent = same});
+                                                    .parent = same->parent != NULL ? same->parent : same});
 }
 
 /* --- records */

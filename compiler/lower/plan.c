@@ -11,30 +11,41 @@
 
 enum { PLAN_ALIGN = 64 }; /* bytes: a cache line, and the widest vector */
 
-static Buffer *root_of(Buffer *buffer)
+typedef struct Plan {
+    Program *program;
+    /* By buffer id: of a view, the buffer it looks at; of a result, the first in its place, itself where it has its own.
+     * Two look-ups lead to the root from anywhere; chains of parents, as long as the program, are not walked. */
+    Buffer **origin;
+} Plan;
+
+static Buffer *root_of(const Plan *plan, const Buffer *buffer)
 {
-    while (buffer->parent != NULL) {
-        buffer = buffer->parent;
-    }
-    return buffer;
+    return plan->origin[plan->origin[buffer->id]->id];
 }
 
 /* --- 1. live ranges */
 
-static void touch(Buffer *buffer, int32_t step)
+static void extend(Buffer *buffer, int32_t step)
 {
-    for (; buffer != NULL; buffer = buffer->parent) { /* a view keeps what it looks at alive */
-        if (step < buffer->first_step) {
-            buffer->first_step = step;
-        }
-        if (step > buffer->last_step) {
-            buffer->last_step = step;
-        }
+    if (step < buffer->first_step) {
+        buffer->first_step = step;
+    }
+    if (step > buffer->last_step) {
+        buffer->last_step = step;
     }
 }
 
-static void find_live_ranges(Program *program)
+static void touch(const Plan *plan, Buffer *buffer, int32_t step)
 {
+    if (buffer != NULL) {
+        extend(buffer, step);
+        extend(root_of(plan, buffer), step); /* a view keeps what it looks at alive */
+    }
+}
+
+static void find_live_ranges(const Plan *plan)
+{
+    Program *program = plan->program;
     int32_t end = program->n_steps > 0 ? (int32_t)program->n_steps - 1 : 0;
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
         program->buffers[i]->first_step = INT32_MAX;
@@ -43,21 +54,21 @@ static void find_live_ranges(Program *program)
     for (uint32_t s = 0; s < program->n_steps; ++s) {
         const Step *step = &program->steps[s];
         for (uint32_t i = 0; i < step->n_inputs; ++i) {
-            touch(step->inputs[i], (int32_t)s);
+            touch(plan, step->inputs[i], (int32_t)s);
         }
-        touch(step->residual, (int32_t)s);
-        touch(step->scratch, (int32_t)s);
-        touch(step->output, (int32_t)s);
+        touch(plan, step->residual, (int32_t)s);
+        touch(plan, step->scratch, (int32_t)s);
+        touch(plan, step->output, (int32_t)s);
     }
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
         Buffer *buffer = program->buffers[i];
         if (buffer->kind == BUFFER_INPUT) {
-            touch(buffer, 0);
+            touch(plan, buffer, 0);
         } else if (buffer->kind == BUFFER_OUTPUT && buffer->parent == NULL) {
-            touch(buffer, end); /* the caller reads it after the last step */
+            touch(plan, buffer, end); /* the caller reads it after the last step */
         } else if (buffer->last_step < 0) {
             /* A view that nobody reads; it lives where its root is made. Roots are written, so they have a range. */
-            buffer->first_step = buffer->last_step = root_of(buffer)->first_step;
+            buffer->first_step = buffer->last_step = root_of(plan, buffer)->first_step;
         }
     }
 }
@@ -86,16 +97,16 @@ static bool input_is_aligned(const Step *step, uint32_t i)
 }
 
 /* True where the result of step `s` may be written over `operand`, one of the step's aligned operands. */
-static bool may_replace(const Step *step, int32_t s, Buffer *operand)
+static bool may_replace(const Plan *plan, const Step *step, int32_t s, Buffer *operand)
 {
-    const Buffer *root = root_of(operand);
+    const Buffer *root = root_of(plan, operand);
     const Buffer *output = step->output;
     if (root->kind != BUFFER_ARENA || root->last_step != s || root->bytes != output->bytes ||
         operand->bytes != output->bytes) {
         return false;
     }
     for (uint32_t i = 0; i < step->n_inputs; ++i) { /* nothing else may be read from there out of order */
-        if (root_of(step->inputs[i]) == root && !input_is_aligned(step, i)) {
+        if (root_of(plan, step->inputs[i]) == root && !input_is_aligned(step, i)) {
             return false;
         }
     }
@@ -103,37 +114,43 @@ static bool may_replace(const Step *step, int32_t s, Buffer *operand)
 }
 
 /* The operand whose place the result takes; NULL: none. */
-static Buffer *find_operand_to_replace(const Step *step, int32_t s)
+static Buffer *find_operand_to_replace(const Plan *plan, const Step *step, int32_t s)
 {
     const Buffer *output = step->output;
     if (output->kind != BUFFER_ARENA || output->parent != NULL || output->first_step != s || step->output_offset != 0) {
         return NULL;
     }
     if (step->residual != NULL && layout_equal(&step->residual->layout, &output->layout) &&
-        may_replace(step, s, step->residual)) {
+        may_replace(plan, step, s, step->residual)) {
         return step->residual;
     }
     for (uint32_t i = 0; i < step->n_inputs; ++i) {
         if (input_is_aligned(step, i) && layout_equal(&step->inputs[i]->layout, &output->layout) &&
-            may_replace(step, s, step->inputs[i])) {
+            may_replace(plan, step, s, step->inputs[i])) {
             return step->inputs[i];
         }
     }
     return NULL;
 }
 
-static void share_memory(Program *program)
+static void share_memory(const Plan *plan)
 {
+    const Program *program = plan->program;
     for (uint32_t s = 0; s < program->n_steps; ++s) {
         const Step *step = &program->steps[s];
-        Buffer *operand = find_operand_to_replace(step, (int32_t)s);
-        if (operand == NULL) {
-            continue;
+        Buffer *operand = find_operand_to_replace(plan, step, (int32_t)s);
+        if (operand != NULL) {
+            step->output->parent = operand;
+            plan->origin[step->output->id] = root_of(plan, operand);
+            extend(root_of(plan, operand), step->output->last_step);
         }
-        step->output->parent = operand;
-        for (Buffer *b = operand; b != NULL; b = b->parent) {
-            if (b->last_step < step->output->last_step) {
-                b->last_step = step->output->last_step;
+    }
+    for (uint32_t s = program->n_steps; s-- > 0;) { /* from the last of a chain: parents cover their children */
+        const Buffer *output = program->steps[s].output;
+        if (output->parent != NULL) {
+            extend(output->parent, output->last_step);
+            if (output->parent->parent != NULL) { /* of a view: what it looks at */
+                extend(output->parent->parent, output->last_step);
             }
         }
     }
@@ -148,8 +165,13 @@ static int64_t align_up(int64_t bytes)
 
 void plan_buffers(Program *program, Arena *scratch)
 {
-    find_live_ranges(program);
-    share_memory(program);
+    Plan plan = {.program = program, .origin = ARENA_ARRAY(scratch, Buffer *, program->n_buffers)};
+    for (uint32_t i = 0; i < program->n_buffers; ++i) {
+        Buffer *buffer = program->buffers[i];
+        plan.origin[i] = buffer->parent != NULL ? buffer->parent : buffer; /* so far only views, of roots */
+    }
+    find_live_ranges(&plan);
+    share_memory(&plan);
     PlanBlock *blocks = ARENA_ARRAY(scratch, PlanBlock, program->n_buffers);
     Buffer **owners = ARENA_ARRAY(scratch, Buffer *, program->n_buffers);
     uint32_t count = 0;
@@ -168,6 +190,6 @@ void plan_buffers(Program *program, Arena *scratch)
         owners[i]->offset = blocks[i].offset;
     }
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
-        program->buffers[i]->offset = root_of(program->buffers[i])->offset;
+        program->buffers[i]->offset = root_of(&plan, program->buffers[i])->offset;
     }
 }

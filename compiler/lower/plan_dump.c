@@ -94,8 +94,8 @@ static int by_offset(const void *left, const void *right)
 static void print_peak(const Program *program, Arena *scratch, StrBuf *out)
 {
     const Step *step = &program->steps[program->peak_step];
-    strbuf_printf(out, "\npeak at step %d, " STR_FMT ": %" PRId64 " bytes alive\n", (int)program->peak_step,
-                  STR_ARG(step->title), program->arena_lower_bound);
+    strbuf_printf(out, "\npeak at step %d, " STR_FMT ": %" PRId64 " bytes alive (each buffer rounded up to %d)\n",
+                  (int)program->peak_step, STR_ARG(step->title), program->arena_lower_bound, PLAN_ALIGN);
     Buffer **live = ARENA_ARRAY(scratch, Buffer *, program->n_buffers);
     size_t count = 0;
     for (uint32_t i = 0; i < program->n_buffers; ++i) {

@@ -12,11 +12,15 @@ static Str scope_of(Str path)
     return (Str){path.ptr, end};
 }
 
-/* As short as the reader can still place it: without the scope that it shares with the step. */
+/* As short as the reader can still place it: without the scope that it shares with the step, but never a bare number
+ * ("downsample.1", not "1"). */
 static Str relative_to(Str path, Str scope)
 {
-    bool inside = path.len > scope.len && memcmp(path.ptr, scope.ptr, scope.len) == 0;
-    return inside ? (Str){path.ptr + scope.len, path.len - scope.len} : path;
+    while (scope.len > 0 && (path.len <= scope.len || memcmp(path.ptr, scope.ptr, scope.len) != 0 ||
+                             (path.ptr[scope.len] >= '0' && path.ptr[scope.len] <= '9'))) {
+        scope = scope_of((Str){scope.ptr, scope.len - 1});
+    }
+    return (Str){path.ptr + scope.len, path.len - scope.len};
 }
 
 /* Path of the first batch norm whose variance the recipe reads; empty where it reads none. */

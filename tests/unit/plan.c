@@ -109,6 +109,10 @@ static void check_plan(Program *program, Arena *arena)
         cr_assert_leq(buffer->bytes, root->bytes);
         cr_assert_leq(root->first_step, buffer->first_step);
         cr_assert_geq(root->last_step, buffer->last_step);
+        if (buffer->parent != NULL) {
+            cr_assert_leq(buffer->parent->first_step, buffer->first_step);
+            cr_assert_geq(buffer->parent->last_step, buffer->last_step);
+        }
         if (buffer->kind == BUFFER_ARENA) {
             cr_assert_leq(buffer->offset + buffer->bytes, program->arena_bytes);
         }
