@@ -71,9 +71,9 @@ static void append_types(StrBuf *out, Arena *arena, const Step *step)
 /* Tenths in whole numbers: printf's point would follow the locale. */
 static void append_macs(StrBuf *out, int64_t macs)
 {
-    enum { TENTH_OF_MEGA = 100000 };
+    enum { MEGA = 1000000, TENTH_OF_MEGA = MEGA / 10 };
     int64_t tenths = (macs + TENTH_OF_MEGA / 2) / TENTH_OF_MEGA;
-    if (macs >= TENTH_OF_MEGA) {
+    if (macs >= MEGA) {
         strbuf_printf(out, "   %" PRId64 ".%" PRId64 " MMAC", tenths / 10, tenths % 10);
     } else if (macs > 0) {
         strbuf_printf(out, "   %" PRId64 " MAC", macs);

@@ -204,7 +204,9 @@ void emit_header(const Program *program, const EmitOptions *options, StrBuf *out
     ApiNames names = api_names(arena, program, options->prefix);
     CWriter w = {0};
     emit_head(program, options, options->header_name, "the interface", &w);
+    cw_blank(&w);
     emit_description(program, options, &names, &w);
+    cw_blank(&w);
     cw_line(&w, "#ifndef " STR_FMT "_H", STR_ARG(names.upper));
     cw_line(&w, "#define " STR_FMT "_H", STR_ARG(names.upper));
     cw_blank(&w);

@@ -42,24 +42,53 @@ bool text_uses(Str text, const char *name)
     return text_uses_name(text, str_from(name));
 }
 
+static void take(CNames *names, Str name)
+{
+    map_put(names->taken, name, names->arena);
+}
+
+static Str with_prefix(Arena *arena, Str upper, const char *what)
+{
+    return arena_printf(arena, STR_FMT "_%s", STR_ARG(upper), what);
+}
+
 /* A scope inside a function of the interface: what the file's own names are is taken. */
 static CNames function_scope(Arena *arena, const Program *program, Str prefix)
 {
     CNames scope = cnames_create(arena);
-    map_put(scope.taken, prefix, scope.arena);
+    take(&scope, prefix);
     for (uint32_t i = 0; i < program->n_kernels; ++i) {
-        map_put(scope.taken, program->kernels[i]->name, scope.arena);
+        take(&scope, program->kernels[i]->name);
+    }
+    for (unsigned i = 0; i < EMIT_STEP_FUNCTIONS; ++i) {
+        take(&scope, emit_step_function_name(arena, i));
+    }
+    static const char *const types[] = {"step_kernel", "step_arguments", "parallel_step", "run_step", "built_in_weights"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; ++i) {
+        take(&scope, str_from(types[i]));
+    }
+    static const char *const constants[] = {"ARENA_BYTES", "WEIGHTS_BYTES", "BATCH", "THREADS_MAX", "READY"};
+    for (size_t i = 0; i < sizeof constants / sizeof constants[0]; ++i) {
+        take(&scope, with_prefix(arena, cname_upper(arena, prefix), constants[i]));
     }
     return scope;
 }
 
-static void pick_ports(CNames *scope, CNames *macros, Str upper, const Port *ports, uint32_t count, PortName *names)
+static void pick_parameters(CNames *scope, const Port *ports, uint32_t count, PortName *names)
 {
     for (uint32_t i = 0; i < count; ++i) {
         names[i].parameter = cname_pick(scope, ports[i].name);
+    }
+}
+
+/* Parameters that differ in case only have upper-case names that differ too. */
+static void pick_elements(CNames *scope, Str upper, uint32_t count, PortName *names)
+{
+    for (uint32_t i = 0; i < count; ++i) {
         Str role = cname_upper(scope->arena, names[i].parameter);
-        names[i].elements = cname_pick(macros, arena_printf(scope->arena, STR_FMT "_" STR_FMT "%sELEMENTS", STR_ARG(upper),
-                                                            STR_ARG(role), role.ptr[role.len - 1] == '_' ? "" : "_"));
+        const char *gap = role.ptr[role.len - 1] == '_' ? "" : "_";
+        names[i].elements = cname_pick(scope, arena_printf(scope->arena, STR_FMT "_" STR_FMT "%sELEMENTS", STR_ARG(upper),
+                                                           STR_ARG(role), gap));
     }
 }
 
@@ -79,16 +108,13 @@ ApiNames api_names(Arena *arena, const Program *program, Str prefix)
 
     /* The ports are picked before the locals of run: a caller sees their names, nobody sees those of the locals. */
     CNames run = function_scope(arena, program, prefix);
-    cname_pick(&run, STR("net"));
-    CNames macros = cnames_create(arena);
-    static const char *const fixed[] = {"ARENA_BYTES", "WEIGHTS_BYTES", "BATCH", "THREADS_MAX", "READY"};
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; ++i) {
-        map_put(macros.taken, arena_printf(arena, STR_FMT "_%s", STR_ARG(names.upper), fixed[i]), arena);
-    }
+    take(&run, names.net);
     names.inputs = ARENA_ARRAY(arena, PortName, graph->n_inputs);
     names.outputs = ARENA_ARRAY(arena, PortName, graph->n_outputs);
-    pick_ports(&run, &macros, names.upper, graph->inputs, graph->n_inputs, names.inputs);
-    pick_ports(&run, &macros, names.upper, graph->outputs, graph->n_outputs, names.outputs);
+    pick_parameters(&run, graph->inputs, graph->n_inputs, names.inputs);
+    pick_parameters(&run, graph->outputs, graph->n_outputs, names.outputs);
+    pick_elements(&run, names.upper, graph->n_inputs, names.inputs);
+    pick_elements(&run, names.upper, graph->n_outputs, names.outputs);
     names.local_arena = cname_pick(&run, STR("arena"));
     names.local_weights = cname_pick(&run, STR("weights"));
     names.batch_index = cname_pick(&run, STR("batch_index"));

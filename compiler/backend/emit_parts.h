@@ -55,6 +55,8 @@ void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /
 void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
 
 /* --- emit_run.c: the functions that know the net's name */
+enum { EMIT_STEP_FUNCTIONS = 64 };
+Str emit_step_function_name(Arena *arena, unsigned operands); /* of each set of operands: "step_xwby" */
 void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */
 void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
 void emit_run_prototype(const Program *program, const ApiNames *names, const char *tail, CWriter *w);

@@ -12,7 +12,7 @@ const char emit_run_words[] = "kernel x x2 residual weights bias scratch y a net
 
 /* --- which operands a step has */
 
-enum Operand { HAS_X = 1, HAS_X2 = 2, HAS_RESIDUAL = 4, HAS_WEIGHTS = 8, HAS_BIAS = 16, HAS_SCRATCH = 32, OPERAND_SETS = 64 };
+enum Operand { HAS_X = 1, HAS_X2 = 2, HAS_RESIDUAL = 4, HAS_WEIGHTS = 8, HAS_BIAS = 16, HAS_SCRATCH = 32 };
 
 static unsigned operands_of(const Step *step)
 {
@@ -21,7 +21,7 @@ static unsigned operands_of(const Step *step)
            (step->bias != NULL ? HAS_BIAS : 0u) | (step->scratch != NULL ? HAS_SCRATCH : 0u);
 }
 
-static Str step_function_name(Arena *arena, unsigned operands)
+Str emit_step_function_name(Arena *arena, unsigned operands)
 {
     return arena_printf(arena, "step_%s%s%s%s%s%sy", operands & HAS_X ? "x" : "", operands & HAS_X2 ? "x" : "",
                         operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "", operands & HAS_BIAS ? "b" : "",
@@ -76,7 +76,7 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
         }
     }
     items_add(&parameters, "float *y");
-    Str head = arena_printf(arena, "static void " STR_FMT, STR_ARG(step_function_name(arena, operands)));
+    Str head = arena_printf(arena, "static void " STR_FMT, STR_ARG(emit_step_function_name(arena, operands)));
     emit_items(w, head.ptr, &parameters, "");
     cw_body(w);
     cw_line(w, "const step_arguments a = {{%s, %s}, %s, %s, %s, y, %s};", operands & HAS_X ? "x" : "NULL",
@@ -97,13 +97,13 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
     if (program->parts > 1) {
         emit_parallel(names, w);
     }
-    bool used[OPERAND_SETS] = {false};
+    bool used[EMIT_STEP_FUNCTIONS] = {false};
     for (uint32_t i = 0; i < program->n_steps; ++i) {
         used[operands_of(&program->steps[i])] = true;
     }
     cw_comment(w, "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
                   "r residual, w weights, b bias, s scratch, y output.");
-    for (unsigned operands = 0; operands < OPERAND_SETS; ++operands) {
+    for (unsigned operands = 0; operands < EMIT_STEP_FUNCTIONS; ++operands) {
         if (used[operands]) {
             emit_step_function(arena, program, names, operands, w);
         }
@@ -175,7 +175,7 @@ static void emit_step(Arena *arena, const Program *program, const ApiNames *name
     }
     add_pointer(&list, names, step->output, step->output_offset);
     cw_comment(w, STR_FMT, STR_ARG(step_describe(arena, program, step)));
-    emit_items(w, step_function_name(arena, operands_of(step)).ptr, &list, ";");
+    emit_items(w, emit_step_function_name(arena, operands_of(step)).ptr, &list, ";");
     cw_blank(w);
 }
 
