@@ -333,10 +333,14 @@ bool op_attr_equal(OpKind op, const Attr *a, const Attr *b)
 void op_format_number(StrBuf *out, double value)
 {
     char text[40];
-    for (int digits = 1; digits <= 17; ++digits) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
-            break;
+    if (fabs(value) < 1e15 && value == floor(value)) {
+        snprintf(text, sizeof text, "%.0f", value); /* "150", where %g would give "1.5e+02" */
+    } else {
+        for (int digits = 1; digits <= 17; ++digits) {
+            snprintf(text, sizeof text, "%.*g", digits, value);
+            if (strtod(text, NULL) == value) {
+                break;
+            }
         }
     }
     strbuf_append(out, str_from(text));

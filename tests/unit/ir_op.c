@@ -181,6 +181,10 @@ Test(ir_op, numbers_are_short_and_exact)
     check_number(0.1, "0.1");
     check_number(1e-5, "1e-05");
     check_number(2, "2.0");
+    check_number(150, "150.0");
+    check_number(-1e10, "-10000000000.0");
+    check_number(123456.5, "123456.5");
+    check_number(1e15, "1e+15");
     check_number(0, "0.0");
     check_number(-0.0, "-0.0");
     check_number(1e30, "1e+30");
