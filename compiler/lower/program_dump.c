@@ -52,22 +52,24 @@ static void dump_buffer(const Buffer *buffer, bool is_result, Arena *scratch, St
     strbuf_printf(out, "  ; " STR_FMT "\n", STR_ARG(buffer->name));
 }
 
-static void dump_activation(const Activation *act, StrBuf *out)
+/* "leaky_relu(slope=0.1)"; parameters that have their defaults are left out. */
+static void dump_activation(const Activation *act, Arena *scratch, StrBuf *out)
 {
     const OpInfo *info = op_info(act->op);
     strbuf_printf(out, "%s", info->name);
     const char *separator = "(";
     Attr attr = {.act = act->attr};
     for (const OpParam *param = info->params; param->name != NULL; ++param) {
-        double value;
-        memcpy(&value, (const char *)&attr + param->offset, sizeof value); /* parameters of activations are numbers */
-        strbuf_printf(out, "%s%s=%.17g", separator, param->name, value);
-        separator = ", ";
+        Str value;
+        if (op_param_format(scratch, act->op, param, &attr, &value)) {
+            strbuf_printf(out, "%s%s=" STR_FMT, separator, param->name, STR_ARG(value));
+            separator = ", ";
+        }
     }
     strbuf_printf(out, "%s", separator[0] == ',' ? ")" : "");
 }
 
-static void dump_kernel(const Kernel *kernel, StrBuf *out)
+static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
 {
     strbuf_printf(out, "  " STR_FMT "  ; %s", STR_ARG(kernel->name), kernel_family_name(kernel->family));
     if (kernel->epilogue.bias) {
@@ -78,7 +80,7 @@ static void dump_kernel(const Kernel *kernel, StrBuf *out)
     }
     if (kernel->epilogue.act.op != OP_IDENTITY) {
         strbuf_printf(out, ", ");
-        dump_activation(&kernel->epilogue.act, out);
+        dump_activation(&kernel->epilogue.act, scratch, out);
     }
     if (kernel->tile_pixels > 0) {
         strbuf_printf(out, ", tile of %d pixels x %d taps", (int)kernel->tile_pixels, (int)kernel->tile_taps);
@@ -163,7 +165,7 @@ void program_dump(const Program *program, StrBuf *out)
     }
     strbuf_printf(out, "kernels\n");
     for (uint32_t i = 0; i < program->n_kernels; ++i) {
-        dump_kernel(program->kernels[i], out);
+        dump_kernel(program->kernels[i], scratch, out);
     }
     strbuf_printf(out, "segments  ; blob of %" PRId64 " bytes, fingerprint %016" PRIx64 "\n", program->blob_bytes,
                   program->fingerprint);

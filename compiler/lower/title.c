@@ -49,10 +49,10 @@ Str step_title(Arena *arena, const Node *node)
     } else {
         strbuf_append(&title, node->path);
     }
-    Node *weight = node->op == OP_BATCH_NORM ? NULL : node_weight(node, ROLE_WEIGHT);
+    const Node *weight = node_weight(node, ROLE_WEIGHT);
     if (weight != NULL) {
         Str norm = folded_norm(weight);
-        if (!str_is_empty(norm)) {
+        if (!str_is_empty(norm) && !str_equal(norm, node->path)) {
             Str name = relative_to(norm, scope_of(node->path));
             strbuf_printf(&title, " + " STR_FMT, STR_ARG(name));
         }
