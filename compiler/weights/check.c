@@ -3,12 +3,15 @@
 #include "support/suggest.h"
 #include "weights/source.h"
 
+enum { SLIP = 4 }; /* distance of suggest.h: two letters */
+
 typedef struct Check {
     const Weights *weights;
     const Graph *graph;
     Diag *diag;
     Arena *scratch;
     Map *wanted;    /* weight name -> the CONST_WEIGHT node */
+    bool told_names, told_size, told_extra; /* remedies that are given once, not with each of many faults */
 } Check;
 
 static Str shape_of_type(Check *check, TensorType type)
@@ -69,6 +72,14 @@ static bool is_ignored(Str name)
     return str_equal(last_part(name), STR("num_batches_tracked"));
 }
 
+static void help_once(Check *check, bool *told, const char *text)
+{
+    if (!*told) {
+        diag_help(check->diag, "%s", text);
+        *told = true;
+    }
+}
+
 /* --- missing weights */
 
 /* "module.fc.weight" for "fc.weight", or the reverse: one is the other's end, at a dot. */
@@ -79,7 +90,8 @@ static bool differs_by_prefix(Str a, Str b)
 }
 
 /* The tensor most likely meant: unwanted, and in this order: the same name but for a prefix; the nearest spelling in the
- * wanted shape; the only one of the wanted role and shape; the nearest spelling. NULL where nothing is near. */
+ * wanted shape; the only one of the wanted role and shape; another shape, but a spelling that is hardly different. NULL
+ * where nothing is near. */
 static const TensorEntry *nearest_tensor(Check *check, Str name, TensorType type)
 {
     const TensorFile *file = check->weights->file;
@@ -109,7 +121,7 @@ static const TensorEntry *nearest_tensor(Check *check, Str name, TensorType type
     if (n_same_kind == 1) {
         return same_kind;
     }
-    return str_is_empty(any.best) ? NULL : map_get(file->by_name, any.best);
+    return str_is_empty(any.best) || any.distance > SLIP ? NULL : map_get(file->by_name, any.best);
 }
 
 static void report_missing(Check *check, Str name, const Node *node)
@@ -119,15 +131,29 @@ static void report_missing(Check *check, Str name, const Node *node)
     const TensorEntry *near = diag_is_full(check->diag) ? NULL : nearest_tensor(check, name, node->type);
     Str shape = shape_of_type(check, node->type), place = place_of(check, node);
     if (near != NULL) {
-        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT STR_FMT "; the file has " STR_FMT " " STR_FMT, STR_ARG(name),
+        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT " is missing" STR_FMT "; the file has " STR_FMT " " STR_FMT, STR_ARG(name),
                       STR_ARG(shape), STR_ARG(place), STR_ARG(tensor_name_format(check->scratch, near->name)), STR_ARG(shape_of_tensor(check, near)));
     } else {
-        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT STR_FMT " is not in the file", STR_ARG(name), STR_ARG(shape),
+        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT " is missing" STR_FMT, STR_ARG(name), STR_ARG(shape),
                       STR_ARG(place));
     }
+    help_once(check, &check->told_names, "weights are named by the layers' paths, as PyTorch names them: rename the tensor, or the layer with `as`");
 }
 
 /* --- weights that are there, but wrong */
+
+static bool differs_in_outputs(const TensorEntry *tensor, TensorType type)
+{
+    if (tensor->rank != type.rank || tensor->dims[0] == type.dim[0]) {
+        return false;
+    }
+    for (int i = 1; i < type.rank; ++i) {
+        if (tensor->dims[i] != type.dim[i]) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static void report_shape(Check *check, const TensorEntry *tensor, const Node *node)
 {
@@ -138,8 +164,14 @@ static void report_shape(Check *check, const TensorEntry *tensor, const Node *no
         diag_help(check->diag, "it looks transposed: dense weights are stored as [outputs, inputs], as in PyTorch");
     } else if (tensor->elements == type_elements(type)) {
         diag_help(check->diag, "it has as many elements as wanted: reshape it before saving");
-    } else if (tensor->rank == type.rank && tensor->dims[0] != type.dim[0]) {
-        diag_help(check->diag, "the first number is the layer's outputs: is it a net of another size, or is a parameter to be set with -D?");
+    } else if (!check->told_size) {
+        check->told_size = true;
+        if (differs_in_outputs(tensor, type)) {
+            diag_help(check->diag, "the first number is the layer's outputs: if a parameter of the net sets it, give -D PARAMETER=%lld",
+                      (long long)tensor->dims[0]);
+        } else {
+            diag_help(check->diag, "was the file made for the net '" STR_FMT "', and with these parameters?", STR_ARG(check->graph->name));
+        }
     }
 }
 
@@ -168,7 +200,6 @@ static void check_wanted(Check *check, Str name, const Node *node)
 static void check_extra(Check *check)
 {
     const TensorFile *file = check->weights->file;
-    bool has_help = false;
     for (size_t i = 0; i < file->n_tensors; ++i) {
         const TensorEntry *tensor = &file->tensors[i];
         if (is_ignored(tensor->name) || map_has(check->wanted, tensor->name)) {
@@ -176,10 +207,7 @@ static void check_extra(Check *check)
         }
         diag_error_in(check->diag, DIAG_WEIGHTS_EXTRA, file->path, STR_FMT " " STR_FMT " is not used by the net '" STR_FMT "'",
                       STR_ARG(tensor_name_format(check->scratch, tensor->name)), STR_ARG(shape_of_tensor(check, tensor)), STR_ARG(check->graph->name));
-        if (!has_help) {
-            diag_help(check->diag, "--allow-extra-weights ignores tensors that the net does not use");
-            has_help = true;
-        }
+        help_once(check, &check->told_extra, "--allow-extra-weights ignores tensors that the net does not use");
     }
 }
 

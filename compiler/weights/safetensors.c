@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "support/suggest.h"
 #include "weights/tensor_file.h"
 
 enum {
@@ -84,74 +85,107 @@ typedef struct Reader {
     Str header;          /* the JSON text */
     uint64_t data_bytes; /* after the header */
     bool ok;
+    bool has_help; /* the last fault has its remedy */
+    bool has_general_help;
     /* Tensors that the file is too short for. */
     size_t n_beyond;
     Str first_beyond;
     uint64_t wanted_bytes; /* largest end of any tensor */
 } Reader;
 
-/* Reports a fault of the file as a whole. */
-#define FAULT(reader, id, ...) ((reader)->ok = false, diag_error_in((reader)->diag, (id), (reader)->file->path, __VA_ARGS__))
+/* Reports a fault of the file. */
+PRINTF(3, 4) static void fault(Reader *reader, DiagId id, const char *format, ...)
+{
+    va_list args;
+    StrBuf text = {0};
+    va_start(args, format);
+    strbuf_vprintf(&text, format, args);
+    va_end(args);
+    diag_error_in(reader->diag, id, reader->file->path, STR_FMT, STR_ARG(strbuf_view(&text)));
+    strbuf_free(&text);
+    reader->ok = false;
+    reader->has_help = false;
+}
 
-/* What a file that is no safetensors file may be, by its first bytes: the remedy depends on it. */
-static void help_with_format(const Reader *reader)
+/* The remedy for the last fault. */
+static void help(Reader *reader, const char *text)
+{
+    diag_help(reader->diag, "%s", text);
+    reader->has_help = true;
+}
+
+/* Where the last fault has no remedy of its own: the general one, once. */
+static void help_generally(Reader *reader)
+{
+    if (!reader->ok && !reader->has_help && !reader->has_general_help) {
+        help(reader, "the file is damaged, or was written wrongly: fetch it again, or write it with safetensors.torch.save_file");
+        reader->has_general_help = true;
+    }
+}
+
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* A file that is something else altogether is told by its first bytes. True where it was. */
+static bool report_other_format(Reader *reader)
 {
     static const struct {
-        const char *magic, *help;
+        const char *magic, *what, *help;
     } formats[] = {
-        {"PK\003\004", "this looks like a PyTorch .pth or .pt file: load it with torch.load and save its state_dict with "
-                       "safetensors.torch.save_file"},
-        {"\200\002", "this looks like an old PyTorch .pth file: load it with torch.load and save its state_dict with "
-                     "safetensors.torch.save_file"},
-        {"\211HDF", "this looks like an HDF5 file (Keras): convert its tensors to PyTorch's layouts and save them with safetensors"},
-        {"CNNCWTS", "this is a packed blob that cnnc wrote: give the .safetensors file that it was made from"},
-        {"GGUF", "this is a GGUF file: cnnc reads safetensors"},
-        {"\223NUMPY", "this is a NumPy file: cnnc reads safetensors"},
-        {"version https://git-lfs", "this is a Git LFS pointer, not the file itself: run `git lfs pull`"},
+        {"PK\003\004", "a zip archive, as PyTorch's .pth and .pt files are",
+         "load it with torch.load, and save its state_dict with safetensors.torch.save_file"},
+        {"\200\002", "a pickle, as old PyTorch .pth files are",
+         "load it with torch.load, and save its state_dict with safetensors.torch.save_file"},
+        {"\211HDF", "an HDF5 file, as Keras writes them", "bring its tensors into PyTorch's layouts and save them with safetensors"},
+        {"CNNCWTS", "a packed blob that cnnc wrote", "give the .safetensors file that it was made from"},
+        {"GGUF", "a GGUF file", "convert it to safetensors"},
+        {"\223NUMPY", "a NumPy file", "save the arrays with safetensors.numpy.save_file"},
+        {"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"},
     };
     const FileMap *map = &reader->file->map;
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; ++i) {
         size_t length = strlen(formats[i].magic);
         if (map->size >= length && memcmp(map->bytes, formats[i].magic, length) == 0) {
-            diag_help(reader->diag, "%s", formats[i].help);
-            return;
+            fault(reader, DIAG_WEIGHTS_HEADER, "this is %s; cnnc reads safetensors", formats[i].what);
+            help(reader, formats[i].help);
+            return true;
         }
     }
-    diag_help(reader->diag, "is this a safetensors file, and complete? Fetch it again, or write it with safetensors.torch.save_file");
+    return false;
 }
 
 static bool read_length(Reader *reader)
 {
     const FileMap *map = &reader->file->map;
-    if (map->size < LENGTH_BYTES) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "the file has %llu bytes, too few for the 8 bytes that give a safetensors header's length",
-              (unsigned long long)map->size);
-        help_with_format(reader);
-        return false;
-    }
-    uint64_t length = 0;
-    for (int i = LENGTH_BYTES - 1; i >= 0; --i) {
+    uint64_t length = 0, room = map->size < LENGTH_BYTES ? 0 : map->size - LENGTH_BYTES;
+    for (int i = LENGTH_BYTES - 1; i >= 0 && map->size >= LENGTH_BYTES; --i) {
         length = length << 8 | map->bytes[i];
     }
-    uint64_t room = map->size - LENGTH_BYTES;
     const char *text = (const char *)map->bytes + LENGTH_BYTES;
-    if (length > MAX_HEADER) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "the first 8 bytes ask for a header of %llu bytes; safetensors allows at most 100000000",
-              (unsigned long long)length);
-    } else if (length > room) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "the header should have %llu bytes, but the file ends after %llu of them: it is truncated",
-              (unsigned long long)length, (unsigned long long)room);
-    } else if (length == 0 || text[0] != '{') {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "the header does not start with '{'");
+    if (length > 0 && length <= room && length <= MAX_HEADER && text[0] == '{') {
+        reader->header = (Str){text, (size_t)length};
+        reader->data_bytes = room - length;
+        reader->file->data = map->bytes + LENGTH_BYTES + length;
+        return true;
     }
-    if (!reader->ok) {
-        help_with_format(reader);
+    if (report_other_format(reader)) {
         return false;
     }
-    reader->header = (Str){text, (size_t)length};
-    reader->data_bytes = room - length;
-    reader->file->data = map->bytes + LENGTH_BYTES + length;
-    return true;
+    if (map->size < LENGTH_BYTES) {
+        fault(reader, DIAG_WEIGHTS_HEADER, "the file has %llu byte%s, too few for the 8 bytes that give a safetensors header's length",
+              (unsigned long long)map->size, plural(map->size));
+    } else if (length > MAX_HEADER) {
+        fault(reader, DIAG_WEIGHTS_HEADER, "the first 8 bytes ask for a header of %llu bytes; safetensors allows at most 100000000",
+              (unsigned long long)length);
+    } else if (length > room) {
+        fault(reader, DIAG_WEIGHTS_HEADER, "the header should have %llu byte%s, but the file ends after %llu of them: it is truncated",
+              (unsigned long long)length, plural(length), (unsigned long long)room);
+    } else {
+        fault(reader, DIAG_WEIGHTS_HEADER, "the header does not start with '{'");
+    }
+    return false;
 }
 
 /* Refuses what would cost the JSON library too much: brackets and commas outside strings are counted, nothing else is
@@ -170,15 +204,13 @@ static bool check_bulk(Reader *reader)
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > MAX_DEPTH) {
-                FAULT(reader, DIAG_WEIGHTS_HEADER, "the header nests more than %d levels deep at its byte %zu", MAX_DEPTH, i);
-                help_with_format(reader);
+                fault(reader, DIAG_WEIGHTS_HEADER, "the header nests more than %d levels deep at its byte %zu", MAX_DEPTH, i);
                 return false;
             }
         } else if (c == '}' || c == ']') {
             depth -= depth > 0;
         } else if (c == ',' && ++values > MAX_VALUES) {
-            FAULT(reader, DIAG_WEIGHTS_HEADER, "the header holds more than %d values", MAX_VALUES);
-            help_with_format(reader);
+            fault(reader, DIAG_WEIGHTS_HEADER, "the header holds more than %d values", MAX_VALUES);
             return false;
         }
     }
@@ -190,12 +222,10 @@ static json_t *parse_json(Reader *reader)
     json_error_t error;
     json_t *root = json_loadb(reader->header.ptr, reader->header.len, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "the header is no valid JSON: %s (line %d, column %d of the header)", error.text, error.line,
+        fault(reader, DIAG_WEIGHTS_HEADER, "the header is not valid JSON: %s (line %d, column %d of the header)", error.text, error.line,
               error.column);
         if (json_error_code(&error) == json_error_duplicate_key) {
-            diag_help(reader->diag, "each tensor may be named once: write the file again");
-        } else {
-            help_with_format(reader);
+            help(reader, "a name may stand only once: write the file again");
         }
     }
     return root;
@@ -204,14 +234,14 @@ static json_t *parse_json(Reader *reader)
 static void check_metadata(Reader *reader, const json_t *metadata)
 {
     if (!json_is_object(metadata)) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "'__metadata__' is not an object of strings");
+        fault(reader, DIAG_WEIGHTS_HEADER, "'__metadata__' is not an object of strings");
         return;
     }
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)metadata, key, value) {
         if (!json_is_string(value)) {
-            FAULT(reader, DIAG_WEIGHTS_HEADER, "'__metadata__' maps '" STR_FMT "' to a value that is not a string",
+            fault(reader, DIAG_WEIGHTS_HEADER, "'__metadata__' maps '" STR_FMT "' to a value that is not a string",
                   STR_ARG(tensor_name_format(reader->arena, str_from(key))));
         }
     }
@@ -222,7 +252,7 @@ static const json_t *member(Reader *reader, Str shown, const json_t *description
 {
     const json_t *value = json_object_get(description, key);
     if (value == NULL) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' has no \"%s\"", STR_ARG(shown), key);
+        fault(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' has no \"%s\"", STR_ARG(shown), key);
     }
     return value;
 }
@@ -230,7 +260,7 @@ static const json_t *member(Reader *reader, Str shown, const json_t *description
 static bool read_dtype(Reader *reader, Str shown, const json_t *value, TensorEntry *tensor)
 {
     if (!json_is_string(value)) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "\"dtype\" of '" STR_FMT "' is not a string", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER, "\"dtype\" of '" STR_FMT "' is not a string", STR_ARG(shown));
         return false;
     }
     const char *name = json_string_value(value);
@@ -240,8 +270,8 @@ static bool read_dtype(Reader *reader, Str shown, const json_t *value, TensorEnt
             return true;
         }
     }
-    FAULT(reader, DIAG_WEIGHTS_DTYPE, "'" STR_FMT "' has the unknown element type \"%.20s\"", STR_ARG(shown), name);
-    diag_help(reader->diag, "cnnc reads F32, F16 and BF16; convert the tensor, or leave it out");
+    fault(reader, DIAG_WEIGHTS_DTYPE, "'" STR_FMT "' has the unknown element type \"%.20s\"", STR_ARG(shown), name);
+    help(reader, "cnnc reads F32, F16 and BF16: convert the tensor, or leave it out");
     return false;
 }
 
@@ -256,7 +286,7 @@ static bool read_shape(Reader *reader, Str shown, const json_t *value, TensorEnt
         dims[i] = ok ? json_integer_value(dim) : 0;
     }
     if (!ok) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "\"shape\" of '" STR_FMT "' is not a list of whole numbers from 0 on", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER, "\"shape\" of '" STR_FMT "' is not a list of whole numbers from 0 on", STR_ARG(shown));
         return false;
     }
     tensor->dims = dims;
@@ -264,7 +294,7 @@ static bool read_shape(Reader *reader, Str shown, const json_t *value, TensorEnt
     tensor->elements = 1;
     for (size_t i = 0; i < rank; ++i) {
         if (dims[i] != 0 && tensor->elements > INT64_MAX / 64 / dims[i]) { /* 64: bits fit, too */
-            FAULT(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' has the impossible shape " STR_FMT ": its size overflows 64 bits",
+            fault(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' has the impossible shape " STR_FMT ": its size overflows 64 bits",
                   STR_ARG(shown), STR_ARG(tensor_shape_format(reader->arena, dims, tensor->rank)));
             return false;
         }
@@ -277,12 +307,12 @@ static bool read_offsets(Reader *reader, Str shown, const json_t *value, TensorE
 {
     const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
     if (json_array_size(value) != 2 || !json_is_integer(begin) || !json_is_integer(end)) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "\"data_offsets\" of '" STR_FMT "' is not a pair of whole numbers", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER, "\"data_offsets\" of '" STR_FMT "' is not a pair of whole numbers", STR_ARG(shown));
         return false;
     }
     long long lo = json_integer_value(begin), hi = json_integer_value(end);
     if (lo < 0 || hi < lo) {
-        FAULT(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has the impossible data_offsets [%lld,%lld]", STR_ARG(shown), lo, hi);
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has the impossible data_offsets [%lld,%lld]", STR_ARG(shown), lo, hi);
         return false;
     }
     tensor->begin = (uint64_t)lo;
@@ -296,7 +326,7 @@ static bool check_size(Reader *reader, Str shown, const TensorEntry *tensor)
     uint64_t bits = (uint64_t)tensor->elements * dtypes[tensor->dtype].bits;
     uint64_t bytes = tensor->end - tensor->begin;
     if (bits % 8 != 0 || bits / 8 != bytes) {
-        FAULT(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has %llu bytes (data_offsets [%llu,%llu]), but %s" STR_FMT " takes %llu",
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has %llu bytes (data_offsets [%llu,%llu]), but %s" STR_FMT " takes %llu",
               STR_ARG(shown), (unsigned long long)bytes, (unsigned long long)tensor->begin, (unsigned long long)tensor->end,
               dtypes[tensor->dtype].name, STR_ARG(tensor_shape_format(reader->arena, tensor->dims, tensor->rank)),
               (unsigned long long)((bits + 7) / 8));
@@ -316,7 +346,7 @@ static void read_tensor(Reader *reader, const char *key, const json_t *descripti
     TensorEntry tensor = {.name = arena_copy(reader->arena, str_from(key))};
     Str shown = tensor_name_format(reader->arena, tensor.name);
     if (!json_is_object(description)) {
-        FAULT(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' is not described by an object with dtype, shape and data_offsets", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' is not described by an object with dtype, shape and data_offsets", STR_ARG(shown));
         return;
     }
     const json_t *dtype = member(reader, shown, description, "dtype");
@@ -332,15 +362,15 @@ static void read_tensor(Reader *reader, const char *key, const json_t *descripti
 
 static void report_truncation(Reader *reader)
 {
-    unsigned long long lost = reader->wanted_bytes - reader->data_bytes;
+    uint64_t lost = reader->wanted_bytes - reader->data_bytes;
     if (reader->n_beyond == 1) {
-        FAULT(reader, DIAG_WEIGHTS_OFFSETS, "the data of '" STR_FMT "' ends %llu bytes beyond the end of the file", STR_ARG(reader->first_beyond),
-              lost);
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "the data of '" STR_FMT "' ends %llu byte%s beyond the end of the file",
+              STR_ARG(reader->first_beyond), (unsigned long long)lost, plural(lost));
     } else {
-        FAULT(reader, DIAG_WEIGHTS_OFFSETS, "the data of %zu tensors, first of them '" STR_FMT "', ends up to %llu bytes beyond the end of the file",
-              reader->n_beyond, STR_ARG(reader->first_beyond), lost);
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "the data of %zu tensors, first of them '" STR_FMT "', ends up to %llu byte%s beyond the end of the file",
+              reader->n_beyond, STR_ARG(reader->first_beyond), (unsigned long long)lost, plural(lost));
     }
-    diag_help(reader->diag, "the file is probably truncated: fetch or write it again");
+    help(reader, "the file is probably truncated: fetch or write it again");
 }
 
 /* --- layout of the data */
@@ -370,12 +400,12 @@ static void check_layout(Reader *reader)
         const TensorEntry *tensor = &file->tensors[i];
         Str shown = tensor_name_format(reader->arena, tensor->name);
         if (tensor->begin < end) {
-            FAULT(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' (data_offsets [%llu,%llu]) and '" STR_FMT "' (data_offsets [%llu,%llu]) overlap",
+            fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' (data_offsets [%llu,%llu]) and '" STR_FMT "' (data_offsets [%llu,%llu]) overlap",
                   STR_ARG(tensor_name_format(reader->arena, last->name)), (unsigned long long)last->begin, (unsigned long long)last->end,
                   STR_ARG(shown), (unsigned long long)tensor->begin, (unsigned long long)tensor->end);
         } else if (tensor->begin > end) {
-            FAULT(reader, DIAG_WEIGHTS_OFFSETS, "the %llu bytes of data before '" STR_FMT "' belong to no tensor",
-                  (unsigned long long)(tensor->begin - end), STR_ARG(shown));
+            fault(reader, DIAG_WEIGHTS_OFFSETS, "the %llu byte%s of data before '" STR_FMT "' belong to no tensor",
+                  (unsigned long long)(tensor->begin - end), plural(tensor->begin - end), STR_ARG(shown));
         }
         if (last == NULL || tensor->end >= end) {
             end = tensor->end;
@@ -383,10 +413,8 @@ static void check_layout(Reader *reader)
         }
     }
     if (end < reader->data_bytes) {
-        FAULT(reader, DIAG_WEIGHTS_OFFSETS, "the last %llu bytes of the file belong to no tensor", (unsigned long long)(reader->data_bytes - end));
-    }
-    if (!reader->ok) {
-        diag_help(reader->diag, "the file was damaged or written wrongly: write it again, for example with safetensors.torch.save_file");
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "the last %llu byte%s of the file belong to no tensor", (unsigned long long)(reader->data_bytes - end),
+              plural(reader->data_bytes - end));
     }
 }
 
@@ -402,6 +430,7 @@ static void read_tensors(Reader *reader, json_t *root)
         } else {
             read_tensor(reader, key, value);
         }
+        help_generally(reader);
     }
     if (reader->n_beyond > 0) {
         report_truncation(reader);
@@ -422,7 +451,10 @@ TensorFile *tensor_file_open(Arena *arena, Diag *diag, Str path)
     Str reason;
     if (!file_map(arena, file->path.ptr, &file->map, &reason)) {
         diag_error_in(diag, DIAG_FILE_UNREADABLE, file->path, "cannot read the weights: " STR_FMT, STR_ARG(reason));
-        diag_help(diag, "--weights wants a .safetensors file, `formula` or `random:SEED`");
+        Suggest suggest = suggest_start(path);
+        suggest_consider(&suggest, STR("formula"));
+        diag_help(diag, "%s", str_is_empty(suggest.best) ? "--weights wants a .safetensors file, `formula` or `random:SEED`"
+                                                        : "did you mean `formula`?");
         return NULL;
     }
     Reader reader = {.arena = arena, .diag = diag, .file = file, .ok = true};
@@ -434,6 +466,7 @@ TensorFile *tensor_file_open(Arena *arena, Diag *diag, Str path)
         }
     }
     if (!reader.ok) {
+        help_generally(&reader);
         tensor_file_close(file);
         return NULL;
     }

@@ -72,25 +72,31 @@ Test(weights_check, missing_with_the_nearest)
     WeightsBench bench = tiny_net("weights_check-near");
     const FileTensor spelled[] = {CONV1, {"fc.wieght", "F32", "[5,4]", 80}};
     cr_assert_not(check(&bench, true, spelled, COUNT(spelled)));
-    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "w.safetensors: error: fc.weight [5,4]; the file has fc.wieght [5,4] [weights-missing]");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "w.safetensors: error: fc.weight [5,4] is missing; the file has fc.wieght [5,4] [weights-missing]");
     weights_bench_destroy(&bench);
 
     bench = tiny_net("weights_check-near"); /* another name altogether, but the only one of this role and shape */
     const FileTensor renamed[] = {CONV1, {"classifier.weight", "F32", "[5,4]", 80}, {"fb.weight", "F32", "[2]", 8}};
     cr_assert_not(check(&bench, true, renamed, COUNT(renamed)));
-    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4]; the file has classifier.weight [5,4]");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4] is missing; the file has classifier.weight [5,4]");
     weights_bench_destroy(&bench);
 
     bench = tiny_net("weights_check-near"); /* saved from within another module */
     const FileTensor prefixed[] = {{"module.conv1.weight", "F32", "[4,3,3,3]", 432}, {"module.conv1.bias", "F32", "[4]", 16}, {"module.fc.weight", "F32", "[5,4]", 80}};
     cr_assert_not(check(&bench, true, prefixed, COUNT(prefixed)));
-    expect(&bench, DIAG_WEIGHTS_MISSING, 3, "conv1.bias [4]; the file has module.conv1.bias [4]");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 3, "conv1.bias [4] is missing; the file has module.conv1.bias [4]");
+    weights_bench_destroy(&bench);
+
+    bench = tiny_net("weights_check-near"); /* another shape too, but a slip of the pen */
+    const FileTensor slip[] = {CONV1, {"fc_weight", "F32", "[7]", 28}, {"fcc.weights", "F32", "[7]", 28}};
+    cr_assert_not(check(&bench, true, slip, COUNT(slip)));
+    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4] is missing; the file has fc_weight [7]");
     weights_bench_destroy(&bench);
 
     bench = tiny_net("weights_check-near");
-    const FileTensor far[] = {CONV1, {"q", "F32", "[7]", 28}};
+    const FileTensor far[] = {CONV1, {"fb1x.weight", "F32", "[7]", 28}};
     cr_assert_not(check(&bench, true, far, COUNT(far)));
-    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4] is not in the file");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4] is missing [weights-missing]");
     weights_bench_destroy(&bench);
 }
 
@@ -102,7 +108,7 @@ Test(weights_check, an_empty_file_misses_everything)
     Weights *weights = weights_open_safetensors(bench.arena, bench.diag, str_from(path));
     cr_assert(weights != NULL);
     cr_assert_not(weights_check(weights, bench.graph, false, bench.diag));
-    expect(&bench, DIAG_WEIGHTS_MISSING, 3, "conv1.weight [4,3,3,3] is not in the file");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 3, "conv1.weight [4,3,3,3] is missing [weights-missing]");
     weights_close(weights);
     weights_bench_destroy(&bench);
 }
@@ -113,7 +119,7 @@ Test(weights_check, other_shapes)
     const FileTensor larger[] = {CONV1, {"fc.weight", "F32", "[1000,4]", 16000}};
     cr_assert_not(check(&bench, false, larger, COUNT(larger)));
     expect(&bench, DIAG_WEIGHTS_SHAPE, 1, "fc.weight is [1000,4] in the file, the net wants [5,4]");
-    expect(&bench, DIAG_WEIGHTS_SHAPE, 1, "-D");
+    expect(&bench, DIAG_WEIGHTS_SHAPE, 1, "give -D PARAMETER=1000");
     weights_bench_destroy(&bench);
 
     bench = tiny_net("weights_check-shape");
@@ -186,7 +192,7 @@ Test(weights_check, all_faults_are_counted_twenty_are_shown)
     cr_assert_not(check(&bench, false, many, 59));
     cr_assert_eq(diag_errors(bench.diag), 59u);
     expect(&bench, DIAG_WEIGHTS_EXTRA, 57, "39 more errors not shown");
-    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4]");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "fc.weight [5,4] is missing");
     expect(&bench, DIAG_WEIGHTS_SHAPE, 1, "conv1.bias is [5]");
     weights_bench_destroy(&bench);
 }

@@ -28,6 +28,7 @@ static void refuse_path(WeightsBench *bench, const char *label, const char *path
     cr_assert_eq(diag_fired(bench->diag, id), 1u, "%s: not [%s]:\n%s", label, diag_name(id), text);
     cr_assert(strncmp(text, path, strlen(path)) == 0, "%s: the file is not named first:\n%s", label, text);
     cr_assert_eq(occurrences(text, ": error: "), 1, "%s:\n%s", label, text);
+    cr_assert_eq(occurrences(text, "\n  help: "), 1, "%s: no remedy, or several:\n%s", label, text);
     char parts[256];
     snprintf(parts, sizeof parts, "%s", says);
     for (char *part = strtok(parts, "|"); part != NULL; part = strtok(NULL, "|")) {
@@ -50,18 +51,18 @@ static const HeaderCase header_cases[] = {
     {"blank", "        ", 0, DIAG_WEIGHTS_HEADER, "does not start with '{'"},
     {"array", "[1,2]", 0, DIAG_WEIGHTS_HEADER, "does not start with '{'"},
     /* no JSON */
-    {"cut_json", "{\"a\":{\"dtype\":\"F32\",", 0, DIAG_WEIGHTS_HEADER, "no valid JSON|end of file"},
-    {"open_string", "{\"a", 0, DIAG_WEIGHTS_HEADER, "no valid JSON"},
-    {"bare_key", "{a:1}", 0, DIAG_WEIGHTS_HEADER, "no valid JSON|line 1, column 2"},
-    {"number_key", "{1:1}", 0, DIAG_WEIGHTS_HEADER, "no valid JSON"},
-    {"trailing_text", "{} {}", 0, DIAG_WEIGHTS_HEADER, "no valid JSON"},
-    {"broken_utf8", "{\"\xff\":1}", 0, DIAG_WEIGHTS_HEADER, "no valid JSON|unable to decode byte 0xff"},
-    {"nul_in_name", "{\"a\\u0000b\":1}", 0, DIAG_WEIGHTS_HEADER, "no valid JSON|\\u0000"},
+    {"cut_json", "{\"a\":{\"dtype\":\"F32\",", 0, DIAG_WEIGHTS_HEADER, "not valid JSON|end of file"},
+    {"open_string", "{\"a", 0, DIAG_WEIGHTS_HEADER, "not valid JSON"},
+    {"bare_key", "{a:1}", 0, DIAG_WEIGHTS_HEADER, "not valid JSON|line 1, column 2"},
+    {"number_key", "{1:1}", 0, DIAG_WEIGHTS_HEADER, "not valid JSON"},
+    {"trailing_text", "{} {}", 0, DIAG_WEIGHTS_HEADER, "not valid JSON"},
+    {"broken_utf8", "{\"\xff\":1}", 0, DIAG_WEIGHTS_HEADER, "not valid JSON|unable to decode byte 0xff"},
+    {"nul_in_name", "{\"a\\u0000b\":1}", 0, DIAG_WEIGHTS_HEADER, "not valid JSON|\\u0000"},
     {"too_big_integer", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,99999999999999999999]}}", 4, DIAG_WEIGHTS_HEADER,
-     "no valid JSON|too big integer"},
+     "not valid JSON|too big integer"},
     {"same_tensor_twice",
      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4,
-     DIAG_WEIGHTS_HEADER, "duplicate object key|\"a\"|named once"},
+     DIAG_WEIGHTS_HEADER, "duplicate object key|\"a\"|only once"},
     {"same_key_twice", "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, DIAG_WEIGHTS_HEADER,
      "duplicate object key|dtype"},
     /* no description */
@@ -91,7 +92,7 @@ static const HeaderCase header_cases[] = {
     {"bytes_of_another_dtype", "{\"fc.bias\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, DIAG_WEIGHTS_OFFSETS,
      "'fc.bias' has 8 bytes|F16[2] takes 4"},
     {"truncated_data", "{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", 15, DIAG_WEIGHTS_OFFSETS,
-     "'a' ends 1 bytes beyond the end|truncated"},
+     "'a' ends 1 byte beyond the end|truncated"},
     {"truncated_twice",
      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]},"
      "\"c\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 6, DIAG_WEIGHTS_OFFSETS, "2 tensors|'b'|10 bytes beyond|truncated"},
@@ -151,9 +152,9 @@ Test(weights_faults, lengths_that_lie)
 Test(weights_faults, other_formats_are_recognised)
 {
     WeightsBench bench = weights_bench_create("weights_faults-formats");
-    refuse_bytes(&bench, "model.pth", "PK\3\4abcdefghijkl", 16, "PyTorch .pth|safetensors.torch.save_file");
-    refuse_bytes(&bench, "old.pth", "\200\2\212\nl\374\234F\371 j\250P\31.", 16, "old PyTorch .pth");
-    refuse_bytes(&bench, "model.h5", "\211HDF\r\n\032\nabcdefgh", 16, "HDF5");
+    refuse_bytes(&bench, "model.pth", "PK\3\4abcdefghijkl", 16, "this is a zip archive, as PyTorch's .pth|safetensors.torch.save_file");
+    refuse_bytes(&bench, "old.pth", "\200\2\212\nl\374\234F\371 j\250P\31.", 16, "a pickle, as old PyTorch .pth");
+    refuse_bytes(&bench, "model.h5", "\211HDF\r\n\032\nabcdefgh", 16, "this is an HDF5 file");
     refuse_bytes(&bench, "model.weights", "CNNCWTS\0\1\0\0\0aaaa", 16, "packed blob that cnnc wrote");
     refuse_bytes(&bench, "pointer", "version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS");
     weights_bench_destroy(&bench);
@@ -184,6 +185,7 @@ Test(weights_faults, what_is_no_file)
 {
     WeightsBench bench = weights_bench_create("weights_faults-nofile");
     refuse_path(&bench, "a folder", bench.folder, DIAG_FILE_UNREADABLE, "is a directory|.safetensors");
+    refuse_path(&bench, "a slip of the pen", "formla", DIAG_FILE_UNREADABLE, "No such file|did you mean `formula`?");
     refuse_path(&bench, "nothing", weights_bench_path(&bench, "absent.safetensors"), DIAG_FILE_UNREADABLE, "No such file");
     const char *pipe = weights_bench_path(&bench, "pipe");
     unlink(pipe);
@@ -213,7 +215,7 @@ Test(weights_faults, bombs)
     memset(json, '{', size);
     memcpy(json, "{\"a\\\"", 5);
     weights_bench_write_file(path, json, NULL, 0);
-    refuse_path(&bench, "endless string", path, DIAG_WEIGHTS_HEADER, "no valid JSON");
+    refuse_path(&bench, "endless string", path, DIAG_WEIGHTS_HEADER, "not valid JSON");
     free(json);
     weights_bench_destroy(&bench);
 }
