@@ -40,18 +40,22 @@ static Depthwise depthwise_of(const Kernel *kernel)
     return d;
 }
 
-/* One product of NAME_row: "w[4] * x[115 + ox * 2]". */
+/* One product of NAME_row: "k[4] * x[ox * 2 + 115]". */
 static void format_product(const Depthwise *d, int32_t ky, int32_t kx, StrBuf *out)
 {
     const KernelSizes *s = d->s;
     CExpr at = cexpr_sum((Term[]){{"ox", s->stride_cols}, {NULL, 0}},
                          ky * s->dilation_rows * d->row_stride + (int64_t)kx * s->dilation_cols);
-    strbuf_printf(out, "w[%" PRId64 "] * x[%s]", (int64_t)ky * s->kernel_cols + kx, at.text);
+    strbuf_printf(out, "k[%" PRId64 "] * x[%s]", (int64_t)ky * s->kernel_cols + kx, at.text);
 }
 
 static void emit_row_unrolled(const Depthwise *d, CWriter *w)
 {
     const KernelSizes *s = d->s;
+    cw_line(w, "float k[%" PRId64 "]; /* a copy that sums cannot overlap: the loop below vectorises */", d->taps);
+    cw_open(w, "for (int i = 0; i < %" PRId64 "; ++i)", d->taps);
+    cw_line(w, "k[i] = w[i];");
+    cw_close(w, "");
     cw_open(w, "for (int ox = 0; ox < %d; ++ox)", s->out_cols);
     for (int32_t ky = 0; ky < s->kernel_rows; ++ky) {
         StrBuf line = {0};
@@ -77,8 +81,9 @@ static void emit_row_loops(const Depthwise *d, CWriter *w)
     CExpr tap = cexpr_sum((Term[]){{"ky", s->kernel_cols}, {"kx", 1}, {NULL, 0}}, 0);
     CExpr at = cexpr_sum((Term[]){{"ky", s->dilation_rows * d->row_stride}, {"kx", s->dilation_cols}, {"ox", s->stride_cols},
                                   {NULL, 0}}, 0);
+    cw_line(w, "const float k = w[%s];", tap.text);
     cw_open(w, "for (int ox = 0; ox < %d; ++ox)", s->out_cols);
-    cw_line(w, "sums[ox] += w[%s] * x[%s];", tap.text, at.text);
+    cw_line(w, "sums[ox] += k * x[%s];", at.text);
     cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");

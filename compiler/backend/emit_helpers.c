@@ -1,7 +1,8 @@
 /* Functions that kernels of one family share: written once for each size that the program uses.
  *
  * All are loops of constant length over plain rows of floats, without a test inside: what gcc and clang both turn into
- * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. */
+ * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. Where a
+ * function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
 #include "backend/emit.h"
 
 /* 4 x 4: as many weights as fit the registers beside the rows; measured against other shapes in bench/NOTES.md. */
@@ -21,18 +22,26 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
 
     cw_comment(w, "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
                "value of rows is loaded once for four products, each sum is loaded and stored once for four. "
-               "Weights lie in the order of use: w[taps / 4][4 channels][4 taps].", n, n);
+               "Weights lie in the order of use: w[taps / 4][4 channels][4 taps]. Sums of their own, from zero, keep rounding "
+               "errors small and show compilers that nothing overlaps.", n, n);
     cw_line(w, "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float *CNN_RESTRICT sums)", n);
     cw_body(w);
+    cw_line(w, "float part[%d];", 4 * n);
+    cw_open(w, "for (int p = 0; p < %d; ++p)", 4 * n);
+    cw_line(w, "part[p] = 0.0f;");
+    cw_close(w, "");
     cw_open(w, "for (int tap = 0; tap < taps; tap += 4, rows += %d, w += 16)", 4 * n);
     cw_open(w, "for (int p = 0; p < %d; ++p)", n);
     cw_line(w, "const float x0 = rows[p], x1 = rows[%d + p], x2 = rows[%d + p], x3 = rows[%d + p];", n, 2 * n, 3 * n);
-    cw_line(w, "sums[p] += w[0] * x0 + w[1] * x1 + w[2] * x2 + w[3] * x3;");
+    cw_line(w, "part[p] += w[0] * x0 + w[1] * x1 + w[2] * x2 + w[3] * x3;");
     for (int row = 1; row < 4; ++row) {
-        cw_line(w, "sums[%d + p] += w[%d] * x0 + w[%d] * x1 + w[%d] * x2 + w[%d] * x3;", row * n, 4 * row, 4 * row + 1,
+        cw_line(w, "part[%d + p] += w[%d] * x0 + w[%d] * x1 + w[%d] * x2 + w[%d] * x3;", row * n, 4 * row, 4 * row + 1,
                 4 * row + 2, 4 * row + 3);
     }
     cw_close(w, "");
+    cw_close(w, "");
+    cw_open(w, "for (int p = 0; p < %d; ++p)", 4 * n);
+    cw_line(w, "sums[p] += part[p];");
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
