@@ -200,6 +200,9 @@ void names_open(Elaborator *el);                            /* a body begins */
 void names_close(Elaborator *el);                           /* its variables end */
 bool names_ended(const Elaborator *el, Str name, Span *declared); /* a variable of an inner body that has ended? */
 void names_poison(Elaborator *el);                          /* every variable of the frame becomes an error */
+/* The names that a statement which could not be parsed was about to assign, as far as its text begins with
+ * `a, b =` or `input a:`; an empty list for `output`. False where it may be anything else. */
+bool names_of_broken(Elaborator *el, const Stmt *stmt, NameList *names);
 void names_suggest_variables(const Elaborator *el, Suggest *suggest);
 void names_suggest_calls(const Elaborator *el, const FileScope *scope, Suggest *suggest); /* blocks, ops, functions */
 

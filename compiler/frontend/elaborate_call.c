@@ -196,7 +196,7 @@ static void report_unknown_callee(Elaborator *el, const Expr *call, const Variab
     Span span = call->as.call.callee_span;
     if (variable != NULL) {
         if (variable->value.kind != VAL_ERROR) {
-            elaborate_error(el, DIAG_TYPE_MISMATCH, span, "'" STR_FMT "' cannot be called: it is " STR_FMT, STR_ARG(name),
+            elaborate_error(el, DIAG_TYPE_MISMATCH, span, "'" STR_FMT "' is no block or op, found " STR_FMT, STR_ARG(name),
                             STR_ARG(value_describe(el->arena, variable->value)));
         }
         return;

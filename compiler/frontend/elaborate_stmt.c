@@ -305,6 +305,21 @@ static void run_output(Elaborator *el, const Stmt *stmt)
 
 /* --- bodies */
 
+/* What the statement would have done is unknown: the names that it was to assign, or all, are errors from here on. */
+static void run_broken(Elaborator *el, const Stmt *stmt)
+{
+    NameList names;
+    ++el->n_outputs; /* it may have been one */
+    if (!names_of_broken(el, stmt, &names)) {
+        el->frame->is_broken = true;
+        names_poison(el);
+        return;
+    }
+    for (size_t i = 0; i < names.count; ++i) {
+        names_assign(el, names.items[i], value_error());
+    }
+}
+
 static void run_stmt(Elaborator *el, const Stmt *stmt)
 {
     bool in_net = el->frame->caller == NULL;
@@ -346,8 +361,7 @@ static void run_stmt(Elaborator *el, const Stmt *stmt)
         }
         return;
     case STMT_ERROR:
-        el->frame->is_broken = true;
-        names_poison(el);
+        run_broken(el, stmt);
         return;
     }
 }

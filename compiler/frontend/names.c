@@ -171,6 +171,70 @@ void names_poison(Elaborator *el)
     }
 }
 
+/* --- statements that could not be parsed */
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static size_t skip_blanks(Str text, size_t at)
+{
+    while (at < text.len && strchr(" \t\r\n", text.ptr[at]) != NULL) {
+        ++at;
+    }
+    return at;
+}
+
+/* The word at `*at`, which moves behind it and the blanks that follow. */
+static Str take_word(Str text, size_t *at)
+{
+    size_t end = *at;
+    while (end < text.len && (is_letter(text.ptr[end]) || (end > *at && text.ptr[end] >= '0' && text.ptr[end] <= '9'))) {
+        ++end;
+    }
+    Str word = {text.ptr + *at, end - *at};
+    *at = skip_blanks(text, end);
+    return word;
+}
+
+static bool has_char(Str text, size_t at, char c)
+{
+    return at < text.len && text.ptr[at] == c;
+}
+
+bool names_of_broken(Elaborator *el, const Stmt *stmt, NameList *names)
+{
+    const SourceFile *file = sources_locate(el->sources, stmt->span.lo).file;
+    *names = (NameList){0};
+    if (file == NULL || stmt->span.hi - file->base > file->text.len) {
+        return false;
+    }
+    Str text = {file->text.ptr + (stmt->span.lo - file->base), stmt->span.hi - stmt->span.lo};
+    size_t at = 0;
+    Str word = take_word(text, &at);
+    if (str_equal(word, STR("output"))) {
+        return true;
+    }
+    bool is_input = str_equal(word, STR("input"));
+    if (is_input) {
+        word = take_word(text, &at);
+    }
+    for (;;) {
+        if (str_is_empty(word)) {
+            return false;
+        }
+        uint32_t lo = file->base + (uint32_t)(word.ptr - file->text.ptr);
+        names->items = arena_grow(el->arena, names->items, names->count, &names->capacity, sizeof(NameRef));
+        names->items[names->count++] = (NameRef){word, {lo, lo + (uint32_t)word.len}};
+        if (is_input || !has_char(text, at, ',')) {
+            return is_input || (has_char(text, at, '=') && !has_char(text, at + 1, '='));
+        }
+        at = skip_blanks(text, at + 1);
+        word = take_word(text, &at);
+    }
+}
+
 /* --- suggestions */
 
 void names_suggest_variables(const Elaborator *el, Suggest *suggest)

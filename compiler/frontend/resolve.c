@@ -23,6 +23,15 @@ static void collect_name(Resolver *rs, const NameRef *name)
     }
 }
 
+static void collect_broken(Resolver *rs, const Stmt *stmt)
+{
+    NameList names;
+    rs->is_broken |= !names_of_broken(rs->el, stmt, &names);
+    for (size_t i = 0; i < names.count; ++i) {
+        collect_name(rs, &names.items[i]);
+    }
+}
+
 static void collect_stmt(Resolver *rs, const Stmt *stmt)
 {
     switch (stmt->kind) {
@@ -49,7 +58,7 @@ static void collect_stmt(Resolver *rs, const Stmt *stmt)
         collect_body(rs, &stmt->as.training);
         return;
     case STMT_ERROR:
-        rs->is_broken = true;
+        collect_broken(rs, stmt);
         return;
     case STMT_EXPR:
     case STMT_RETURN:
@@ -193,17 +202,19 @@ static void check_body(Resolver *rs, const StmtList *body, bool is_tail);
 static void check_place(Resolver *rs, const Stmt *stmt, bool is_last)
 {
     bool is_net = rs->definition->is_net;
+    Span keyword = {stmt->span.lo, stmt->span.lo + (uint32_t)strlen("training")};
+    Span span = stmt->kind == STMT_TRAINING ? keyword : stmt->span; /* not the whole section */
     const char *what = stmt->kind == STMT_INPUT ? "an input" : stmt->kind == STMT_OUTPUT ? "an output" : "a training section";
     if (stmt->kind != STMT_RETURN && !is_net) {
-        elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, stmt->span, "%s in a block; it belongs to a net", what);
+        elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, span, "%s in a block; it belongs to a net", what);
         elaborate_help(rs->el, stmt->kind == STMT_INPUT    ? "a block takes tensors as parameters"
                                : stmt->kind == STMT_OUTPUT ? "a block gives its results with `return`"
                                                            : "a block may `return` what the training section needs");
     } else if (stmt->kind == STMT_RETURN && is_net) {
-        elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, stmt->span, "a net does not return");
+        elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, span, "a net does not return");
         elaborate_help(rs->el, "write `output NAME = ...`");
     } else if (stmt->kind == STMT_RETURN && !is_last) {
-        elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, stmt->span, "`return` must be the last statement of its block");
+        elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, span, "`return` must be the last statement of its block");
         elaborate_help(rs->el, "assign the result to a variable and return it at the end");
     }
 }
