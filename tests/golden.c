@@ -1,6 +1,8 @@
 /* Golden tests: tests/golden/KIND/x.net beside x.EXT, where EXT says which stage's text is expected (the table below).
  * A mismatch shows the first line that differs. CNNC_BLESS=1 (make bless) rewrites the expectations instead.
  *
+ * (The texts of errors are in golden/error/, which errors.c runs.)
+ *
  * A new kind of text is one function and one row in `modes`; a new case is two files, found by themselves. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -51,11 +53,6 @@ static void ast_text(Golden *golden)
     }
 }
 
-static void error_text(Golden *golden)
-{
-    elaborate(golden);
-}
-
 static void graph_text(Golden *golden)
 {
     Graph *graph = elaborate(golden);
@@ -101,8 +98,7 @@ static void plan_text(Golden *golden)
 static const struct Mode {
     const char *extension;
     void (*append_text)(Golden *);
-} modes[] = {{"ast", ast_text},   {"err", error_text},       {"graph", graph_text},
-             {"pass", pass_text}, {"program", program_text}, {"plan", plan_text}};
+} modes[] = {{"ast", ast_text}, {"graph", graph_text}, {"pass", pass_text}, {"program", program_text}, {"plan", plan_text}};
 
 /* --- runner */
 

@@ -2,7 +2,6 @@
  * parsed from the print is the same text. A pipeline of several stages gets one line a stage. */
 #include "frontend/ast.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,13 +61,15 @@ static Level level_of(const Expr *expr)
     ICE("expression kind %d", (int)expr->kind);
 }
 
-/* The shortest decimal form that reads back as the same double; always with a dot or an exponent. */
+/* The shortest decimal form that reads back as the same double, without an exponent between 1e-4 and 1e15; always
+ * with a dot or an exponent. */
 static void print_float(StrBuf *out, double value)
 {
     char text[40];
+    bool is_plain = value >= 1e-4 && value < 1e15; /* literals have no sign */
     for (int digits = 1; digits <= 17; ++digits) {
         snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
+        if (strtod(text, NULL) == value && (!is_plain || strchr(text, 'e') == NULL)) {
             break;
         }
     }

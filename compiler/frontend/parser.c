@@ -97,6 +97,7 @@ static void open_bracket(Parser *ps, const Token *token)
         .span = token->span,
         .is_call = after_value,
         .is_params = ps->n_brackets == 0 && token->kind == TOK_LPAREN && ps->before.kind == TOK_NAME,
+        .is_type = ps->in_type,
         .indent = UINT32_MAX,
     };
 }
@@ -120,7 +121,11 @@ static void settle(Parser *ps)
         open_bracket(ps, token);
         break;
     case TOK_RPAREN: close_bracket(ps, TOK_LPAREN); break;
-    case TOK_RBRACKET: close_bracket(ps, TOK_LBRACKET); break;
+    case TOK_RBRACKET:
+        ps->in_type = false;
+        close_bracket(ps, TOK_LBRACKET);
+        break;
+    case TOK_INPUT: ps->in_type = true; break;
     case TOK_RBRACE: close_bracket(ps, TOK_LBRACE); break;
     case TOK_BLOCK:
     case TOK_NET:
@@ -177,6 +182,7 @@ static bool resumes_body(Parser *ps, const Token *token)
 static Token deliver_sync(Parser *ps, const Token *token)
 {
     ps->header = 0;
+    ps->in_type = false;
     ps->synced_at = token->span.lo;
     ps->replay = *token;
     ps->has_replay = true;
@@ -227,7 +233,7 @@ void parser_too_deep(Parser *ps, Span span)
 {
     if (!ps->too_deep) {
         diag_error(ps->diag, DIAG_CALL_DEPTH, span, "nested too deeply (more than %d levels)", AST_MAX_DEPTH);
-        diag_help(ps->diag, "give a part of it a name: y = ..., and go on from y");
+        diag_help(ps->diag, "give a part of it a name, y = ..., or make a block of it");
     }
     ps->too_deep = true;
 }

@@ -20,6 +20,7 @@ typedef struct Bracket { /* an open one */
     Span span;
     bool is_call;        /* "(" of arguments or parameters; "[" of an index */
     bool is_params;      /* "(" of a block's or net's parameters */
+    bool is_type;        /* "[" of an input's type */
     uint32_t indent;     /* "{": columns before its first statement that begins a line; UINT32_MAX before that */
 } Bracket;
 
@@ -40,6 +41,7 @@ typedef struct Parser {
     bool has_replay;
     Bracket *brackets;      /* open ones, innermost last */
     size_t n_brackets, bracket_capacity;
+    bool in_type;           /* after the ":" of an input, before the "]" of its type */
     int header;             /* TOK_IF, TOK_FOR, TOK_BLOCK or TOK_NET before the "{" of its body; else 0 */
     uint32_t comment_slip;  /* line of the last "//" or "/" "*", perhaps meant as a comment; 0: none */
     /* recovery */

@@ -97,7 +97,7 @@ static const char *element_name(const Bracket *bracket)
     if (bracket->kind == TOK_LPAREN) {
         return bracket->is_params ? "parameter" : bracket->is_call ? "argument" : "expression";
     }
-    return bracket->is_call ? "index" : "element";
+    return bracket->is_type ? "dimension" : bracket->is_call ? "index" : "element";
 }
 
 static const char *closer_of(const Bracket *bracket)
@@ -140,6 +140,10 @@ static void append_expected(StrBuf *out, const Parser *ps, const Expected *expec
     }
     size_t index = 0;
     strbuf_append(out, STR("expected "));
+    if (ps->before.kind == TOK_PIPE) {
+        strbuf_append(out, STR("the name of an op or block"));
+        return;
+    }
     if (expected->operand) {
         append_joint(out, index++, total);
         const char *element = expects(expected, ")") || expects(expected, "]") ? element_name(bracket) : NULL;
@@ -249,7 +253,8 @@ static void help(Parser *ps, const Expected *expected)
     bool same_line = !found->first;
     if (ps->comment_slip != 0 && (ps->comment_slip == found->line || ps->comment_slip == before->line)) {
         diag_help(ps->diag, "a comment starts with '#'; '//' is floor division");
-    } else if (is_keyword(found->kind) && (next_byte(ps, found) == '=' || (same_line && expects(expected, "name")))) {
+    } else if (is_keyword(found->kind) &&
+               (next_byte(ps, found) == '=' || (same_line && !expected->statement && expects(expected, "name")))) {
         diag_help(ps->diag, "'" STR_FMT "' is a keyword and cannot be a name", STR_ARG(parser_text(ps, found->span)));
     } else if (found->kind == TOK_ASSIGN && is_keyword(before->kind)) {
         diag_help(ps->diag, "'" STR_FMT "' is a keyword and cannot be a name", STR_ARG(parser_text(ps, before->span)));
@@ -260,6 +265,8 @@ static void help(Parser *ps, const Expected *expected)
     } else if (found->kind == TOK_INT && before->kind == TOK_DOT) {
         diag_help(ps->diag, "a number in a path is written as an index: [" STR_FMT "]",
                   STR_ARG(parser_text(ps, found->span)));
+    } else if (found->kind == TOK_AS && expected->statement) {
+        diag_help(ps->diag, "'as' names a call: relu(x) as r, or x |> relu as r");
     } else if (found->kind == TOK_ELSE) {
         diag_help(ps->diag, "'else' follows the '}' of an 'if'");
     } else if (found->kind == TOK_RBRACE && ps->n_brackets == 0) {
@@ -274,8 +281,12 @@ static void help(Parser *ps, const Expected *expected)
         diag_help(ps->diag, "a body is written in braces: { ... }");
     } else if (found->kind == TOK_NAME && help_foreign_word(ps, found)) {
         return;
-    } else if (before->kind == TOK_NAME && same_line) {
-        help_foreign_word(ps, before);
+    } else if (before->kind == TOK_NAME && same_line && help_foreign_word(ps, before)) {
+        return;
+    } else if (found->kind == TOK_COMMA && expected->operation && expects(expected, ")")) {
+        diag_help(ps->diag, "a list is written in brackets: [a, b]");
+    } else if (expects(expected, "=") && expects(expected, "|>") && innermost(ps)->kind == TOK_LBRACE) {
+        diag_help(ps->diag, "a statement is an assignment, x = ..., or a call, f(...)");
     }
 }
 
