@@ -2,8 +2,8 @@
  *
  *     net tiny
  *     %0 = input image : f32[3,8,8]  ; image  tiny.net:2
- *     %1 = conv %0 {channels=4, kernel=[3, 3], pad=1} weight=@conv1.weight bias=@conv1.bias | relu : f32[4,8,8]  ; conv1  tiny.net:3
- *     output y = %1
+ *     %1 = conv %0 {channels=4, kernel=[3, 3], pad=1} weight=@conv1.weight bias=@conv1.bias | relu : f32[4,8,8]  ;
+ * conv1  tiny.net:3 output y = %1
  *
  * Nodes are numbered as they are printed and constants have no number, so that a change in one place leaves the rest of
  * the text alone. Floats are exact; nothing depends on addresses, folders or time. */

@@ -284,7 +284,7 @@ typedef struct Walk {
     struct {
         Node *node;
         uint32_t next; /* input to look at next */
-    } *stack;
+    } * stack;
     uint32_t depth;
     Node **order; /* inputs before their readers */
     uint32_t n_order;
@@ -317,7 +317,8 @@ static void visit(Walk *walk, Node *root)
 
 static Walk walk_start(const Graph *graph, Arena *scratch)
 {
-    Walk walk = {.seen = ARENA_ARRAY(scratch, bool, graph->n_nodes), .order = ARENA_ARRAY(scratch, Node *, graph->n_nodes)};
+    Walk walk = {.seen = ARENA_ARRAY(scratch, bool, graph->n_nodes),
+                 .order = ARENA_ARRAY(scratch, Node *, graph->n_nodes)};
     walk.stack = arena_array(scratch, graph->n_nodes, sizeof *walk.stack);
     return walk;
 }

@@ -8,11 +8,14 @@
 #include <stdlib.h>
 
 /* --- the tables. A parameter without name ends each list. */
-#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example)                              \
+#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example)                      \
     static const OpParam params_of_##id[] = {
-#define PARAM(type, name, member, fallback, lo, hi, doc) {PARAM_##type, name, offsetof(Attr, member), fallback, lo, hi, doc},
+#define PARAM(type, name, member, fallback, lo, hi, doc)                                                               \
+    {PARAM_##type, name, offsetof(Attr, member), fallback, lo, hi, doc},
 #define END                                                                                                            \
-    {PARAM_INT, NULL, 0, NULL, 0, 0, NULL}                                                                             \
+    {                                                                                                                  \
+        PARAM_INT, NULL, 0, NULL, 0, 0, NULL                                                                           \
+    }                                                                                                                  \
     }                                                                                                                  \
     ;
 #include "ir/ops.def"
@@ -20,12 +23,24 @@
 #undef PARAM
 #undef END
 
-#define W0() {ROLE_NONE, ROLE_NONE, ROLE_NONE, ROLE_NONE}
-#define W1(a) {a, ROLE_NONE, ROLE_NONE, ROLE_NONE}
-#define W2(a, b) {a, b, ROLE_NONE, ROLE_NONE}
-#define W4(a, b, c, d) {a, b, c, d}
+#define W0()                                                                                                           \
+    {                                                                                                                  \
+        ROLE_NONE, ROLE_NONE, ROLE_NONE, ROLE_NONE                                                                     \
+    }
+#define W1(a)                                                                                                          \
+    {                                                                                                                  \
+        a, ROLE_NONE, ROLE_NONE, ROLE_NONE                                                                             \
+    }
+#define W2(a, b)                                                                                                       \
+    {                                                                                                                  \
+        a, b, ROLE_NONE, ROLE_NONE                                                                                     \
+    }
+#define W4(a, b, c, d)                                                                                                 \
+    {                                                                                                                  \
+        a, b, c, d                                                                                                     \
+    }
 static const OpInfo op_table[OP_COUNT] = {
-#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example)                              \
+#define OP(id, name, stem, member, min_in, max_in, flags, weights, doc, shapes, formula, example)                      \
     {#id, name, stem, min_in, max_in, flags, weights, doc, shapes, formula, example, params_of_##id},
 #define PARAM(type, name, member, fallback, lo, hi, doc)
 #define END
@@ -161,7 +176,8 @@ static void choice_set(Attr *attr, const OpParam *param, int value)
     }
 }
 
-/* The parameter that `param` takes its default from ("stride" from "kernel"), or NULL where the default is a literal. */
+/* The parameter that `param` takes its default from ("stride" from "kernel"), or NULL where the default is a literal.
+ */
 static const OpParam *fallback_param(OpKind op, const OpParam *param)
 {
     return param->fallback == NULL ? NULL : op_param(op, str_from(param->fallback));
@@ -262,9 +278,8 @@ static bool ints_equal(int32_t count, const int32_t *a, const int32_t *b)
 
 static bool tables_equal(const IntTable *a, const IntTable *b)
 {
-    return a->n_rows == b->n_rows &&
-           (a->n_rows == 0 || (ints_equal(a->n_rows + 1, a->start, b->start) &&
-                               ints_equal(a->start[a->n_rows], a->values, b->values)));
+    return a->n_rows == b->n_rows && (a->n_rows == 0 || (ints_equal(a->n_rows + 1, a->start, b->start) &&
+                                                         ints_equal(a->start[a->n_rows], a->values, b->values)));
 }
 
 /* Numbers are compared by bits: -0.0 is not 0.0, for they divide differently. */

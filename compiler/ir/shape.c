@@ -1,23 +1,13 @@
-/* Types from inputs and attributes: one function an op (or a family that agrees), in the order of ops.def; the sizes
- * follow from here alone. Attributes are within the bounds of their PARAM rows (the elaborator checks those); what
- * depends on the inputs is checked here, all products with care: no tensor, activation or weight, may have more than
- * TYPE_MAX_ELEMENTS elements, and no size is computed in less than 64 bits. */
-#include "ir/graph.h"
+/* Types from inputs and attributes: one function an op (or a family that agrees); ops with a window are in
+ * shape_window.c. Attributes are within the bounds of their PARAM rows (the elaborator checks those); what depends on
+ * the inputs is checked here, and with care: no tensor, activation or weight, may have more than TYPE_MAX_ELEMENTS
+ * elements, and no size is computed in less than 64 bits. */
+#include "ir/shape_parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-/* The node whose type is wanted, where to report, and its data inputs without the fused residual. */
-typedef struct Infer {
-    Node *node;
-    Diag *diag;
-    const char *op;
-    TensorType a, b; /* types of the first two inputs; b is empty where there is one */
-    uint32_t n_inputs;
-} Infer;
-
-static bool fail(const Infer *in, DiagId id, const char *help, const char *format, ...) PRINTF(4, 5);
-static bool fail(const Infer *in, DiagId id, const char *help, const char *format, ...)
+bool shape_fail(const Infer *in, DiagId id, const char *help, const char *format, ...)
 {
     StrBuf text = {0};
     va_list args;
@@ -35,15 +25,16 @@ static bool fail(const Infer *in, DiagId id, const char *help, const char *forma
 
 /* --- results */
 
-static bool set_type(Infer *in, DType dtype, int rank, const int64_t *dims)
+bool shape_set(Infer *in, DType dtype, int rank, const int64_t *dims)
 {
     if (type_count(rank, dims) < 0) {
         StrBuf text = {0};
         for (int i = 0; i < rank; ++i) {
             strbuf_printf(&text, "%s%lld", i > 0 ? "," : "", (long long)dims[i]);
         }
-        fail(in, DIAG_TENSOR_TOO_LARGE, NULL, "the result of %s, %s[" STR_FMT "], has more than 2147483647 elements", in->op,
-             dtype_name(dtype), STR_ARG(strbuf_view(&text)));
+        shape_fail(in, DIAG_TENSOR_TOO_LARGE, NULL,
+                   "the result of %s, %s[" STR_FMT "], has more than 2147483647 elements", in->op, dtype_name(dtype),
+                   STR_ARG(strbuf_view(&text)));
         strbuf_free(&text);
         return false;
     }
@@ -54,14 +45,14 @@ static bool set_type(Infer *in, DType dtype, int rank, const int64_t *dims)
     return true;
 }
 
-static bool set_f32_1(Infer *in, int64_t d0)
+bool shape_set_1(Infer *in, int64_t d0)
 {
-    return set_type(in, DT_F32, 1, (const int64_t[]){d0});
+    return shape_set(in, DT_F32, 1, (const int64_t[]){d0});
 }
 
-static bool set_f32_3(Infer *in, int64_t c, int64_t h, int64_t w)
+bool shape_set_3(Infer *in, int64_t c, int64_t h, int64_t w)
 {
-    return set_type(in, DT_F32, 3, (const int64_t[]){c, h, w});
+    return shape_set(in, DT_F32, 3, (const int64_t[]){c, h, w});
 }
 
 static bool set_same(Infer *in)
@@ -73,13 +64,13 @@ static bool set_same(Infer *in)
 
 /* --- demands on inputs */
 
-static bool need_image(const Infer *in)
+bool shape_need_image(const Infer *in)
 {
     if (in->a.rank == 3) {
         return true;
     }
-    return fail(in, DIAG_BAD_RANK, "`reshape(x, [c, h, w])` gives a vector an image's shape",
-                "%s takes a tensor [C,H,W], not %s", in->op, type_text(in->a).text);
+    return shape_fail(in, DIAG_BAD_RANK, "`reshape(x, [c, h, w])` gives a vector an image's shape",
+                      "%s takes a tensor [C,H,W], not %s", in->op, type_text(in->a).text);
 }
 
 static bool need_vector(const Infer *in)
@@ -88,11 +79,11 @@ static bool need_vector(const Infer *in)
         return true;
     }
     if (in->a.rank == 3) {
-        return fail(in, DIAG_NEEDS_FLATTEN, "put `|> flatten` before it, or `|> global_avg_pool |> flatten`",
-                    "%s takes a vector [N], not %s", in->op, type_text(in->a).text);
+        return shape_fail(in, DIAG_NEEDS_FLATTEN, "put `|> flatten` before it, or `|> global_avg_pool |> flatten`",
+                          "%s takes a vector [N], not %s", in->op, type_text(in->a).text);
     }
-    return fail(in, DIAG_BAD_RANK, "put `|> flatten` before it", "%s takes a vector [N], not %s", in->op,
-                type_text(in->a).text);
+    return shape_fail(in, DIAG_BAD_RANK, "put `|> flatten` before it", "%s takes a vector [N], not %s", in->op,
+                      type_text(in->a).text);
 }
 
 static bool need_channels(const Infer *in)
@@ -100,8 +91,8 @@ static bool need_channels(const Infer *in)
     if (in->a.rank == 1 || in->a.rank == 3) {
         return true;
     }
-    return fail(in, DIAG_BAD_RANK, NULL, "%s takes a tensor [C,H,W] or a vector [C], not %s", in->op,
-                type_text(in->a).text);
+    return shape_fail(in, DIAG_BAD_RANK, NULL, "%s takes a tensor [C,H,W] or a vector [C], not %s", in->op,
+                      type_text(in->a).text);
 }
 
 /* u8 comes from cameras and leaves through normalize; i32 comes from argmax and top_k and only leaves the net. */
@@ -115,8 +106,8 @@ static bool need_f32(const Infer *in)
         }
         const char *help = type.dtype == DT_U8 ? "put `|> normalize(mean=..., std=...)` between the u8 input and it"
                                                : "indices can only be outputs of the net";
-        return fail(in, DIAG_BAD_DTYPE, help, "%s takes %s elements, not %s", in->op, takes_u8 ? "f32 or u8" : "f32",
-                    type_text(type).text);
+        return shape_fail(in, DIAG_BAD_DTYPE, help, "%s takes %s elements, not %s", in->op,
+                          takes_u8 ? "f32 or u8" : "f32", type_text(type).text);
     }
     return true;
 }
@@ -142,245 +133,6 @@ static Difference difference(TensorType a, TensorType b, int first_dim)
         }
     }
     return out;
-}
-
-/* --- windows: convolution and pooling along one axis (networks.md 0.2) */
-
-typedef struct Window {
-    int64_t in, kernel, stride; /* kernel: with dilation, so from the first tap to the last */
-    int64_t lo, hi;             /* padding */
-} Window;
-
-static int64_t floor_div(int64_t a, int64_t b) /* b > 0 */
-{
-    return a >= 0 ? a / b : -((-a + b - 1) / b);
-}
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return -floor_div(-a, b);
-}
-
-/* Number of window positions; 0 or less where the window does not fit. */
-static int64_t window_count(Window w, bool ceil)
-{
-    int64_t room = w.in + w.lo + w.hi - w.kernel;
-    if (!ceil) {
-        return floor_div(room, w.stride) + 1;
-    }
-    int64_t count = ceil_div(room, w.stride) + 1;
-    if ((count - 1) * w.stride >= w.in + w.lo) {
-        --count; /* the last window would start past the input, in the padding at its end */
-    }
-    return count;
-}
-
-/* The window along rows (axis 0) or columns (1) of the input. */
-static Window window_of(const Infer *in, int axis, const int32_t *kernel, const int32_t *stride, const int32_t *dilation,
-                        const Pads *pad)
-{
-    return (Window){
-        .in = in->a.dim[axis + 1],
-        .kernel = ((int64_t)kernel[axis] - 1) * (dilation == NULL ? 1 : dilation[axis]) + 1,
-        .stride = stride[axis],
-        .lo = pad->edge[axis == 0 ? PAD_TOP : PAD_LEFT],
-        .hi = pad->edge[axis == 0 ? PAD_BOTTOM : PAD_RIGHT],
-    };
-}
-
-enum { PAD_LIMIT = 65535 }; /* as the PARAM rows of pad say */
-
-/* Turns "same" into edges: output = ceil(input / stride), the odd pixel at the bottom and right. */
-static bool resolve_same(const Infer *in, const int32_t *kernel, const int32_t *stride, const int32_t *dilation, Pads *pad)
-{
-    if (!pad->same) {
-        return true;
-    }
-    Pads resolved = {.same = false};
-    for (int axis = 0; axis < 2; ++axis) {
-        Window w = window_of(in, axis, kernel, stride, dilation, &resolved);
-        int64_t total = (ceil_div(w.in, w.stride) - 1) * w.stride + w.kernel - w.in;
-        total = total > 0 ? total : 0;
-        if (total - total / 2 > PAD_LIMIT) {
-            return fail(in, DIAG_VALUE_RANGE, NULL, "%s: \"same\" would pad by %lld %s; at most %d are allowed", in->op,
-                        (long long)(total - total / 2), axis == 0 ? "rows" : "columns", PAD_LIMIT);
-        }
-        resolved.edge[axis == 0 ? PAD_TOP : PAD_LEFT] = (int32_t)(total / 2);
-        resolved.edge[axis == 0 ? PAD_BOTTOM : PAD_RIGHT] = (int32_t)(total - total / 2);
-    }
-    *pad = resolved;
-    return true;
-}
-
-/* Output rows and columns. */
-static bool window_sizes(const Infer *in, const int32_t *kernel, const int32_t *stride, const int32_t *dilation,
-                         const Pads *pad, bool ceil, int64_t out[2])
-{
-    Window w[2];
-    for (int axis = 0; axis < 2; ++axis) {
-        w[axis] = window_of(in, axis, kernel, stride, dilation, pad);
-        out[axis] = window_count(w[axis], ceil);
-    }
-    if (out[0] >= 1 && out[1] >= 1) {
-        return true;
-    }
-    bool dilated = w[0].kernel != kernel[0] || w[1].kernel != kernel[1];
-    return fail(in, DIAG_WINDOW_TOO_LARGE, "take a smaller kernel, more padding, or a larger input",
-                "the %lldx%lld window of %s%s is larger than its input %s%s%s: no output would be left",
-                (long long)w[0].kernel, (long long)w[1].kernel, in->op, dilated ? " (dilation included)" : "",
-                type_text(in->a).text, w[0].lo + w[0].hi + w[1].lo + w[1].hi > 0 ? ", even padded" : "",
-                ceil ? ", even in ceil mode" : "");
-}
-
-static bool groups_divide(const Infer *in, int64_t channels, int64_t groups, const char *what)
-{
-    if (channels % groups == 0) {
-        return true;
-    }
-    return fail(in, DIAG_BAD_GROUPS, NULL, "%s: %lld groups do not divide %lld %s channels", in->op, (long long)groups,
-                (long long)channels, what);
-}
-
-/* --- convolution */
-
-/* A table has a row an output map: the input maps it reads, each at most once. */
-static bool check_table(const Infer *in)
-{
-    const ConvAttr *conv = &in->node->attr.conv;
-    const IntTable *table = &conv->table;
-    if (table->n_rows == 0) {
-        return true;
-    }
-    if (conv->groups != 1) {
-        return fail(in, DIAG_BAD_TABLE, NULL, "%s: a table and %d groups exclude each other", in->op, (int)conv->groups);
-    }
-    if (table->n_rows != conv->channels) {
-        return fail(in, DIAG_BAD_TABLE, "the table has one list of input maps for each output map",
-                    "%s: the table has %d rows for %d output channels", in->op, (int)table->n_rows, (int)conv->channels);
-    }
-    for (int32_t row = 0; row < table->n_rows; ++row) {
-        if (table->start[row] == table->start[row + 1]) {
-            return fail(in, DIAG_BAD_TABLE, NULL, "%s: row %d of the table is empty", in->op, (int)row);
-        }
-        for (int32_t i = table->start[row]; i < table->start[row + 1]; ++i) {
-            if (table->values[i] < 0 || table->values[i] >= in->a.dim[0]) {
-                return fail(in, DIAG_BAD_TABLE, NULL, "%s: row %d of the table names input map %d; %s has maps 0 to %d",
-                            in->op, (int)row, (int)table->values[i], type_text(in->a).text, (int)in->a.dim[0] - 1);
-            }
-        }
-    }
-    /* Repeats are found with a mark per input map, so that a huge table costs no more than its length. */
-    Arena *scratch = arena_create();
-    int32_t *last_row = ARENA_ARRAY(scratch, int32_t, in->a.dim[0]); /* row + 1 that named it last */
-    bool ok = true;
-    for (int32_t row = 0; row < table->n_rows && ok; ++row) {
-        for (int32_t i = table->start[row]; i < table->start[row + 1] && ok; ++i) {
-            int32_t *last = &last_row[table->values[i]];
-            if (*last == row + 1) {
-                ok = fail(in, DIAG_BAD_TABLE, NULL, "%s: row %d of the table names input map %d twice", in->op, (int)row,
-                          (int)table->values[i]);
-            }
-            *last = row + 1;
-        }
-    }
-    arena_destroy(scratch);
-    return ok;
-}
-
-static bool infer_conv(Infer *in)
-{
-    ConvAttr *conv = &in->node->attr.conv;
-    int64_t out[2];
-    return need_image(in) && groups_divide(in, in->a.dim[0], conv->groups, "input") &&
-           groups_divide(in, conv->channels, conv->groups, "output") && check_table(in) &&
-           resolve_same(in, conv->kernel, conv->stride, conv->dilation, &conv->pad) &&
-           window_sizes(in, conv->kernel, conv->stride, conv->dilation, &conv->pad, false, out) &&
-           set_f32_3(in, conv->channels, out[0], out[1]);
-}
-
-static bool infer_depthwise(Infer *in)
-{
-    ConvAttr *conv = &in->node->attr.conv;
-    int64_t out[2];
-    if (!need_image(in) || !resolve_same(in, conv->kernel, conv->stride, conv->dilation, &conv->pad) ||
-        !window_sizes(in, conv->kernel, conv->stride, conv->dilation, &conv->pad, false, out) ||
-        !set_f32_3(in, (int64_t)in->a.dim[0] * conv->multiplier, out[0], out[1])) {
-        return false;
-    }
-    conv->groups = in->a.dim[0];
-    conv->channels = in->node->type.dim[0];
-    return true;
-}
-
-static bool infer_conv_transpose(Infer *in)
-{
-    const ConvAttr *conv = &in->node->attr.conv;
-    if (!need_image(in) || !groups_divide(in, in->a.dim[0], conv->groups, "input") ||
-        !groups_divide(in, conv->channels, conv->groups, "output")) {
-        return false;
-    }
-    int64_t out[2];
-    for (int axis = 0; axis < 2; ++axis) {
-        Window w = window_of(in, axis, conv->kernel, conv->stride, conv->dilation, &conv->pad);
-        int64_t limit = conv->stride[axis] > conv->dilation[axis] ? conv->stride[axis] : conv->dilation[axis];
-        if (conv->output_pad[axis] >= limit) {
-            return fail(in, DIAG_VALUE_RANGE, NULL, "%s: output_pad %d must be less than stride or dilation (%lld)", in->op,
-                        (int)conv->output_pad[axis], (long long)limit);
-        }
-        out[axis] = (w.in - 1) * w.stride + w.kernel - w.lo - w.hi + conv->output_pad[axis];
-        if (out[axis] < 1) {
-            return fail(in, DIAG_WINDOW_TOO_LARGE, "take less padding, or a larger kernel or input",
-                        "%s of %s: pad takes all %lld %s off the output", in->op, type_text(in->a).text,
-                        (long long)(out[axis] + w.lo + w.hi), axis == 0 ? "rows" : "columns");
-        }
-    }
-    return set_f32_3(in, conv->channels, out[0], out[1]);
-}
-
-/* --- pooling */
-
-/* Padding narrower than the window: then every window sees a pixel, and a maximum or average exists. */
-static bool pads_narrower(const Infer *in, const PoolAttr *pool)
-{
-    for (int edge = 0; edge < 4; ++edge) {
-        int axis = edge == PAD_TOP || edge == PAD_BOTTOM ? 0 : 1;
-        if (pool->pad.edge[edge] >= pool->kernel[axis]) {
-            return fail(in, DIAG_VALUE_RANGE, "a window must see at least one pixel: pad must be less than kernel",
-                        "%s: pad %d is not less than the %dx%d window", in->op, (int)pool->pad.edge[edge],
-                        (int)pool->kernel[0], (int)pool->kernel[1]);
-        }
-    }
-    return true;
-}
-
-static bool infer_pool(Infer *in)
-{
-    PoolAttr *pool = &in->node->attr.pool;
-    int64_t out[2];
-    return need_image(in) && resolve_same(in, pool->kernel, pool->stride, NULL, &pool->pad) && pads_narrower(in, pool) &&
-           window_sizes(in, pool->kernel, pool->stride, NULL, &pool->pad, pool->ceil, out) &&
-           set_f32_3(in, in->a.dim[0], out[0], out[1]);
-}
-
-static bool infer_global_pool(Infer *in)
-{
-    return need_image(in) && (in->node->attr.pool.keep ? set_f32_3(in, in->a.dim[0], 1, 1) : set_f32_1(in, in->a.dim[0]));
-}
-
-static bool infer_adaptive_pool(Infer *in)
-{
-    const int32_t *size = in->node->attr.pool.size;
-    return need_image(in) && set_f32_3(in, in->a.dim[0], size[0], size[1]);
-}
-
-static bool infer_subsample(Infer *in)
-{
-    PoolAttr *pool = &in->node->attr.pool;
-    pool->stride[0] = pool->kernel[0]; /* windows do not overlap */
-    pool->stride[1] = pool->kernel[1];
-    int64_t out[2];
-    return need_image(in) && window_sizes(in, pool->kernel, pool->stride, NULL, &pool->pad, false, out) &&
-           set_f32_3(in, in->a.dim[0], out[0], out[1]);
 }
 
 /* --- elementwise and joins */
@@ -414,13 +166,13 @@ static bool infer_binary(Infer *in)
     const char *help = "the shapes must be equal, or one side [1], [C] or [C,1,1] against [C,H,W]";
     /* Channels are what counts between [C] and [C,H,W]. */
     if (a.rank != b.rank && (a.rank == 1 || b.rank == 1) && (a.rank == 3 || b.rank == 3) && a.dim[0] != b.dim[0]) {
-        return fail(in, DIAG_SHAPE_MISMATCH, help, "cannot %s %s %s %s: channels differ (%d and %d)", verb,
-                    type_text(first).text, is_sub ? "from" : "and", type_text(second).text, (int)first.dim[0],
-                    (int)second.dim[0]);
+        return shape_fail(in, DIAG_SHAPE_MISMATCH, help, "cannot %s %s %s %s: channels differ (%d and %d)", verb,
+                          type_text(first).text, is_sub ? "from" : "and", type_text(second).text, (int)first.dim[0],
+                          (int)second.dim[0]);
     }
-    return fail(in, DIAG_SHAPE_MISMATCH, a.rank == b.rank ? NULL : help, "cannot %s %s %s %s: %s", verb,
-                type_text(first).text, is_sub ? "from" : "and", type_text(second).text,
-                difference(first, second, 0).text);
+    return shape_fail(in, DIAG_SHAPE_MISMATCH, a.rank == b.rank ? NULL : help, "cannot %s %s %s %s: %s", verb,
+                      type_text(first).text, is_sub ? "from" : "and", type_text(second).text,
+                      difference(first, second, 0).text);
 }
 
 static bool infer_concat(Infer *in)
@@ -433,12 +185,12 @@ static bool infer_concat(Infer *in)
         TensorType other = in->node->inputs[i]->type;
         Difference why = difference(in->a, other, 1);
         if (why.text[0] != '\0') {
-            return fail(in, DIAG_SHAPE_MISMATCH, "concat joins channels; all other dims must agree",
-                        "cannot concat %s and %s: %s", type_text(in->a).text, type_text(other).text, why.text);
+            return shape_fail(in, DIAG_SHAPE_MISMATCH, "concat joins channels; all other dims must agree",
+                              "cannot concat %s and %s: %s", type_text(in->a).text, type_text(other).text, why.text);
         }
         channels += other.dim[0]; /* below 2^63: at most 2^32 inputs of 2^31 */
     }
-    return set_type(in, DT_F32, in->a.rank, (const int64_t[]){channels, in->a.dim[1], in->a.dim[2]});
+    return shape_set(in, DT_F32, in->a.rank, (const int64_t[]){channels, in->a.dim[1], in->a.dim[2]});
 }
 
 /* --- shapes */
@@ -446,9 +198,10 @@ static bool infer_concat(Infer *in)
 static bool infer_flatten(Infer *in)
 {
     if (in->node->attr.shape.order == FLATTEN_HWC && in->a.rank == 2) {
-        return fail(in, DIAG_BAD_RANK, NULL, "flatten(order=\"hwc\") takes a tensor [C,H,W], not %s", type_text(in->a).text);
+        return shape_fail(in, DIAG_BAD_RANK, NULL, "flatten(order=\"hwc\") takes a tensor [C,H,W], not %s",
+                          type_text(in->a).text);
     }
-    return set_f32_1(in, type_elements(in->a));
+    return shape_set_1(in, type_elements(in->a));
 }
 
 static bool infer_reshape(Infer *in)
@@ -456,19 +209,20 @@ static bool infer_reshape(Infer *in)
     const IntList *shape = &in->node->attr.shape.shape;
     int64_t dims[3];
     if (shape->count < 1 || shape->count > 3) {
-        return fail(in, DIAG_BAD_RANK, "[N], [R,C] or [C,H,W]", "reshape to a list of %d dims; 1 to 3 are possible",
-                    (int)shape->count);
+        return shape_fail(in, DIAG_BAD_RANK, "[N], [R,C] or [C,H,W]",
+                          "reshape to a list of %d dims; 1 to 3 are possible", (int)shape->count);
     }
     for (int32_t i = 0; i < shape->count; ++i) {
         dims[i] = shape->values[i];
     }
-    if (!set_type(in, DT_F32, shape->count, dims)) {
+    if (!shape_set(in, DT_F32, shape->count, dims)) {
         return false;
     }
     TensorType to = in->node->type;
     if (type_elements(to) != type_elements(in->a)) {
-        return fail(in, DIAG_SHAPE_MISMATCH, NULL, "cannot reshape %s to %s: %lld and %lld elements", type_text(in->a).text,
-                    type_text(to).text, (long long)type_elements(in->a), (long long)type_elements(to));
+        return shape_fail(in, DIAG_SHAPE_MISMATCH, NULL, "cannot reshape %s to %s: %lld and %lld elements",
+                          type_text(in->a).text, type_text(to).text, (long long)type_elements(in->a),
+                          (long long)type_elements(to));
     }
     return true;
 }
@@ -477,35 +231,36 @@ static bool infer_permute(Infer *in)
 {
     const IntList *order = &in->node->attr.shape.permutation;
     if (order->count != in->a.rank) {
-        return fail(in, DIAG_SHAPE_MISMATCH, NULL, "permute: an order of %d axes for %s, which has %d", (int)order->count,
-                    type_text(in->a).text, in->a.rank);
+        return shape_fail(in, DIAG_SHAPE_MISMATCH, NULL, "permute: an order of %d axes for %s, which has %d",
+                          (int)order->count, type_text(in->a).text, in->a.rank);
     }
     int64_t dims[TYPE_MAX_RANK];
     bool seen[TYPE_MAX_RANK] = {false};
     for (int32_t i = 0; i < order->count; ++i) {
         int32_t axis = order->values[i];
         if (axis < 0 || axis >= in->a.rank || seen[axis]) {
-            return fail(in, DIAG_VALUE_RANGE, "each axis of the input stands in the order once",
-                        "permute: axis %d %s", (int)axis,
-                        axis >= 0 && axis < in->a.rank ? "stands twice in the order" : "is not one of the input's");
+            return shape_fail(
+                in, DIAG_VALUE_RANGE, "each axis of the input stands in the order once", "permute: axis %d %s",
+                (int)axis, axis >= 0 && axis < in->a.rank ? "stands twice in the order" : "is not one of the input's");
         }
         seen[axis] = true;
         dims[i] = in->a.dim[axis];
     }
-    return set_type(in, DT_F32, in->a.rank, dims);
+    return shape_set(in, DT_F32, in->a.rank, dims);
 }
 
 static bool infer_slice(Infer *in)
 {
     const ShapeAttr *slice = &in->node->attr.shape;
     if (slice->axis < 0 || slice->axis >= in->a.rank) {
-        return fail(in, DIAG_VALUE_RANGE, NULL, "slice: %s has no axis %d", type_text(in->a).text, (int)slice->axis);
+        return shape_fail(in, DIAG_VALUE_RANGE, NULL, "slice: %s has no axis %d", type_text(in->a).text,
+                          (int)slice->axis);
     }
     int32_t size = in->a.dim[slice->axis];
     if (slice->begin < 0 || slice->begin >= slice->end || slice->end > size) {
-        return fail(in, DIAG_VALUE_RANGE, "0 <= begin < end <= size of the axis",
-                    "slice: %d to %d is no range within axis %d of %s, of size %d", (int)slice->begin, (int)slice->end,
-                    (int)slice->axis, type_text(in->a).text, (int)size);
+        return shape_fail(in, DIAG_VALUE_RANGE, "0 <= begin < end <= size of the axis",
+                          "slice: %d to %d is no range within axis %d of %s, of size %d", (int)slice->begin,
+                          (int)slice->end, (int)slice->axis, type_text(in->a).text, (int)size);
     }
     in->node->type = in->a;
     in->node->type.dim[slice->axis] = slice->end - slice->begin;
@@ -515,57 +270,59 @@ static bool infer_slice(Infer *in)
 static bool infer_crop(Infer *in)
 {
     const int32_t *crop = in->node->attr.shape.crop;
-    if (!need_image(in)) {
+    if (!shape_need_image(in)) {
         return false;
     }
     int64_t out[2];
     for (int axis = 0; axis < 2; ++axis) {
         out[axis] = in->a.dim[axis + 1] - 2 * (int64_t)crop[axis];
         if (out[axis] < 1) {
-            return fail(in, DIAG_VALUE_RANGE, NULL, "crop: taking %d %s off both sides leaves nothing of %s", (int)crop[axis],
-                        axis == 0 ? "rows" : "columns", type_text(in->a).text);
+            return shape_fail(in, DIAG_VALUE_RANGE, NULL, "crop: taking %d %s off both sides leaves nothing of %s",
+                              (int)crop[axis], axis == 0 ? "rows" : "columns", type_text(in->a).text);
         }
     }
-    return set_f32_3(in, in->a.dim[0], out[0], out[1]);
+    return shape_set_3(in, in->a.dim[0], out[0], out[1]);
 }
 
 static bool infer_shuffle(Infer *in)
 {
-    return need_channels(in) && groups_divide(in, in->a.dim[0], in->node->attr.shape.groups, "input") && set_same(in);
+    return need_channels(in) && shape_groups_divide(in, in->a.dim[0], in->node->attr.shape.groups, "input") &&
+           set_same(in);
 }
 
 static bool infer_pad(Infer *in)
 {
     const ShapeAttr *pad = &in->node->attr.shape;
-    if (!need_image(in)) {
+    if (!shape_need_image(in)) {
         return false;
     }
     for (int edge = 0; edge < 4; ++edge) {
         bool is_row = edge == PAD_TOP || edge == PAD_BOTTOM;
         int32_t size = in->a.dim[is_row ? 1 : 2];
         if (pad->pad_mode == PAD_REFLECT && pad->pads.edge[edge] >= size) {
-            return fail(in, DIAG_VALUE_RANGE, "\"reflect\" mirrors pixels of the input without the edge: pads must be less "
-                                              "than its size",
-                        "pad: cannot reflect %d %s of %s, which has %d", (int)pad->pads.edge[edge],
-                        is_row ? "rows" : "columns", type_text(in->a).text, (int)size);
+            return shape_fail(in, DIAG_VALUE_RANGE,
+                              "\"reflect\" mirrors pixels of the input without the edge: pads must be less "
+                              "than its size",
+                              "pad: cannot reflect %d %s of %s, which has %d", (int)pad->pads.edge[edge],
+                              is_row ? "rows" : "columns", type_text(in->a).text, (int)size);
         }
     }
-    return set_f32_3(in, in->a.dim[0], (int64_t)in->a.dim[1] + pad->pads.edge[PAD_TOP] + pad->pads.edge[PAD_BOTTOM],
-                     (int64_t)in->a.dim[2] + pad->pads.edge[PAD_LEFT] + pad->pads.edge[PAD_RIGHT]);
+    return shape_set_3(in, in->a.dim[0], (int64_t)in->a.dim[1] + pad->pads.edge[PAD_TOP] + pad->pads.edge[PAD_BOTTOM],
+                       (int64_t)in->a.dim[2] + pad->pads.edge[PAD_LEFT] + pad->pads.edge[PAD_RIGHT]);
 }
 
 static bool infer_upsample(Infer *in)
 {
     const int32_t *scale = in->node->attr.shape.scale;
-    return need_image(in) &&
-           set_f32_3(in, in->a.dim[0], (int64_t)in->a.dim[1] * scale[0], (int64_t)in->a.dim[2] * scale[1]);
+    return shape_need_image(in) &&
+           shape_set_3(in, in->a.dim[0], (int64_t)in->a.dim[1] * scale[0], (int64_t)in->a.dim[2] * scale[1]);
 }
 
 /* --- the rest */
 
 static bool infer_dense(Infer *in)
 {
-    return need_vector(in) && set_f32_1(in, in->node->attr.dense.units);
+    return need_vector(in) && shape_set_1(in, in->node->attr.dense.units);
 }
 
 static bool infer_normalize(Infer *in)
@@ -580,15 +337,15 @@ static bool infer_normalize(Infer *in)
     } lists[] = {{"mean", &misc->mean}, {"std", &misc->std}};
     for (int i = 0; i < 2; ++i) {
         if (lists[i].list->count != 1 && lists[i].list->count != in->a.dim[0]) {
-            return fail(in, DIAG_SHAPE_MISMATCH, "give one number for all channels, or one for each",
-                        "normalize: %s has %d values for the %d channels of %s", lists[i].name, (int)lists[i].list->count,
-                        (int)in->a.dim[0], type_text(in->a).text);
+            return shape_fail(in, DIAG_SHAPE_MISMATCH, "give one number for all channels, or one for each",
+                              "normalize: %s has %d values for the %d channels of %s", lists[i].name,
+                              (int)lists[i].list->count, (int)in->a.dim[0], type_text(in->a).text);
         }
     }
     for (int32_t i = 0; i < misc->std.count; ++i) {
         if (misc->std.values[i] == 0) {
-            return fail(in, DIAG_VALUE_RANGE, NULL, "normalize: std of channel %d is 0; the difference is divided by it",
-                        (int)i);
+            return shape_fail(in, DIAG_VALUE_RANGE, NULL,
+                              "normalize: std of channel %d is 0; the difference is divided by it", (int)i);
         }
     }
     return set_same(in);
@@ -598,7 +355,7 @@ static bool infer_clamp(Infer *in)
 {
     const ActAttr *act = &in->node->attr.act;
     if (!(act->a <= act->b)) {
-        return fail(in, DIAG_VALUE_RANGE, NULL, "clamp: lo %g is above hi %g", act->a, act->b);
+        return shape_fail(in, DIAG_VALUE_RANGE, NULL, "clamp: lo %g is above hi %g", act->a, act->b);
     }
     return set_same(in);
 }
@@ -606,15 +363,15 @@ static bool infer_clamp(Infer *in)
 static bool infer_mse(Infer *in)
 {
     if (!type_equal(in->a, in->b)) {
-        return fail(in, DIAG_SHAPE_MISMATCH, NULL, "cannot take mse of %s and %s: %s", type_text(in->a).text,
-                    type_text(in->b).text, difference(in->a, in->b, 0).text);
+        return shape_fail(in, DIAG_SHAPE_MISMATCH, NULL, "cannot take mse of %s and %s: %s", type_text(in->a).text,
+                          type_text(in->b).text, difference(in->a, in->b, 0).text);
     }
-    return set_f32_1(in, 1);
+    return shape_set_1(in, 1);
 }
 
 static bool infer_argmax(Infer *in)
 {
-    return need_channels(in) && set_type(in, DT_I32, in->a.rank, (const int64_t[]){1, in->a.dim[1], in->a.dim[2]});
+    return need_channels(in) && shape_set(in, DT_I32, in->a.rank, (const int64_t[]){1, in->a.dim[1], in->a.dim[2]});
 }
 
 static bool infer_top_k(Infer *in)
@@ -624,10 +381,10 @@ static bool infer_top_k(Infer *in)
         return false;
     }
     if (misc->k > in->a.dim[0]) {
-        return fail(in, DIAG_VALUE_RANGE, NULL, "top_k: the %d largest of %s, which has %d", (int)misc->k,
-                    type_text(in->a).text, (int)in->a.dim[0]);
+        return shape_fail(in, DIAG_VALUE_RANGE, NULL, "top_k: the %d largest of %s, which has %d", (int)misc->k,
+                          type_text(in->a).text, (int)in->a.dim[0]);
     }
-    return set_type(in, misc->indices ? DT_I32 : DT_F32, 1, (const int64_t[]){misc->k});
+    return shape_set(in, misc->indices ? DT_I32 : DT_F32, 1, (const int64_t[]){misc->k});
 }
 
 static bool infer_by_op(Infer *in)
@@ -637,24 +394,24 @@ static bool infer_by_op(Infer *in)
     case OP_CONST:
         return true; /* declared, not inferred */
     case OP_CONV:
-        return infer_conv(in);
+        return shape_conv(in);
     case OP_DEPTHWISE_CONV:
-        return infer_depthwise(in);
+        return shape_depthwise(in);
     case OP_CONV_TRANSPOSE:
-        return infer_conv_transpose(in);
+        return shape_conv_transpose(in);
     case OP_DENSE:
     case OP_RBF:
         return infer_dense(in);
     case OP_MAX_POOL:
     case OP_AVG_POOL:
-        return infer_pool(in);
+        return shape_pool(in);
     case OP_GLOBAL_AVG_POOL:
     case OP_GLOBAL_MAX_POOL:
-        return infer_global_pool(in);
+        return shape_global_pool(in);
     case OP_ADAPTIVE_AVG_POOL:
-        return infer_adaptive_pool(in);
+        return shape_adaptive_pool(in);
     case OP_SUBSAMPLE:
-        return infer_subsample(in);
+        return shape_subsample(in);
     case OP_BATCH_NORM:
     case OP_SOFTMAX:
     case OP_LOG_SOFTMAX:
@@ -664,7 +421,7 @@ static bool infer_by_op(Infer *in)
         return need_channels(in) && set_same(in);
     case OP_INSTANCE_NORM:
     case OP_LRN:
-        return need_image(in) && set_same(in);
+        return shape_need_image(in) && set_same(in);
     case OP_RELU:
     case OP_RELU6:
     case OP_LEAKY_RELU:
@@ -707,12 +464,12 @@ static bool infer_by_op(Infer *in)
     case OP_NORMALIZE:
         return infer_normalize(in);
     case OP_GRAM:
-        return need_image(in) && set_type(in, DT_F32, 2, (const int64_t[]){in->a.dim[0], in->a.dim[0]});
+        return shape_need_image(in) && shape_set(in, DT_F32, 2, (const int64_t[]){in->a.dim[0], in->a.dim[0]});
     case OP_MSE:
         return infer_mse(in);
     case OP_SUM:
     case OP_MEAN:
-        return set_f32_1(in, 1);
+        return shape_set_1(in, 1);
     case OP_CLAMP:
         return infer_clamp(in);
     case OP_ARGMAX:
@@ -725,50 +482,16 @@ static bool infer_by_op(Infer *in)
     ICE("op number %d", (int)in->node->op);
 }
 
-/* --- weights and costs */
-
-/* Dims of the weight of one role; valid once the node's type and attributes are. */
-static int weight_dims(const Node *node, WeightRole role, int64_t dims[TYPE_MAX_RANK])
-{
-    int64_t in_channels = node->inputs[0]->type.dim[0];
-    bool is_weight = role == ROLE_WEIGHT;
-    if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV || node->op == OP_CONV_TRANSPOSE) {
-        const ConvAttr *conv = &node->attr.conv;
-        if (!is_weight) {
-            dims[0] = conv->channels;
-            return 1;
-        }
-        if (conv->table.n_rows > 0) {
-            dims[0] = conv->table.start[conv->table.n_rows];
-            dims[1] = conv->kernel[0];
-            dims[2] = conv->kernel[1];
-            return 3;
-        }
-        bool is_transposed = node->op == OP_CONV_TRANSPOSE;
-        dims[0] = is_transposed ? in_channels : conv->channels;
-        dims[1] = (is_transposed ? conv->channels : in_channels) / conv->groups;
-        dims[2] = conv->kernel[0];
-        dims[3] = conv->kernel[1];
-        return 4;
-    }
-    if (node->op == OP_DENSE || node->op == OP_RBF) {
-        dims[0] = node->attr.dense.units;
-        dims[1] = in_channels;
-        return is_weight ? 2 : 1;
-    }
-    dims[0] = in_channels; /* one a channel */
-    return 1;
-}
-
 static bool weights_fit(const Infer *in)
 {
     WeightRole roles[4];
     int count = op_weights(in->node->op, &in->node->attr, roles);
     for (int i = 0; i < count; ++i) {
         int64_t dims[TYPE_MAX_RANK];
-        if (type_count(weight_dims(in->node, roles[i], dims), dims) < 0) {
-            return fail(in, DIAG_TENSOR_TOO_LARGE, NULL, "the %s of %s on %s would have more than 2147483647 elements",
-                        role_name(roles[i]), in->op, type_text(in->a).text);
+        if (type_count(shape_weight_dims(in->node, roles[i], dims), dims) < 0) {
+            return shape_fail(in, DIAG_TENSOR_TOO_LARGE, NULL,
+                              "the %s of %s on %s would have more than 2147483647 elements", role_name(roles[i]),
+                              in->op, type_text(in->a).text);
         }
     }
     return true;
@@ -791,50 +514,8 @@ bool shape_infer(Node *node, Diag *diag)
         return false;
     }
     if (node->adds_residual && !type_equal(node_residual(node)->type, node->type)) {
-        return fail(&in, DIAG_SHAPE_MISMATCH, NULL, "cannot add the residual %s to the result %s of %s",
-                    type_text(node_residual(node)->type).text, type_text(node->type).text, in.op);
+        return shape_fail(&in, DIAG_SHAPE_MISMATCH, NULL, "cannot add the residual %s to the result %s of %s",
+                          type_text(node_residual(node)->type).text, type_text(node->type).text, in.op);
     }
     return true;
-}
-
-TensorType shape_of_weight(const Node *node, WeightRole role)
-{
-    int64_t dims[TYPE_MAX_RANK];
-    TensorType type = {.dtype = DT_F32, .rank = (uint8_t)weight_dims(node, role, dims)};
-    for (int i = 0; i < type.rank; ++i) {
-        type.dim[i] = (int32_t)dims[i];
-    }
-    return type;
-}
-
-/* No overflow: a weight and a plane of the output (or input) each have less than 2^31 elements. */
-int64_t node_macs(const Node *node)
-{
-    if (node->op == OP_DENSE) {
-        return type_elements(shape_of_weight(node, ROLE_WEIGHT));
-    }
-    if (node->op == OP_CONV_TRANSPOSE) { /* per input pixel */
-        TensorType in = node->inputs[0]->type;
-        return type_elements(shape_of_weight(node, ROLE_WEIGHT)) * type_height(in) * type_width(in);
-    }
-    if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) { /* each weight meets each output pixel once */
-        return type_elements(shape_of_weight(node, ROLE_WEIGHT)) * type_height(node->type) * type_width(node->type);
-    }
-    return 0;
-}
-
-int64_t node_params(const Node *node)
-{
-    if (node->op == OP_RBF) {
-        return 0; /* LeNet-5's bitmaps are fixed by hand, not trained */
-    }
-    WeightRole roles[4];
-    int count = op_weights(node->op, &node->attr, roles);
-    int64_t params = 0;
-    for (int i = 0; i < count; ++i) {
-        if (roles[i] == ROLE_WEIGHT || roles[i] == ROLE_BIAS) { /* running statistics are measured, not trained */
-            params += type_elements(shape_of_weight(node, roles[i]));
-        }
-    }
-    return params;
 }

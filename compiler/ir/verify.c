@@ -11,6 +11,7 @@ typedef struct Verify {
     Arena *scratch;
     Str *message;
     Map *weights; /* name -> first CONST_WEIGHT node of that name */
+    Diag *diag;   /* takes what inference says; read only where it fails */
 } Verify;
 
 static bool broken(Verify *v, const Node *node, const char *format, ...) PRINTF(3, 4);
@@ -191,23 +192,25 @@ static bool check_weights(Verify *v, const Node *node)
 static bool check_inferred(Verify *v, const Node *node)
 {
     Node copy = *node;
-    Diag *diag = diag_create(v->scratch, v->graph->sources);
-    bool ok = shape_infer(&copy, diag);
-    if (!ok) {
-        Str text = diag_text(diag);
+    if (!shape_infer(&copy, v->diag)) {
+        Str text = diag_text(v->diag);
         const char *end = memchr(text.ptr, '\n', text.len);
-        broken(v, node, "its inputs do not fit: %.*s", end == NULL ? (int)text.len : (int)(end - text.ptr), text.ptr);
-    } else if (!type_equal(copy.type, node->type)) {
-        ok = broken(v, node, "its type is %s and should be %s", type_text(node->type).text, type_text(copy.type).text);
-    } else if (node->op == OP_DEPTHWISE_CONV && (copy.attr.conv.groups != node->attr.conv.groups ||
-                                                 copy.attr.conv.channels != node->attr.conv.channels)) {
-        ok = broken(v, node, "its channels or groups do not follow from its input");
-    } else if (node->op == OP_SUBSAMPLE && (copy.attr.pool.stride[0] != node->attr.pool.stride[0] ||
-                                            copy.attr.pool.stride[1] != node->attr.pool.stride[1])) {
-        ok = broken(v, node, "its stride is not its kernel");
+        return broken(v, node, "its inputs do not fit: %.*s", end == NULL ? (int)text.len : (int)(end - text.ptr),
+                      text.ptr);
     }
-    diag_destroy(diag);
-    return ok;
+    if (!type_equal(copy.type, node->type)) {
+        return broken(v, node, "its type is %s and should be %s", type_text(node->type).text,
+                      type_text(copy.type).text);
+    }
+    if (node->op == OP_DEPTHWISE_CONV &&
+        (copy.attr.conv.groups != node->attr.conv.groups || copy.attr.conv.channels != node->attr.conv.channels)) {
+        return broken(v, node, "its channels or groups do not follow from its input");
+    }
+    if (node->op == OP_SUBSAMPLE && (copy.attr.pool.stride[0] != node->attr.pool.stride[0] ||
+                                     copy.attr.pool.stride[1] != node->attr.pool.stride[1])) {
+        return broken(v, node, "its stride is not its kernel");
+    }
+    return true;
 }
 
 /* --- constants */
@@ -237,7 +240,8 @@ static bool check_binary(Verify *v, const Node *node)
     TensorType b = node->inputs[1]->type;
     int32_t axis = node->attr.constant.axis;
     if (!type_equal(node->type, a)) {
-        return broken(v, node, "a recipe of type %s from a first operand %s", type_text(node->type).text, type_text(a).text);
+        return broken(v, node, "a recipe of type %s from a first operand %s", type_text(node->type).text,
+                      type_text(a).text);
     }
     if (type_equal(a, b) || (b.rank == 1 && b.dim[0] == 1)) {
         return true;
@@ -396,18 +400,32 @@ static bool check_ports(Verify *v)
     return true;
 }
 
-bool graph_verify(const Graph *graph, Arena *scratch, Str *message)
+static bool verify_all(Verify *v)
 {
-    Verify v = {.graph = graph, .scratch = scratch, .message = message, .weights = map_create(scratch)};
+    const Graph *graph = v->graph;
     for (uint32_t n = 0; n < graph->n_nodes; ++n) {
         if (graph->nodes[n] == NULL || graph->nodes[n]->id != n) {
-            return broken(&v, NULL, "the node at place %u has another id: the graph is not compact", n);
+            return broken(v, NULL, "the node at place %u has another id: the graph is not compact", n);
         }
     }
     for (uint32_t n = 0; n < graph->n_nodes; ++n) {
-        if (!check_node(&v, graph->nodes[n])) {
+        if (!check_node(v, graph->nodes[n])) {
             return false;
         }
     }
-    return check_ports(&v);
+    return check_ports(v);
+}
+
+bool graph_verify(const Graph *graph, Arena *scratch, Str *message)
+{
+    Verify v = {
+        .graph = graph,
+        .scratch = scratch,
+        .message = message,
+        .weights = map_create(scratch),
+        .diag = diag_create(scratch, graph->sources),
+    };
+    bool ok = verify_all(&v);
+    diag_destroy(v.diag);
+    return ok;
 }

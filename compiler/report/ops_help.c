@@ -34,7 +34,10 @@ static const char *type_words(ParamType type)
 /* "conv(x, channels, kernel, stride=1, ...)" */
 static void append_signature(StrBuf *out, const OpInfo *info)
 {
-    strbuf_printf(out, "%s(%s", info->name, info->max_inputs == OP_ANY ? "a, b, ..." : info->max_inputs == 2 ? "a, b" : "x");
+    strbuf_printf(out, "%s(%s", info->name,
+                  info->max_inputs == OP_ANY ? "a, b, ..."
+                  : info->max_inputs == 2    ? "a, b"
+                                             : "x");
     for (const OpParam *param = info->params; param->name != NULL; ++param) {
         strbuf_printf(out, ", %s", param->name);
         if (param->fallback != NULL) {
@@ -102,7 +105,8 @@ static void append_bounds(StrBuf *out, const OpParam *param)
 
 void ops_help(StrBuf *out)
 {
-    strbuf_append(out, STR("Ops of the .net language: x, a, b are tensors; the rest are parameters with their defaults.\n"));
+    strbuf_append(out,
+                  STR("Ops of the .net language: x, a, b are tensors; the rest are parameters with their defaults.\n"));
     for (int op = 0; op < OP_COUNT; ++op) {
         const OpInfo *info = op_info((OpKind)op);
         if (!is_written(info)) {
@@ -177,12 +181,13 @@ static void append_section(StrBuf *out, const OpInfo *info)
 
 void ops_markdown(StrBuf *out)
 {
-    strbuf_append(out, STR("# Ops of the `.net` language\n\n"
-                           "Written from `compiler/ir/ops.def` by `make bless`; do not edit.\n\n"
-                           "`x`, `a`, `b` are tensors, `[C,H,W]` (channels, rows, columns) or `[C]`; an op takes them first, "
-                           "or through `|>`.\nThen come parameters, by position or by name. In formulas `c` and `o` are "
-                           "channels, `i` and `j` row and column\nof the result, `u` and `v` row and column within a "
-                           "window. Elements are f32 where nothing else is said.\n\n"));
+    strbuf_append(
+        out, STR("# Ops of the `.net` language\n\n"
+                 "Written from `compiler/ir/ops.def` by `make bless`; do not edit.\n\n"
+                 "`x`, `a`, `b` are tensors, `[C,H,W]` (channels, rows, columns) or `[C]`; an op takes them first, "
+                 "or through `|>`.\nThen come parameters, by position or by name. In formulas `c` and `o` are "
+                 "channels, `i` and `j` row and column\nof the result, `u` and `v` row and column within a "
+                 "window. Elements are f32 where nothing else is said.\n\n"));
     const char *before = "";
     for (int op = 0; op < OP_COUNT; ++op) {
         const OpInfo *info = op_info((OpKind)op);

@@ -131,7 +131,9 @@ static void add_node(Summary *summary, const Node *node)
                          node->path,
                          describe_op(summary->scratch, node),
                          type_format(summary->scratch, node->type),
-                         is_shared ? STR("shared") : params > 0 ? format_count(summary->scratch, params) : STR(""),
+                         is_shared    ? STR("shared")
+                         : params > 0 ? format_count(summary->scratch, params)
+                                      : STR(""),
                          macs > 0 ? format_count(summary->scratch, macs) : STR(""),
                      }});
 }
@@ -207,20 +209,20 @@ static void print_totals(StrBuf *out, const Summary *summary, const Program *pro
                                 totals->norms, totals->norms == 1 ? "" : "s"));
     }
     print_fact(out, "MACs", format_count(scratch, totals->macs));
-    print_fact(out, "weights", arena_printf(scratch, "%.2f MiB as f32 in %u tensor%s", mebibytes(4 * totals->values),
-                                            totals->tensors, totals->tensors == 1 ? "" : "s"));
+    print_fact(out, "weights",
+               arena_printf(scratch, "%.2f MiB as f32 in %u tensor%s", mebibytes(4 * totals->values), totals->tensors,
+                            totals->tensors == 1 ? "" : "s"));
     if (program == NULL) {
         print_fact(out, "activation memory", STR("unknown: the backend cannot lower this net"));
         return;
     }
     Str batch = program->batch > 1 ? arena_printf(scratch, " for %d images", (int)program->batch) : STR("");
-    print_fact(out, "activation memory", arena_printf(scratch, "%.2f MiB (arena, " STR_FMT " bytes)" STR_FMT,
-                                                      mebibytes(program->arena_bytes),
-                                                      STR_ARG(format_count(scratch, program->arena_bytes)),
-                                                      STR_ARG(batch)));
-    print_fact(out, "packed weights", arena_printf(scratch, "%.2f MiB (" STR_FMT " bytes)",
-                                                   mebibytes(program->blob_bytes),
-                                                   STR_ARG(format_count(scratch, program->blob_bytes))));
+    print_fact(out, "activation memory",
+               arena_printf(scratch, "%.2f MiB (arena, " STR_FMT " bytes)" STR_FMT, mebibytes(program->arena_bytes),
+                            STR_ARG(format_count(scratch, program->arena_bytes)), STR_ARG(batch)));
+    print_fact(out, "packed weights",
+               arena_printf(scratch, "%.2f MiB (" STR_FMT " bytes)", mebibytes(program->blob_bytes),
+                            STR_ARG(format_count(scratch, program->blob_bytes))));
 }
 
 void summary_print(const Graph *graph, const Program *program, StrBuf *out)

@@ -17,7 +17,8 @@ static Span span_of_line(const SourceFile *file, int line)
     return (Span){file->base + at, file->base + at + 1};
 }
 
-/* Everything that the dump shows: parameters, recipes, residual, activation, literals, hwc, unnamed nodes, two outputs. */
+/* Everything that the dump shows: parameters, recipes, residual, activation, literals, hwc, unnamed nodes, two outputs.
+ */
 static IrBuild small_graph(void)
 {
     IrBuild build = {.arena = arena_create()};
@@ -31,8 +32,8 @@ static IrBuild small_graph(void)
     Node *conv = irbuild_add1(&build, "block.conv", "conv channels=4 kernel=3 pad=same stride=2,1", image);
     conv->span = span_of_line(file, 3);
     Node *bn = irbuild_add1(&build, "bn", "batch_norm eps=0.001", conv);
-    Node *scale = graph_add_recipe(graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-3}, node_weight(bn, ROLE_RUNNING_VAR),
-                                   NULL, bn->type);
+    Node *scale = graph_add_recipe(graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-3},
+                                   node_weight(bn, ROLE_RUNNING_VAR), NULL, bn->type);
     scale = graph_add_recipe(graph, (ConstAttr){.expr = CONST_MUL}, node_weight(bn, ROLE_WEIGHT), scale, bn->type);
     Node *weight = graph_add_recipe(graph, (ConstAttr){.expr = CONST_MUL, .role = ROLE_WEIGHT},
                                     node_weight(conv, ROLE_WEIGHT), scale, bn->type);
@@ -76,7 +77,8 @@ Test(ir_dump, graph)
                 "%2 = conv %0 {channels=4, kernel=[3, 3], stride=[2, 1], pad=[0, 1, 1, 1]}"
                 " weight=(@block.conv.weight * (@bn.weight * rsqrt(@bn.running_var + 0.001))) bias=@block.conv.bias"
                 " | leaky_relu {slope=0.1} : f32[4,4,8]  ; block.conv  small.net:3\n"
-                "%3 = conv %2 {channels=4, kernel=[1, 1], bias=false} weight=@second.weight + %2 | relu : f32[4,4,8]  ; second\n"
+                "%3 = conv %2 {channels=4, kernel=[1, 1], bias=false} weight=@second.weight + %2 | relu : f32[4,4,8]  "
+                "; second\n"
                 "%4 = mul %3, 0.5 : f32[4,4,8]  ; small.net:3\n"
                 "%5 = normalize %1 {mean=[0.5, 0.25, 0.125], std=[2.0], scale=0.1} : f32[3,8,8]  ; normalize1\n"
                 "output y = %4\n"
@@ -129,7 +131,8 @@ Test(ir_dump, constants_and_their_parentheses)
     Node *v = graph_add_values(build.graph, type_f32_1(4), values, source);
     expect_constant(a, "@a");
     expect_constant(v, "[1.0, -0.5, 1e-05, 0.0]");
-    expect_constant(binary(&build, CONST_SUB, b, binary(&build, CONST_SUB, b, v)), "@b - (@b - [1.0, -0.5, 1e-05, 0.0])");
+    expect_constant(binary(&build, CONST_SUB, b, binary(&build, CONST_SUB, b, v)),
+                    "@b - (@b - [1.0, -0.5, 1e-05, 0.0])");
     expect_constant(binary(&build, CONST_SUB, binary(&build, CONST_SUB, b, b), b), "@b - @b - @b");
     expect_constant(binary(&build, CONST_MUL, binary(&build, CONST_ADD, b, b), b), "(@b + @b) * @b");
     expect_constant(binary(&build, CONST_ADD, binary(&build, CONST_MUL, b, b), b), "@b * @b + @b");
@@ -139,7 +142,8 @@ Test(ir_dump, constants_and_their_parentheses)
     expect_constant(graph_add_recipe(build.graph, along, a, b, a->type), "@a *{axis=1} @b");
     ConstAttr dot = {.expr = CONST_DOT}, reshape = {.expr = CONST_RESHAPE};
     ConstAttr hwc = {.expr = CONST_HWC_TO_CHW, .hwc = {1, 2, 3}}, rsqrt = {.expr = CONST_RSQRT, .eps = 1e-5};
-    expect_constant(graph_add_recipe(build.graph, dot, a, binary(&build, CONST_ADD, b, b), b->type), "dot(@a, @b + @b)");
+    expect_constant(graph_add_recipe(build.graph, dot, a, binary(&build, CONST_ADD, b, b), b->type),
+                    "dot(@a, @b + @b)");
     expect_constant(graph_add_recipe(build.graph, reshape, a, NULL, type_f32_1(16)), "reshape(@a, f32[16])");
     expect_constant(graph_add_recipe(build.graph, hwc, a, NULL, a->type), "hwc_to_chw(@a, 1, 2, 3)");
     expect_constant(graph_add_recipe(build.graph, rsqrt, b, NULL, b->type), "rsqrt(@b + 1e-05)");
@@ -155,7 +159,8 @@ Test(ir_dump, odd_names_stay_on_their_line)
     graph_add_output(build.graph, STR("y"), y, (Span){0, 0});
     StrBuf text = {0};
     graph_dump(build.graph, &text);
-    expect_text(&text, "net test\n%0 = input in0 : f32[2]  ; in0\n%1 = relu %0 : f32[2]  ; a\\x0ab\"c\\\noutput y = %1\n");
+    expect_text(&text,
+                "net test\n%0 = input in0 : f32[2]  ; in0\n%1 = relu %0 : f32[2]  ; a\\x0ab\"c\\\noutput y = %1\n");
     strbuf_clear(&text);
     graph_dot(build.graph, &text);
     cr_expect(strstr(text.ptr, "a b\\\"c\\\\") != NULL, "%s", text.ptr);

@@ -116,7 +116,8 @@ Test(ir_graph, weights_by_role_in_the_order_of_the_table)
     Node *mean = node_weight(bn, ROLE_RUNNING_MEAN);
     graph_set_weight(build.graph, bn, ROLE_BIAS, NULL);
     cr_expect(node_weight(bn, ROLE_BIAS) == NULL && bn->n_inputs == 4 && bn->inputs[2] == mean);
-    Node *bias = graph_add_weight(build.graph, STR("new.bias"), type_f32_1(4), ROLE_BIAS, (NodeSource){.path = STR("bn")});
+    Node *bias =
+        graph_add_weight(build.graph, STR("new.bias"), type_f32_1(4), ROLE_BIAS, (NodeSource){.path = STR("bn")});
     graph_set_weight(build.graph, bn, ROLE_BIAS, bias);
     cr_expect(bn->n_inputs == 5 && bn->inputs[2] == bias && bn->inputs[3] == mean);
     Node *y = irbuild_add1(&build, "y", "relu", x);

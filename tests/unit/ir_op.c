@@ -26,7 +26,8 @@ Test(ir_op, every_row_is_complete)
         cr_expect(strncmp(info->example, call.ptr, call.len) == 0, "example of %s: %s", info->name, info->example);
         strbuf_free(&call);
         if (info->flags & OPF_ACT) {
-            cr_expect(info->min_inputs == 1 && info->max_inputs == 1 && info->weights[0] == ROLE_NONE, "%s", info->name);
+            cr_expect(info->min_inputs == 1 && info->max_inputs == 1 && info->weights[0] == ROLE_NONE, "%s",
+                      info->name);
         }
     }
 }
@@ -53,9 +54,10 @@ Test(ir_op, parameters_are_sound)
         const OpInfo *info = op_info((OpKind)op);
         bool has_default = false;
         for (const OpParam *param = info->params; param->name != NULL; ++param) {
-            cr_expect(op_param((OpKind)op, str_from(param->name)) == param, "%s.%s is there twice", info->name, param->name);
-            cr_expect(param->doc[0] != '\0' && param->offset < sizeof(Attr) && param->lo <= param->hi, "%s.%s", info->name,
+            cr_expect(op_param((OpKind)op, str_from(param->name)) == param, "%s.%s is there twice", info->name,
                       param->name);
+            cr_expect(param->doc[0] != '\0' && param->offset < sizeof(Attr) && param->lo <= param->hi, "%s.%s",
+                      info->name, param->name);
             cr_expect(!has_default || param->fallback != NULL, "%s.%s must be given and comes after one with a default",
                       info->name, param->name);
             has_default |= param->fallback != NULL;
@@ -64,7 +66,8 @@ Test(ir_op, parameters_are_sound)
     }
 }
 
-/* What a table says as text is what op_attr_defaults sets: printing the defaults gives the table's text or its value. */
+/* What a table says as text is what op_attr_defaults sets: printing the defaults gives the table's text or its value.
+ */
 Test(ir_op, defaults_are_those_of_the_table)
 {
     Arena *arena = arena_create();
@@ -95,12 +98,14 @@ Test(ir_op, known_defaults)
 {
     Attr attr;
     op_attr_defaults(OP_CONV, &attr);
-    cr_expect(attr.conv.stride[0] == 1 && attr.conv.stride[1] == 1 && attr.conv.dilation[1] == 1 && attr.conv.groups == 1);
+    cr_expect(attr.conv.stride[0] == 1 && attr.conv.stride[1] == 1 && attr.conv.dilation[1] == 1 &&
+              attr.conv.groups == 1);
     cr_expect(attr.conv.bias && attr.conv.table.n_rows == 0 && !attr.conv.pad.same && attr.conv.pad.edge[3] == 0);
     op_attr_defaults(OP_BATCH_NORM, &attr);
     cr_expect(attr.norm.eps == 1e-5 && attr.norm.scale && attr.norm.shift);
     op_attr_defaults(OP_LRN, &attr);
-    cr_expect(attr.lrn.size == 5 && attr.lrn.alpha == 1e-4 && attr.lrn.beta == 0.75 && attr.lrn.k == 1 && attr.lrn.alpha_div_n);
+    cr_expect(attr.lrn.size == 5 && attr.lrn.alpha == 1e-4 && attr.lrn.beta == 0.75 && attr.lrn.k == 1 &&
+              attr.lrn.alpha_div_n);
     op_attr_defaults(OP_SCALED_TANH, &attr);
     cr_expect(attr.act.a == 1.7159 && attr.act.b == 2.0 / 3.0);
     op_attr_defaults(OP_LEAKY_RELU, &attr);
@@ -134,7 +139,8 @@ static void check_format(const char *op_name, const char *params, const char *na
     Str text;
     bool shown = op_param_format(build.arena, op, op_param(op, str_from(name)), &attr, &text);
     cr_expect(shown == (expected != NULL), "%s %s: %s", op_name, params, name);
-    cr_expect(expected == NULL || str_equal(text, str_from(expected)), "%s %s: " STR_FMT, op_name, params, STR_ARG(text));
+    cr_expect(expected == NULL || str_equal(text, str_from(expected)), "%s %s: " STR_FMT, op_name, params,
+              STR_ARG(text));
     irbuild_end(&build);
 }
 
@@ -275,8 +281,8 @@ Test(ir_op, weights_follow_the_attributes)
         for (int k = 0; k < count; ++k) {
             strbuf_printf(&text, "%s ", role_name(roles[k]));
         }
-        cr_expect(str_equal(strbuf_view(&text), str_from(cases[i].roles)), "%s %s: " STR_FMT, op_info(cases[i].op)->name,
-                  cases[i].params, STR_ARG(strbuf_view(&text)));
+        cr_expect(str_equal(strbuf_view(&text), str_from(cases[i].roles)), "%s %s: " STR_FMT,
+                  op_info(cases[i].op)->name, cases[i].params, STR_ARG(strbuf_view(&text)));
         strbuf_free(&text);
     }
     irbuild_end(&build);

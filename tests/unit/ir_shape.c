@@ -36,16 +36,19 @@ static const Case cases[] = {
     {"conv channels=5 kernel=8", "f32[4,8,8]", "f32[5,1,1]", NULL},
     {"conv channels=5 kernel=3", "f32[10]", "!bad-rank", "conv takes a tensor [C,H,W], not f32[10]"},
     {"conv channels=5 kernel=3", "f32[4,4]", "!bad-rank", NULL},
-    {"conv channels=5 kernel=9", "f32[4,8,8]", "!window-too-large", "the 9x9 window of conv is larger than its input f32[4,8,8]:"},
+    {"conv channels=5 kernel=9", "f32[4,8,8]", "!window-too-large",
+     "the 9x9 window of conv is larger than its input f32[4,8,8]:"},
     {"conv channels=5 kernel=9 pad=0,1", "f32[4,8,8]", "!window-too-large", "even padded"},
-    {"conv channels=5 kernel=3 dilation=4", "f32[4,8,8]", "!window-too-large", "the 9x9 window of conv (dilation included)"},
+    {"conv channels=5 kernel=3 dilation=4", "f32[4,8,8]", "!window-too-large",
+     "the 9x9 window of conv (dilation included)"},
     {"conv channels=5 kernel=65535 dilation=65535", "f32[4,8,8]", "!window-too-large", "4294770691x4294770691"},
     {"conv channels=5 kernel=65535 dilation=3 pad=same", "f32[4,8,8]", "!value-range", "at most 65535"},
     {"conv channels=6 kernel=3 groups=3", "f32[4,8,8]", "!bad-groups", "3 groups do not divide 4 input channels"},
     {"conv channels=5 kernel=3 groups=2", "f32[4,8,8]", "!bad-groups", "2 groups do not divide 5 output channels"},
     {"conv channels=3 kernel=3 table=0,1/1,2", "f32[3,8,8]", "!bad-table", "2 rows for 3 output channels"},
     {"conv channels=2 kernel=3 table=0,1/1,3", "f32[3,8,8]", "!bad-table", "row 1 of the table names input map 3"},
-    {"conv channels=2 kernel=3 table=0,1/2,2", "f32[3,8,8]", "!bad-table", "row 1 of the table names input map 2 twice"},
+    {"conv channels=2 kernel=3 table=0,1/2,2", "f32[3,8,8]", "!bad-table",
+     "row 1 of the table names input map 2 twice"},
     {"conv channels=2 kernel=3 table=0,1/", "f32[3,8,8]", "!bad-table", "row 1 of the table is empty"},
     {"conv channels=2 kernel=3 groups=2 table=0/1", "f32[2,8,8]", "!bad-table", "exclude each other"},
     {"conv channels=2147483647 kernel=1", "f32[1,2,2]", "!tensor-too-large", "f32[2147483647,2,2]"},
@@ -100,7 +103,8 @@ static const Case cases[] = {
     {"max_pool kernel=3 stride=2 pad=same", "f32[64,112,112]", "f32[64,56,56]", NULL},
     {"max_pool kernel=3 stride=2", "f32[64,55,55]", "f32[64,27,27]", NULL},
     {"max_pool kernel=3 stride=2 pad=0,0,1,1", "f32[64,56,56]", "f32[64,28,28]", NULL},
-    {"max_pool kernel=1 stride=2 ceil=true", "f32[2,4,5]", "f32[2,2,3]", NULL}, /* a third window would start past row 4 */
+    {"max_pool kernel=1 stride=2 ceil=true", "f32[2,4,5]", "f32[2,2,3]",
+     NULL}, /* a third window would start past row 4 */
     {"max_pool kernel=2 stride=2 pad=1 ceil=true", "f32[2,3,4]", "f32[2,2,3]", NULL},
     {"max_pool kernel=2 stride=3 ceil=true", "f32[2,6,7]", "f32[2,2,3]", NULL},
     {"max_pool kernel=2 ceil=true", "f32[2,1,1]", "f32[2,1,1]", NULL},
@@ -176,8 +180,10 @@ static const Case cases[] = {
     {"mul", "f32[1] f32[7]", "f32[7]", NULL},
     {"add", "f32[64,56,56] f32[256,56,56]", "!shape-mismatch",
      "cannot add f32[64,56,56] and f32[256,56,56]: channels differ (64 and 256)"},
-    {"sub", "f32[3,4,5] f32[3,4,6]", "!shape-mismatch", "cannot subtract f32[3,4,6] from f32[3,4,5]: widths differ (6 and 5)"},
-    {"mul", "f32[3,4,5] f32[3,5,5]", "!shape-mismatch", "cannot multiply f32[3,4,5] and f32[3,5,5]: heights differ (4 and 5)"},
+    {"sub", "f32[3,4,5] f32[3,4,6]", "!shape-mismatch",
+     "cannot subtract f32[3,4,6] from f32[3,4,5]: widths differ (6 and 5)"},
+    {"mul", "f32[3,4,5] f32[3,5,5]", "!shape-mismatch",
+     "cannot multiply f32[3,4,5] and f32[3,5,5]: heights differ (4 and 5)"},
     {"mul", "f32[3,4,5] f32[4,1,1]", "!shape-mismatch", "channels differ (3 and 4)"},
     {"mul", "f32[3,4,5] f32[3,4,1]", "!shape-mismatch", "widths differ"},
     {"mul", "f32[4] f32[3,4,5]", "!shape-mismatch", "channels differ (4 and 3)"},
@@ -188,7 +194,8 @@ static const Case cases[] = {
     {"concat", "f32[3,4,5]", "f32[3,4,5]", NULL},
     {"concat", "f32[3,4,5] f32[7,4,5] f32[1,4,5]", "f32[11,4,5]", NULL},
     {"concat", "f32[3] f32[4]", "f32[7]", NULL},
-    {"concat", "f32[3,4,5] f32[3,5,5]", "!shape-mismatch", "cannot concat f32[3,4,5] and f32[3,5,5]: heights differ (4 and 5)"},
+    {"concat", "f32[3,4,5] f32[3,5,5]", "!shape-mismatch",
+     "cannot concat f32[3,4,5] and f32[3,5,5]: heights differ (4 and 5)"},
     {"concat", "f32[3,4,5] f32[3]", "!shape-mismatch", "ranks differ (3 and 1)"},
     {"concat", "f32[3,3] f32[3,3]", "!bad-rank", NULL},
     {"concat", "f32[2000000000] f32[2000000000]", "!tensor-too-large", "f32[4000000000]"},
@@ -202,7 +209,8 @@ static const Case cases[] = {
     {"reshape shape=16,4,4", "f32[256]", "f32[16,4,4]", NULL},
     {"reshape shape=60", "f32[3,4,5]", "f32[60]", NULL},
     {"reshape shape=12,5", "f32[3,4,5]", "f32[12,5]", NULL},
-    {"reshape shape=12,6", "f32[3,4,5]", "!shape-mismatch", "cannot reshape f32[3,4,5] to f32[12,6]: 60 and 72 elements"},
+    {"reshape shape=12,6", "f32[3,4,5]", "!shape-mismatch",
+     "cannot reshape f32[3,4,5] to f32[12,6]: 60 and 72 elements"},
     {"reshape shape=1,3,4,5", "f32[3,4,5]", "!bad-rank", NULL},
     {"reshape shape=65536,65536", "f32[3,4,5]", "!tensor-too-large", NULL},
     {"permute order=1,2,0", "f32[3,4,5]", "f32[4,5,3]", NULL},
@@ -214,7 +222,8 @@ static const Case cases[] = {
     {"slice axis=0 begin=0 end=2", "f32[3,4,5]", "f32[2,4,5]", NULL},
     {"slice axis=2 begin=4 end=5", "f32[3,4,5]", "f32[3,4,1]", NULL},
     {"slice axis=0 begin=0 end=3", "f32[3]", "f32[3]", NULL},
-    {"slice axis=0 begin=0 end=4", "f32[3,4,5]", "!value-range", "0 to 4 is no range within axis 0 of f32[3,4,5], of size 3"},
+    {"slice axis=0 begin=0 end=4", "f32[3,4,5]", "!value-range",
+     "0 to 4 is no range within axis 0 of f32[3,4,5], of size 3"},
     {"slice axis=1 begin=2 end=2", "f32[3,4,5]", "!value-range", NULL},
     {"slice axis=1 begin=3 end=2", "f32[3,4,5]", "!value-range", NULL},
     {"slice axis=3 begin=0 end=1", "f32[3,4,5]", "!value-range", "has no axis 3"},
@@ -244,7 +253,8 @@ static const Case cases[] = {
     /* the rest */
     {"normalize mean=1,2,3 std=1,2,3", "u8[3,4,5]", "f32[3,4,5]", NULL},
     {"normalize mean=1 std=2", "f32[3,4,5]", "f32[3,4,5]", NULL},
-    {"normalize mean=1 std=1,2,3,4", "u8[3,4,5]", "!shape-mismatch", "std has 4 values for the 3 channels of u8[3,4,5]"},
+    {"normalize mean=1 std=1,2,3,4", "u8[3,4,5]", "!shape-mismatch",
+     "std has 4 values for the 3 channels of u8[3,4,5]"},
     {"normalize mean=1,2 std=1", "u8[3,4,5]", "!shape-mismatch", "mean has 2 values"},
     {"normalize mean=1 std=1,0,1", "u8[3,4,5]", "!value-range", "std of channel 1 is 0"},
     {"normalize mean=1 std=1", "i32[3,4,5]", "!bad-dtype", "normalize takes f32 or u8 elements"},
@@ -286,12 +296,12 @@ static void check_case(const Case *c)
         }
         cr_expect(node == NULL && diag_errors(build.diag) == 1, "%s on %s is accepted", c->op, c->inputs);
         cr_expect(id != NULL && strcmp(id, c->result + 1) == 0, "%s on %s: %s", c->op, c->inputs, text.ptr);
-        cr_expect(c->says == NULL || strstr(text.ptr, c->says) != NULL, "%s on %s: '%s' is not in: %s", c->op, c->inputs,
-                  c->says, text.ptr);
+        cr_expect(c->says == NULL || strstr(text.ptr, c->says) != NULL, "%s on %s: '%s' is not in: %s", c->op,
+                  c->inputs, c->says, text.ptr);
     } else {
         cr_expect(node != NULL, "%s on %s: %s", c->op, c->inputs, text.ptr);
-        cr_expect(node == NULL || strcmp(type_text(node->type).text, c->result) == 0, "%s on %s gives %s, not %s", c->op,
-                  c->inputs, node == NULL ? "" : type_text(node->type).text, c->result);
+        cr_expect(node == NULL || strcmp(type_text(node->type).text, c->result) == 0, "%s on %s gives %s, not %s",
+                  c->op, c->inputs, node == NULL ? "" : type_text(node->type).text, c->result);
     }
     irbuild_end(&build);
 }

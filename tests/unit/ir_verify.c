@@ -15,7 +15,8 @@ typedef struct Sample {
 
 static Node *recipe(Sample *s, ConstExpr expr, WeightRole role, Node *a, Node *b, TensorType type)
 {
-    return graph_add_recipe(s->graph, (ConstAttr){.expr = expr, .role = role, .eps = 1e-5, .hwc = {6, 6, 4}}, a, b, type);
+    return graph_add_recipe(s->graph, (ConstAttr){.expr = expr, .role = role, .eps = 1e-5, .hwc = {6, 6, 4}}, a, b,
+                            type);
 }
 
 static Sample sample_start(void)

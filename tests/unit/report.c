@@ -99,7 +99,8 @@ Test(report, help_lists_every_op_within_a_screen_width)
         cr_expect(info->name[0] == '\0' || strstr(text.ptr, call.ptr) != NULL, "%s", info->name);
         strbuf_free(&call);
         for (const OpParam *param = info->params; param->name != NULL; ++param) {
-            cr_expect(strstr(text.ptr, param->doc) != NULL || strlen(param->doc) > 60, "%s.%s", info->name, param->name);
+            cr_expect(strstr(text.ptr, param->doc) != NULL || strlen(param->doc) > 60, "%s.%s", info->name,
+                      param->name);
         }
     }
     size_t column = 0;

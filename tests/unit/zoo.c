@@ -1,5 +1,5 @@
-/* The networks of dsl/zoo against the published counts: ../shared/design/networks.csv (totals) and networks/NAME.tsv (every
- * layer). Parameters, MACs, tensors and their names and shapes must be equal to the last digit. */
+/* The networks of dsl/zoo against the published counts: ../shared/design/networks.csv (totals) and networks/NAME.tsv
+ * (every layer). Parameters, MACs, tensors and their names and shapes must be equal to the last digit. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -92,7 +92,8 @@ static Graph *load(Arena *arena, Diag **diag, const Network *network)
         Str name = next_field(&value, '=');
         defines[options.n_defines++] = (Definement){name, value};
     }
-    AstFile *file = frontend_parse(arena, sources, *diag, arena_printf(arena, "dsl/zoo/%s.net", network->file), &options);
+    AstFile *file =
+        frontend_parse(arena, sources, *diag, arena_printf(arena, "dsl/zoo/%s.net", network->file), &options);
     cr_assert(file != NULL && diag_errors(*diag) == 0, "%s: " STR_FMT, network->name, STR_ARG(diag_text(*diag)));
     Graph *graph = frontend_elaborate(arena, sources, *diag, file, &options);
     cr_assert(graph != NULL, "%s: " STR_FMT, network->name, STR_ARG(diag_text(*diag)));
@@ -167,8 +168,10 @@ static void check_totals(const Network *network, Arena *arena, Str row)
     expect_total(network, "running statistics", counts.stats, number_of(arena, field[6]));
     expect_total(network, "batch norms", counts.norms, number_of(arena, field[7]));
     expect_total(network, "outputs", graph->n_outputs, number_of(arena, field[9]));
-    cr_expect(str_equal(type_format(arena, graph->inputs[0].node->type), shape_text(arena, field[2])), "%s", network->name);
-    cr_expect(str_equal(type_format(arena, graph->outputs[0].node->type), shape_text(arena, field[8])), "%s", network->name);
+    cr_expect(str_equal(type_format(arena, graph->inputs[0].node->type), shape_text(arena, field[2])), "%s",
+              network->name);
+    cr_expect(str_equal(type_format(arena, graph->outputs[0].node->type), shape_text(arena, field[8])), "%s",
+              network->name);
     StrBuf summary = {0};
     summary_print(graph, NULL, &summary);
     expect_summary(network, summary.ptr, "\nparameters", counts.params);
@@ -199,8 +202,8 @@ Test(zoo, totals_are_those_of_the_literature)
 /* --- layers */
 
 /* A layer of the table: its weights by name and shape, the shape of its result, and its MACs. */
-static void check_layer(const Network *network, Arena *arena, const Map *weights, const Map *readers, Str field[MAX_FIELDS],
-                        size_t *n_weights)
+static void check_layer(const Network *network, Arena *arena, const Map *weights, const Map *readers,
+                        Str field[MAX_FIELDS], size_t *n_weights)
 {
     const Node *layer = NULL;
     for (Str rest = field[9]; rest.len > 0;) {
@@ -213,12 +216,13 @@ static void check_layer(const Network *network, Arena *arena, const Map *weights
         }
         ++*n_weights;
         Str type = arena_printf(arena, "f32[" STR_FMT, STR_ARG(shape));
-        cr_expect(str_equal(type_format(arena, weight->type), type), "%s: " STR_FMT " is %s, not " STR_FMT, network->name,
-                  STR_ARG(name), type_text(weight->type).text, STR_ARG(type));
+        cr_expect(str_equal(type_format(arena, weight->type), type), "%s: " STR_FMT " is %s, not " STR_FMT,
+                  network->name, STR_ARG(name), type_text(weight->type).text, STR_ARG(type));
         layer = map_get(readers, name);
     }
     if (layer != NULL) {
-        cr_expect(node_macs(layer) == number_of(arena, field[8]), "%s: MACs of " STR_FMT, network->name, STR_ARG(field[3]));
+        cr_expect(node_macs(layer) == number_of(arena, field[8]), "%s: MACs of " STR_FMT, network->name,
+                  STR_ARG(field[3]));
         cr_expect(str_equal(type_format(arena, layer->type), shape_text(arena, field[6])), "%s: " STR_FMT " gives %s",
                   network->name, STR_ARG(field[3]), type_text(layer->type).text);
     }
@@ -266,8 +270,8 @@ Test(zoo, every_layer_is_that_of_the_reference)
 
 Test(zoo, the_image_comes_in_and_logits_can_come_out)
 {
-    static const char *const files[] = {"lenet5", "alexnet", "vgg16", "resnet18", "resnet34", "resnet50", "resnet101",
-                                        "resnet152", "mobilenet_v1"};
+    static const char *const files[] = {"lenet5",   "alexnet",   "vgg16",     "resnet18",    "resnet34",
+                                        "resnet50", "resnet101", "resnet152", "mobilenet_v1"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
         Arena *arena = arena_create();
         Diag *diag;
