@@ -1,10 +1,10 @@
 /* dead_code: drops nodes that no output reads, such as auxiliary heads, and the constants that only they read.
  *
  *   before   %2 = relu %1 : f32[8,4,4]
- *            %3 = conv %2 {channels=1000, kernel=[4, 4]} : f32[1000,1,1]
- *            output %2
+ *            %3 = conv %2 {channels=1000, kernel=[4, 4]} weight=@aux.weight bias=@aux.bias : f32[1000,1,1]
+ *            output y = %2
  *   after    %2 = relu %1 : f32[8,4,4]
- *            output %2
+ *            output y = %2
  *
  * requires          nothing
  * keeps             every value bit for bit; input ports, read or not: they are part of the interface

@@ -1,8 +1,8 @@
 /* drop_dropout: dropout does nothing at inference.
  *
- *   before   %3 = dropout %2 {p=0.5} : f32[4096]
- *            %4 = dense %3 {units=1000} : f32[1000]
- *   after    %4 = dense %2 {units=1000} : f32[1000]
+ *   before   %3 = dropout %2 : f32[4096]
+ *            %4 = dense %3 {units=1000} weight=@fc.weight bias=@fc.bias : f32[1000]
+ *   after    %3 = dense %2 {units=1000} weight=@fc.weight bias=@fc.bias : f32[1000]
  *
  * requires          nothing
  * keeps             every value bit for bit; an output that read a dropout reads what it dropped from

@@ -1,14 +1,14 @@
 /* elide_flatten: leaves no flatten that moves elements where a layer can read them in another order instead, and no view of
  * a view. What remains, flatten "chw" and reshape, is the same memory under another shape: lowering makes it free.
  *
- *   before   %1 = flatten %0 {order="hwc"} : f32[3200]                       (%0 : f32[50,8,8])
- *            %2 = dense %1, @fc.weight {units=500, bias=false} : f32[500]
+ *   before   %1 = flatten %0 {order="hwc"} : f32[3200]      (%0 : f32[50,8,8])
+ *            %2 = dense %1 {units=500, bias=false} weight=@fc.weight : f32[500]
  *   after    %1 = flatten %0 : f32[3200]
- *            %2 = dense %1, hwc_to_chw(@fc.weight) {units=500, bias=false} : f32[500]
+ *            %2 = dense %1 {units=500, bias=false} weight=hwc_to_chw(@fc.weight, 8, 8, 50) : f32[500]
  *
  *   before   %1 = flatten %0 : f32[400]
  *            %2 = reshape %1 {shape=[16, 25]} : f32[16,25]
- *   after    %2 = reshape %0 {shape=[16, 25]} : f32[16,25]
+ *   after    %1 = reshape %0 {shape=[16, 25]} : f32[16,25]
  *
  * requires          nothing
  * keeps             values up to the order in which a dense layer sums; shared weights: each layer gets a recipe of its own

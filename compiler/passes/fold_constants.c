@@ -1,13 +1,13 @@
 /* fold_constants: what can be computed now, or joined with its neighbour, is.
  *
- *   before   %3 = conv %2, @c.weight, @c.bias {channels=256, kernel=[1, 1]} : f32[256,35,35]
+ *   before   %3 = conv %2 {channels=256, kernel=[1, 1]} weight=@c.weight bias=@c.bias : f32[256,35,35]
  *            %4 = scale %3 {factor=0.17} : f32[256,35,35]
  *            %5 = mul %4, 1.0 : f32[256,35,35]
- *   after    %3 = conv %2, @c.weight * 0.17, @c.bias * 0.17 {channels=256, kernel=[1, 1]} : f32[256,35,35]
+ *   after    %3 = conv %2 {channels=256, kernel=[1, 1]} weight=(@c.weight * 0.17) bias=(@c.bias * 0.17) : f32[256,35,35]
  *
  * Literals: an op or a recipe whose operands are all literals becomes a literal.
  * Neutral: x*1, x+0, x-0, scale by 1 and identity go.
- * Chains: scale, affine, and arithmetic with a literal number, one after the other, become one of them.
+ * Chains: scales become one scale, additions of numbers one addition, and affine takes in either.
  * Layers: one of these directly after a conv, depthwise_conv, conv_transpose or dense that nobody else reads goes into its
  * weights; or into those of the one layer that reads it, where that is exact at padded borders.
  *
@@ -122,64 +122,69 @@ static ChannelAffine constants_of(Graph *graph, const ScaleShift *match, int32_t
 
 /* --- chains */
 
-/* Two in a row that one op can do: the inner one is read by nobody else. */
+/* Two in a row that one op can do: the inner one is read by nobody else. Of two numbers, x*s + p needs constants of its own;
+ * that it stays two ops spares a net without weights the file. */
 static bool match_chain(const Rewriter *rewriter, const Node *node, const ScaleShift *outer, ScaleShift *inner)
 {
     const Node *before = outer->input;
     if (!rewriter_read_once(rewriter, before) || !match_scale_shift(before, inner)) {
         return false;
     }
-    bool numbers = outer->weight == NULL && inner->weight == NULL;
-    bool only_scales = numbers && outer->plus == 0.0 && inner->plus == 0.0;
-    return only_scales || node->type.rank == 1 || node->type.rank == 3; /* the ranks that affine takes */
+    if (outer->weight == NULL && inner->weight == NULL) {
+        bool only_scales = outer->plus == 0.0 && inner->plus == 0.0, only_shifts = outer->scale == 1.0 && inner->scale == 1.0;
+        return only_scales || only_shifts;
+    }
+    return node->type.rank == 1 || node->type.rank == 3; /* the ranks that affine takes */
 }
 
-static void become_scale(Rewriter *rewriter, Node *node, Node *input, double factor)
+static void become(Rewriter *rewriter, Node *node, OpKind op, Node *const *data, uint32_t n_data)
 {
-    node->op = OP_SCALE;
-    op_attr_defaults(OP_SCALE, &node->attr);
-    node->attr.misc.scale = factor;
+    node->op = op;
+    op_attr_defaults(op, &node->attr);
     node->n_inputs = node->n_data; /* without weights */
-    graph_set_data(rewriter->graph, node, &input, 1);
+    graph_set_data(rewriter->graph, node, data, n_data);
 }
 
-static void become_affine(Rewriter *rewriter, Node *node, Node *input, Node *weight, Node *bias)
+static void rewrite_numbers(Rewriter *rewriter, Node *node, const ScaleShift *outer, const ScaleShift *inner)
 {
-    node->op = OP_AFFINE;
-    op_attr_defaults(OP_AFFINE, &node->attr);
-    node->n_inputs = node->n_data;
-    graph_set_data(rewriter->graph, node, &input, 1);
-    graph_set_weight(rewriter->graph, node, ROLE_WEIGHT, weight);
-    graph_set_weight(rewriter->graph, node, ROLE_BIAS, bias);
+    Node *data[] = {outer->input, NULL};
+    if (outer->scale == 1.0 && inner->scale == 1.0) {
+        data[1] = recipe_values(rewriter->graph, 1, inner->plus + outer->plus, ROLE_NONE, node);
+        become(rewriter, node, OP_ADD, data, 2);
+    } else {
+        become(rewriter, node, OP_SCALE, data, 1);
+        node->attr.misc.scale = inner->scale * outer->scale;
+    }
 }
 
-/* (x*s1 + p1)*s2 + p2 = x*(s1*s2) + (p1*s2 + p2), for numbers and for constants. The outer node does the work of both. */
-static void rewrite_chain(Rewriter *rewriter, Node *node, const ScaleShift *outer, const ScaleShift *inner)
+static void rewrite_affines(Rewriter *rewriter, Node *node, const ScaleShift *outer, const ScaleShift *inner)
 {
     Graph *graph = rewriter->graph;
     Node *before = outer->input;
     int32_t channels = type_channels(node->type);
-    if (outer->weight == NULL && inner->weight == NULL) {
-        double scale = inner->scale * outer->scale, plus = inner->plus * outer->scale + outer->plus;
-        if (plus == 0.0) {
-            become_scale(rewriter, node, before, scale);
-        } else {
-            become_affine(rewriter, node, before, recipe_values(graph, channels, scale, ROLE_WEIGHT, node),
-                          recipe_values(graph, channels, plus, ROLE_BIAS, node));
-        }
-    } else {
-        ChannelAffine first = constants_of(graph, inner, channels, before), second = constants_of(graph, outer, channels, node);
-        Node *weight = affine_weight(graph, &first, channels, node), *bias = affine_bias(graph, &first, channels, node);
-        if (second.scale != NULL) {
-            weight = recipe_for_role(graph, recipe_binary(graph, CONST_MUL, weight, second.scale, 0), ROLE_WEIGHT);
-            bias = recipe_binary(graph, CONST_MUL, bias, second.scale, 0);
-        }
-        if (second.plus != NULL) {
-            bias = recipe_binary(graph, CONST_ADD, bias, second.plus, 0);
-        }
-        become_affine(rewriter, node, before, weight, recipe_for_role(graph, bias, ROLE_BIAS));
+    ChannelAffine first = constants_of(graph, inner, channels, before), second = constants_of(graph, outer, channels, node);
+    Node *weight = affine_weight(graph, &first, channels, node), *bias = affine_bias(graph, &first, channels, node);
+    if (second.scale != NULL) {
+        weight = recipe_for_role(graph, recipe_binary(graph, CONST_MUL, weight, second.scale, 0), ROLE_WEIGHT);
+        bias = recipe_binary(graph, CONST_MUL, bias, second.scale, 0);
     }
-    rewriter_bypass(rewriter, before, inner->input);
+    if (second.plus != NULL) {
+        bias = recipe_binary(graph, CONST_ADD, bias, second.plus, 0);
+    }
+    become(rewriter, node, OP_AFFINE, &before, 1);
+    graph_set_weight(graph, node, ROLE_WEIGHT, weight);
+    graph_set_weight(graph, node, ROLE_BIAS, recipe_for_role(graph, bias, ROLE_BIAS));
+}
+
+/* (x*s1 + p1)*s2 + p2 = x*(s1*s2) + (p1*s2 + p2). The outer node does the work of both. */
+static void rewrite_chain(Rewriter *rewriter, Node *node, const ScaleShift *outer, const ScaleShift *inner)
+{
+    if (outer->weight == NULL && inner->weight == NULL) {
+        rewrite_numbers(rewriter, node, outer, inner);
+    } else {
+        rewrite_affines(rewriter, node, outer, inner);
+    }
+    rewriter_bypass(rewriter, outer->input, inner->input);
     rewriter_visit(rewriter, node->id); /* it now reads what the inner one read */
 }
 

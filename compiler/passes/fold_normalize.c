@@ -1,8 +1,9 @@
 /* fold_normalize: the preparation of pixels, (x*scale - mean[c]) / std[c], goes into the weights of the first layer.
  *
- *   before   %1 = normalize %0 {mean=[127.5], std=[127.5]} : f32[3,224,224]
- *            %2 = conv %1, @c.weight {channels=32, kernel=[3, 3], bias=false} : f32[32,222,222]
- *   after    %2 = conv %0, @c.weight * [1/127.5 ...], dot(@c.weight, [-1 ...]) {channels=32, kernel=[3, 3]} : f32[32,222,222]
+ *   before   %1 = normalize %0 {mean=[1.0, 2.0, 3.0], std=[0.5, 1.0, 4.0]} : f32[3,224,224]
+ *            %2 = conv %1 {channels=32, kernel=[3, 3]} weight=@c.weight bias=@c.bias : f32[32,222,222]
+ *   after    %1 = conv %0 {channels=32, kernel=[3, 3]} weight=(@c.weight *{axis=1} [2.0, 1.0, 0.25])
+ *                 bias=(@c.bias + dot(@c.weight, [-2.0, -2.0, -0.75])) : f32[32,222,222]
  *
  * requires          nothing
  * keeps             values up to rounding, at padded borders too: with a mean other than 0 the layer must have no padding,

@@ -1,8 +1,8 @@
 /* fuse_activation: an activation moves into the epilogue of the op whose result it alone reads.
  *
- *   before   %1 = conv %0, @c.weight, @c.bias {channels=64, kernel=[3, 3]} : f32[64,54,54]
+ *   before   %1 = conv %0 {channels=64, kernel=[3, 3]} weight=@c.weight bias=@c.bias : f32[64,54,54]
  *            %2 = relu %1 : f32[64,54,54]
- *   after    %1 = conv %0, @c.weight, @c.bias {channels=64, kernel=[3, 3]} +relu : f32[64,54,54]
+ *   after    %1 = conv %0 {channels=64, kernel=[3, 3]} weight=@c.weight bias=@c.bias | relu : f32[64,54,54]
  *
  * requires          nothing; after fold_batch_norm, which takes no layer that has an epilogue
  * keeps             every value bit for bit

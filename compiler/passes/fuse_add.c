@@ -1,8 +1,8 @@
 /* fuse_add: an addition moves into the epilogue of the layer that makes one of its operands.
  *
- *   before   %5 = conv %4, @c.weight, @c.bias {channels=256, kernel=[1, 1]} : f32[256,56,56]
- *            %6 = add %5, %1 +relu : f32[256,56,56]
- *   after    %5 = conv %4, %1, @c.weight, @c.bias {channels=256, kernel=[1, 1]} +residual +relu : f32[256,56,56]
+ *   before   %5 = conv %4 {channels=256, kernel=[1, 1]} weight=@c.weight bias=@c.bias : f32[256,56,56]
+ *            %6 = add %5, %1 | relu : f32[256,56,56]
+ *   after    %5 = conv %4 {channels=256, kernel=[1, 1]} weight=@c.weight bias=@c.bias + %1 | relu : f32[256,56,56]
  *
  * The layer must be read by the addition alone, so the other operand cannot depend on it, and reading it makes no cycle. Where
  * both operands could take the addition, the one computed last does: the other one is ready by then.

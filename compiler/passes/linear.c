@@ -146,7 +146,8 @@ void linear_fold_output(Graph *graph, Node *layer, const ChannelAffine *affine)
 {
     Node *bias = node_weight(layer, ROLE_BIAS);
     if (affine->scale != NULL) {
-        int32_t axis = layer->op == OP_CONV_TRANSPOSE ? 1 : 0;
+        bool along_second = layer->op == OP_CONV_TRANSPOSE && type_elements(affine->scale->type) > 1;
+        int32_t axis = along_second ? 1 : 0;
         set_weight(graph, layer, recipe_binary(graph, CONST_MUL, node_weight(layer, ROLE_WEIGHT), affine->scale, axis));
     }
     if (bias == NULL) {
@@ -189,7 +190,8 @@ bool linear_takes_input(const Node *layer, FoldQuery query)
 /* weight[o, i, ...] * scale[i], i the input channel. */
 static Node *scale_inputs(Graph *graph, const Node *layer, Node *weight, Node *scale)
 {
-    if (layer->op == OP_DEPTHWISE_CONV) { /* [C*multiplier, 1, kh, kw]: the channel is part of the first axis */
+    if (layer->op == OP_DEPTHWISE_CONV && type_elements(scale->type) > 1) {
+        /* [C*multiplier, 1, kh, kw]: the channel is part of the first axis */
         int32_t channels = type_channels(layer->inputs[0]->type);
         TensorType by_channel = {.dtype = DT_F32, .rank = 2};
         by_channel.dim[0] = channels;
@@ -197,7 +199,8 @@ static Node *scale_inputs(Graph *graph, const Node *layer, Node *weight, Node *s
         Node *scaled = recipe_binary(graph, CONST_MUL, reshape(graph, weight, by_channel), scale, 0);
         return reshape(graph, scaled, weight->type);
     }
-    return recipe_binary(graph, CONST_MUL, weight, scale, layer->op == OP_CONV_TRANSPOSE ? 0 : 1);
+    bool along_first = layer->op == OP_CONV_TRANSPOSE || type_elements(scale->type) == 1;
+    return recipe_binary(graph, CONST_MUL, weight, scale, along_first ? 0 : 1);
 }
 
 /* What a constant input shift[i] adds to output channel o where no tap meets the padding. */

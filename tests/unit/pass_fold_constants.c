@@ -62,6 +62,36 @@ Test(pass_fold_constants, chain_of_scales)
     nb_destroy(&nb);
 }
 
+Test(pass_fold_constants, chain_of_additions)
+{
+    NetBuilder nb = nb_create();
+    Node *x = nb_op(&nb, OP_SUB, NULL, none, nb_plain(&nb, OP_RELU, nb_input(&nb, 3, 4, 4)), nb_literal(&nb, 0.5));
+    x = nb_op(&nb, OP_ADD, NULL, none, nb_literal(&nb, 2.0), x);
+    nb_output(&nb, "y", x);
+    nb_check_pass(&nb, fold_constants, true);
+    cr_assert_eq(nb_count(&nb, OP_ADD), 1);
+    cr_assert_eq(nb_count(&nb, OP_SUB), 0);
+    nb_destroy(&nb);
+}
+
+/* One affine would do, but it would have weights, and the net has none. */
+Test(pass_fold_constants, scale_and_addition_stay_two)
+{
+    NetBuilder nb = nb_create();
+    Node *x = nb_scale(&nb, 2.0, nb_input(&nb, 3, 4, 4));
+    nb_output(&nb, "y", nb_op(&nb, OP_SUB, NULL, none, x, nb_literal(&nb, 1.0)));
+    nb_check_pass(&nb, fold_constants, false);
+    nb_destroy(&nb);
+}
+
+Test(pass_fold_constants, additions_that_cancel)
+{
+    NetBuilder nb = nb_create();
+    Node *x = nb_op(&nb, OP_SUB, NULL, none, nb_plain(&nb, OP_RELU, nb_input(&nb, 3, 4, 4)), nb_literal(&nb, 0.5));
+    nb_output(&nb, "y", nb_op(&nb, OP_ADD, NULL, none, nb_literal(&nb, 0.5), x));
+    check_left(&nb, OP_RELU);
+}
+
 static void check_chain_of_everything(int32_t c, int32_t h, int32_t w)
 {
     NetBuilder nb = nb_create();
