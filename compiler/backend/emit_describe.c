@@ -1,5 +1,5 @@
-/* One line about a step, for its comment: what it is in the network, what it computes, shapes, work, and where in the
- * .net file it comes from. */
+/* What the comment of a step says: what it is in the network, what it computes, shapes, work, and where in the .net files
+ * it comes from. */
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"
@@ -74,26 +74,78 @@ static void append_macs(StrBuf *out, int64_t macs)
     enum { MEGA = 1000000, TENTH_OF_MEGA = MEGA / 10 };
     int64_t tenths = (macs + TENTH_OF_MEGA / 2) / TENTH_OF_MEGA;
     if (macs >= MEGA) {
-        strbuf_printf(out, "   %" PRId64 ".%" PRId64 " MMAC", tenths / 10, tenths % 10);
+        strbuf_printf(out, "%" PRId64 ".%" PRId64 " MMAC", tenths / 10, tenths % 10);
     } else if (macs > 0) {
-        strbuf_printf(out, "   %" PRId64 " MAC", macs);
+        strbuf_printf(out, "%" PRId64 " MAC", macs);
     }
+}
+
+/* "residual.net:17": the file without its folder. */
+static void append_place(StrBuf *out, const Sources *sources, Span span)
+{
+    SourceLocation place = sources_locate(sources, span.lo);
+    if (place.file == NULL) {
+        return;
+    }
+    Str name = place.file->name;
+    for (size_t i = name.len; i > 0; --i) {
+        if (name.ptr[i - 1] == '/') {
+            name = (Str){name.ptr + i, name.len - i};
+            break;
+        }
+    }
+    strbuf_printf(out, STR_FMT ":%u", STR_ARG(name), (unsigned)place.line);
+}
+
+/* Where the op stands, and, where that is in a block, which line of the net calls for it. */
+static void append_origin(StrBuf *out, const Sources *sources, const Node *node)
+{
+    append_place(out, sources, node->span);
+    const CallSite *site = node->site;
+    if (site != NULL) {
+        while (site->caller != NULL) {
+            site = site->caller;
+        }
+        strbuf_append(out, STR(" via "));
+        append_place(out, sources, site->span);
+    }
+}
+
+/* Appends a field; on a new line where it would pass the margin, so that no field is torn apart. */
+static void append_field(StrBuf *out, size_t *column, StrBuf *field)
+{
+    enum { MARGIN = 90 };
+    if (field->len == 0) {
+        return;
+    }
+    if (*column > 0 && *column + 3 + field->len > MARGIN) {
+        strbuf_char(out, '\n');
+        *column = 0;
+    } else if (*column > 0) {
+        strbuf_append(out, STR("   "));
+        *column += 3;
+    }
+    strbuf_append(out, strbuf_view(field));
+    *column += field->len;
+    strbuf_clear(field);
 }
 
 Str step_describe(Arena *arena, const Program *program, const Step *step)
 {
-    StrBuf out = {0};
-    strbuf_append(&out, step->title);
-    strbuf_append(&out, STR("   "));
-    append_operation(&out, step->node);
-    strbuf_append(&out, STR("   "));
-    append_types(&out, arena, step);
-    append_macs(&out, step->macs);
-    SourceLocation place = sources_locate(program->graph->sources, step->node->span.lo);
-    if (place.file != NULL) {
-        strbuf_printf(&out, "   " STR_FMT ":%u", STR_ARG(place.file->name), (unsigned)place.line);
-    }
+    StrBuf out = {0}, field = {0};
+    size_t column = 0;
+    strbuf_append(&field, step->title);
+    append_field(&out, &column, &field);
+    append_operation(&field, step->node);
+    append_field(&out, &column, &field);
+    append_types(&field, arena, step);
+    append_field(&out, &column, &field);
+    append_macs(&field, step->macs);
+    append_field(&out, &column, &field);
+    append_origin(&field, program->graph->sources, step->node);
+    append_field(&out, &column, &field);
     Str text = arena_copy(arena, strbuf_view(&out));
     strbuf_free(&out);
+    strbuf_free(&field);
     return text;
 }
