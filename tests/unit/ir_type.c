@@ -25,6 +25,7 @@ Test(ir_type, count_is_exact_or_refused)
     cr_expect(type_count(2, (const int64_t[]){65535, 32768}) == 65535LL * 32768);
     cr_expect(type_count(4, (const int64_t[]){65536, 65536, 65536, 65536}) == -1, "2^64 must not wrap to 0");
     cr_expect(type_count(2, (const int64_t[]){INT64_MAX, INT64_MAX}) == -1);
+    cr_expect(type_count(2, (const int64_t[]){4, INT64_C(1) << 62}) == -1, "2^64 again");
     cr_expect(type_count(2, (const int64_t[]){INT64_MAX, 0}) == 0);
 }
 
