@@ -3,8 +3,8 @@
 
     tools/draw_digits.py [--output examples/digits/digits]
 
-Writes 20 PNG files, 28 x 28 grey pixels, white strokes on black: two hands, a and b, for each digit. Needs Python alone.
-The images belong to this project; none comes from a data set. Same bytes on every run.
+Writes 20 PNG files, 28 x 28 grey pixels, white strokes on black: two hands, a and b, for each digit. Needs Python
+alone. The images belong to this project; none comes from a data set. Same bytes on every run.
 """
 import argparse
 import math
@@ -13,8 +13,8 @@ import struct
 import zlib
 
 SIZE = 28
-# Strokes as points that a smooth curve passes through, in a square of 0 ... 100 (x to the right, y downwards). A point given
-# twice in a row is a corner.
+# Strokes as points that a smooth curve passes through, in a square of 0 ... 100 (x to the right, y downwards). A point
+# given twice in a row is a corner.
 DIGITS = {
     "0a": [[(52, 8), (28, 22), (20, 52), (30, 84), (52, 92), (74, 78), (80, 46), (70, 18), (52, 8)]],
     "0b": [[(60, 12), (38, 10), (22, 34), (20, 66), (36, 90), (60, 88), (76, 64), (76, 32), (60, 12), (48, 14)]],

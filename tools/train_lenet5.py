@@ -4,10 +4,10 @@
     tools/train_lenet5.py [--data ../shared/data/mnist] [--output dsl/zoo/lenet5.safetensors]
 
 Needs Debian's python3-torch and python3-numpy. Trains on digits-0000-6999, tests on digits-7000-7999 (IDX files, gzip).
-An input is a 28 x 28 image, white strokes on black, each pixel / 255 (so 0 ... 1), with 2 pixels of zeros added on every
-side: [1, 32, 32]. Nothing else is done to it: no mean is taken off.
+An input is a 28 x 28 image, white strokes on black, each pixel / 255 (so 0 ... 1), with 2 pixels of zeros added on
+every side: [1, 32, 32]. Nothing else is done to it: no mean is taken off.
 
-The result is the same on every run of one machine: one thread, fixed seeds. It takes a few minutes.
+The result is the same on every run of one machine: one thread, fixed seeds. It takes about a minute.
 """
 import argparse
 import gzip
@@ -105,7 +105,8 @@ def write_safetensors(path, tensors):
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, tensor in tensors.items():
         piece = tensor.detach().numpy().astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [len(data), len(data) + len(piece)]}
+        offsets = [len(data), len(data) + len(piece)]
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": offsets}
         data += piece
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

@@ -2,8 +2,8 @@
  *
  *     source of a segment  ->  tile of rows and columns, float32  ->  blocks of PackFormat  ->  stream: checksum, file
  *
- * Tiles are small, so memory does not grow with the network: a weights file is read through its mapping once, front to back
- * as far as the net reads it so, and the blob leaves in pieces. */
+ * Tiles are small, so memory does not grow with the network: a weights file is read through its mapping once, front to
+ * back as far as the net reads it so, and the blob leaves in pieces. */
 #include <math.h>
 
 #include "lower/pack_fault.h"
@@ -11,10 +11,10 @@
 #include "backend/embed/cnn_blob.c"
 
 enum {
-    STREAM_WORDS = 64 * 1024, /* a piece of the blob; multiple of CNN_CHECKSUM_LANES */
-    TILE_ELEMENTS = 64 * 1024,/* of several blocks of rows: fits a second-level cache */
-    ROW_ELEMENTS = 1024 * 1024,/* of one block of rows, before its columns are split, too */
-    COLUMN_STEP = 16,         /* floats of a row that are moved at once: a cache line */
+    STREAM_WORDS = 64 * 1024,   /* a piece of the blob; multiple of CNN_CHECKSUM_LANES */
+    TILE_ELEMENTS = 64 * 1024,  /* of several blocks of rows: fits a second-level cache */
+    ROW_ELEMENTS = 1024 * 1024, /* of one block of rows, before its columns are split, too */
+    COLUMN_STEP = 16,           /* floats of a row that are moved at once: a cache line */
     WORDS_PER_ALIGN = BLOB_ALIGN / 4
 };
 
@@ -32,7 +32,8 @@ static void store_little_endian(uint32_t *words, size_t count)
 {
     for (size_t i = 0; i < count; ++i) { /* compilers see that it changes nothing on little-endian hosts */
         uint32_t word = words[i];
-        unsigned char bytes[4] = {(unsigned char)word, (unsigned char)(word >> 8), (unsigned char)(word >> 16), (unsigned char)(word >> 24)};
+        unsigned char bytes[4] = {(unsigned char)word, (unsigned char)(word >> 8), (unsigned char)(word >> 16),
+                                  (unsigned char)(word >> 24)};
         memcpy(&words[i], bytes, sizeof bytes);
     }
 }
@@ -120,7 +121,8 @@ static void load_range(Packer *packer, const Segment *segment, int64_t first, in
 {
     const Node *source = segment->source;
     if (source->attr.constant.expr == CONST_WEIGHT) {
-        weights_read(packer->weights, source->attr.constant.name, source->type, source->attr.constant.role, first, count, out);
+        weights_read(packer->weights, source->attr.constant.name, source->type, source->attr.constant.role, first,
+                     count, out);
     } else {
         double *wide = double_room(packer, count);
         const_eval_range(source, packer->weights, first, count, wide, packer->scratch);
@@ -154,7 +156,8 @@ static void load_tile(Packer *packer, const Tile *tile, float *out)
     }
 }
 
-/* Loads a tile of whole rows whose source is [groups * inputs, rows of a group, window]: its columns are (input, window). */
+/* Loads a tile of whole rows whose source is [groups * inputs, rows of a group, window]: its columns are
+ * (input, window). */
 static void load_transposed(Packer *packer, const Tile *tile, float *out)
 {
     const Segment *segment = tile->segment;
@@ -170,7 +173,8 @@ static void load_transposed(Packer *packer, const Tile *tile, float *out)
     }
 }
 
-/* One block of rows (of which `rows` exist) to [column blocks][row_block][col_block]; `out` is zero where nothing comes. */
+/* One block of rows (of which `rows` exist) to [column blocks][row_block][col_block]; `out` is zero
+ * where nothing comes. */
 static void pack_block(const float *in, int32_t rows, int32_t cols, PackFormat format, float *out)
 {
     int64_t block = (int64_t)format.row_block * format.col_block;
@@ -207,7 +211,8 @@ static void pack_tile(Packer *packer, const Tile *tile)
         stream_put(&packer->stream, values, count);
         return;
     }
-    int64_t size = (tile->cols + (int64_t)format.col_block - 1) / format.col_block * format.col_block * format.row_block;
+    int64_t size =
+        (tile->cols + (int64_t)format.col_block - 1) / format.col_block * format.col_block * format.row_block;
     float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
     for (int32_t r = 0; r < tile->rows; r += format.row_block) {
         int32_t rows = tile->rows - r < format.row_block ? tile->rows - r : format.row_block;
@@ -224,7 +229,8 @@ static int32_t least(int64_t a, int32_t b)
     return a < b ? (int32_t)a : b;
 }
 
-/* Cuts a segment into tiles: some blocks of whole rows; or, where rows are very long, a stretch of one block of rows. */
+/* Cuts a segment into tiles: some blocks of whole rows; or, where rows are very long, a stretch of one block of
+ * rows. */
 static void pack_segment(Packer *packer, const Segment *segment)
 {
     PackFormat format = segment->format;
@@ -237,13 +243,18 @@ static void pack_segment(Packer *packer, const Segment *segment)
     int32_t col_step = segment->cols;
     if (block > ROW_ELEMENTS && !segment->transposed) {
         row_step = format.row_block;
-        col_step = least((ROW_ELEMENTS / format.row_block / format.col_block + 1) * (int64_t)format.col_block, segment->cols);
+        col_step =
+            least((ROW_ELEMENTS / format.row_block / format.col_block + 1) * (int64_t)format.col_block, segment->cols);
     }
     for (int32_t group = 0; group < segment->groups; ++group) {
         for (int32_t row = 0; row < group_rows; row += least(row_step, group_rows - row)) {
             for (int32_t col = 0; col < segment->cols; col += least(col_step, segment->cols - col)) {
-                pack_tile(packer, &(Tile){.segment = segment, .group = group, .row = row, .rows = least(row_step, group_rows - row),
-                                          .col = col, .cols = least(col_step, segment->cols - col)});
+                pack_tile(packer, &(Tile){.segment = segment,
+                                          .group = group,
+                                          .row = row,
+                                          .rows = least(row_step, group_rows - row),
+                                          .col = col,
+                                          .cols = least(col_step, segment->cols - col)});
             }
         }
     }
@@ -284,7 +295,8 @@ static void pack_segments(Packer *packer, const Program *program)
         stream_put(stream, NULL, (WORDS_PER_ALIGN - stream->total % WORDS_PER_ALIGN) % WORDS_PER_ALIGN);
     }
     if (program->blob_bytes != BLOB_HEADER_BYTES + 4 * stream->total) {
-        ICE("the blob has %lld bytes instead of %lld", BLOB_HEADER_BYTES + 4LL * stream->total, (long long)program->blob_bytes);
+        ICE("the blob has %lld bytes instead of %lld", BLOB_HEADER_BYTES + 4LL * stream->total,
+            (long long)program->blob_bytes);
     }
     stream_flush(stream);
 }

@@ -11,7 +11,8 @@ static Str element_name(Arena *arena, Str name, TensorType type, int64_t index)
 {
     Str text = STR("");
     for (int i = type.rank - 1; i >= 0; --i) {
-        text = arena_printf(arena, "%lld%s" STR_FMT, (long long)(index % type.dim[i]), str_is_empty(text) ? "" : ",", STR_ARG(text));
+        text = arena_printf(arena, "%lld%s" STR_FMT, (long long)(index % type.dim[i]), str_is_empty(text) ? "" : ",",
+                            STR_ARG(text));
         index /= type.dim[i];
     }
     return arena_printf(arena, STR_FMT "[" STR_FMT "]", STR_ARG(name), STR_ARG(text));
@@ -43,10 +44,12 @@ static bool check_leaf(PackFaults *faults, const Node *leaf, double floor)
             Str element = element_name(faults->arena, attr->name, leaf->type, done + i);
             Str where = weights_description(faults->weights);
             if (!is_finite) {
-                diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, where, STR_FMT " is %s", STR_ARG(element), value_name(block[i]));
+                diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, where, STR_FMT " is %s", STR_ARG(element),
+                              value_name(block[i]));
                 diag_help(faults->diag, "weights must be finite: did the training diverge, or was the file damaged?");
             } else {
-                diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, where, STR_FMT " is %g: a variance plus eps must be above zero", STR_ARG(element),
+                diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, where,
+                              STR_FMT " is %g: a variance plus eps must be above zero", STR_ARG(element),
                               (double)block[i]);
                 diag_help(faults->diag, "is it a running variance, in the right order among the batch norm's tensors?");
             }
@@ -86,10 +89,13 @@ void pack_report_fault(PackFaults *faults, const Segment *segment, int64_t index
     }
     StrBuf recipe = {0};
     graph_format_constant(segment->source, &recipe);
-    diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, weights_description(faults->weights), STR_FMT " becomes %s by folding: " STR_FMT,
+    diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, weights_description(faults->weights),
+                  STR_FMT " becomes %s by folding: " STR_FMT,
                   STR_ARG(element_name(faults->arena, segment->name, segment->source->type, index)), value_name(value),
                   STR_ARG(strbuf_view(&recipe)));
-    diag_help(faults->diag, "its parts are finite, but so large or so close to a division by zero that float32 cannot hold the result");
+    diag_help(
+        faults->diag,
+        "its parts are finite, but so large or so close to a division by zero that float32 cannot hold the result");
     map_put(faults->reported, segment->name, faults);
     strbuf_free(&recipe);
 }

@@ -9,8 +9,8 @@
 typedef struct PackFaults {
     const Weights *weights;
     Diag *diag;
-    Arena *arena;   /* lives as long as the packing */
-    Map *reported;  /* names of tensors that had their error: a tensor may be in several recipes */
+    Arena *arena;  /* lives as long as the packing */
+    Map *reported; /* names of tensors that had their error: a tensor may be in several recipes */
 } PackFaults;
 
 /* Reports the non-finite element `index` (row-major) of a segment's source: names the tensor of the weights file at

@@ -1,5 +1,6 @@
-/* A weights file against the net: every weight that the net wants is there in its shape and a readable element type, and
- * every tensor is used. All faults are found in one run. The nearest tensor that nobody wants is offered for a missing one. */
+/* A weights file against the net: every weight that the net wants is there in its shape and a readable element type,
+ * and every tensor is used. All faults are found in one run. The nearest tensor that nobody wants is offered for a
+ * missing one. */
 #include "support/suggest.h"
 #include "weights/source.h"
 
@@ -10,7 +11,7 @@ typedef struct Check {
     const Graph *graph;
     Diag *diag;
     Arena *scratch;
-    Map *wanted;    /* weight name -> the CONST_WEIGHT node */
+    Map *wanted;                            /* weight name -> the CONST_WEIGHT node */
     bool told_names, told_size, told_extra; /* remedies that are given once, not with each of many faults */
 } Check;
 
@@ -89,9 +90,9 @@ static bool differs_by_prefix(Str a, Str b)
     return longer.len > shorter.len && ends_with(longer, shorter) && longer.ptr[longer.len - shorter.len - 1] == '.';
 }
 
-/* The tensor most likely meant: unwanted, and in this order: the same name but for a prefix; the nearest spelling in the
- * wanted shape; the only one of the wanted role and shape; another shape, but a spelling that is hardly different. NULL
- * where nothing is near. */
+/* The tensor most likely meant: unwanted, and in this order: the same name but for a prefix; the nearest spelling in
+ * the wanted shape; the only one of the wanted role and shape; another shape, but a spelling that is hardly different.
+ * NULL where nothing is near. */
 static const TensorEntry *nearest_tensor(Check *check, Str name, TensorType type)
 {
     const TensorFile *file = check->weights->file;
@@ -131,13 +132,17 @@ static void report_missing(Check *check, Str name, const Node *node)
     const TensorEntry *near = diag_is_full(check->diag) ? NULL : nearest_tensor(check, name, node->type);
     Str shape = shape_of_type(check, node->type), place = place_of(check, node);
     if (near != NULL) {
-        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT " is missing" STR_FMT "; the file has " STR_FMT " " STR_FMT, STR_ARG(name),
-                      STR_ARG(shape), STR_ARG(place), STR_ARG(tensor_name_format(check->scratch, near->name)), STR_ARG(shape_of_tensor(check, near)));
+        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path,
+                      STR_FMT " " STR_FMT " is missing" STR_FMT "; the file has " STR_FMT " " STR_FMT, STR_ARG(name),
+                      STR_ARG(shape), STR_ARG(place), STR_ARG(tensor_name_format(check->scratch, near->name)),
+                      STR_ARG(shape_of_tensor(check, near)));
     } else {
-        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT " is missing" STR_FMT, STR_ARG(name), STR_ARG(shape),
-                      STR_ARG(place));
+        diag_error_in(check->diag, DIAG_WEIGHTS_MISSING, file->path, STR_FMT " " STR_FMT " is missing" STR_FMT,
+                      STR_ARG(name), STR_ARG(shape), STR_ARG(place));
     }
-    help_once(check, &check->told_names, "weights are named by the layers' paths, as PyTorch names them: rename the tensor, or the layer with `as`");
+    help_once(
+        check, &check->told_names,
+        "weights are named by the layers' paths, as PyTorch names them: rename the tensor, or the layer with `as`");
 }
 
 /* --- weights that are there, but wrong */
@@ -158,8 +163,10 @@ static bool differs_in_outputs(const TensorEntry *tensor, TensorType type)
 static void report_shape(Check *check, const TensorEntry *tensor, const Node *node)
 {
     TensorType type = node->type;
-    diag_error_in(check->diag, DIAG_WEIGHTS_SHAPE, check->weights->file->path, STR_FMT " is " STR_FMT " in the file, the net wants " STR_FMT STR_FMT,
-                  STR_ARG(tensor->name), STR_ARG(shape_of_tensor(check, tensor)), STR_ARG(shape_of_type(check, type)), STR_ARG(place_of(check, node)));
+    diag_error_in(check->diag, DIAG_WEIGHTS_SHAPE, check->weights->file->path,
+                  STR_FMT " is " STR_FMT " in the file, the net wants " STR_FMT STR_FMT, STR_ARG(tensor->name),
+                  STR_ARG(shape_of_tensor(check, tensor)), STR_ARG(shape_of_type(check, type)),
+                  STR_ARG(place_of(check, node)));
     if (tensor->rank == 2 && type.rank == 2 && tensor->dims[0] == type.dim[1] && tensor->dims[1] == type.dim[0]) {
         diag_help(check->diag, "it looks transposed: dense weights are stored as [outputs, inputs], as in PyTorch");
     } else if (tensor->elements == type_elements(type)) {
@@ -167,18 +174,22 @@ static void report_shape(Check *check, const TensorEntry *tensor, const Node *no
     } else if (!check->told_size) {
         check->told_size = true;
         if (differs_in_outputs(tensor, type)) {
-            diag_help(check->diag, "the first number is the layer's outputs: if a parameter of the net sets it, give -D PARAMETER=%lld",
-                      (long long)tensor->dims[0]);
+            diag_help(
+                check->diag,
+                "the first number is the layer's outputs: if a parameter of the net sets it, give -D PARAMETER=%lld",
+                (long long)tensor->dims[0]);
         } else {
-            diag_help(check->diag, "was the file made for the net '" STR_FMT "', and with these parameters?", STR_ARG(check->graph->name));
+            diag_help(check->diag, "was the file made for the net '" STR_FMT "', and with these parameters?",
+                      STR_ARG(check->graph->name));
         }
     }
 }
 
 static void report_dtype(Check *check, const TensorEntry *tensor)
 {
-    diag_error_in(check->diag, DIAG_WEIGHTS_DTYPE, check->weights->file->path, STR_FMT " has element type %s; weights are F32, F16 or BF16",
-                  STR_ARG(tensor->name), tensor_dtype_name(tensor));
+    diag_error_in(check->diag, DIAG_WEIGHTS_DTYPE, check->weights->file->path,
+                  STR_FMT " has element type %s; weights are F32, F16 or BF16", STR_ARG(tensor->name),
+                  tensor_dtype_name(tensor));
     diag_help(check->diag, "convert it before saving, for example with tensor.float()");
 }
 
@@ -205,8 +216,10 @@ static void check_extra(Check *check)
         if (is_ignored(tensor->name) || map_has(check->wanted, tensor->name)) {
             continue;
         }
-        diag_error_in(check->diag, DIAG_WEIGHTS_EXTRA, file->path, STR_FMT " " STR_FMT " is not used by the net '" STR_FMT "'",
-                      STR_ARG(tensor_name_format(check->scratch, tensor->name)), STR_ARG(shape_of_tensor(check, tensor)), STR_ARG(check->graph->name));
+        diag_error_in(check->diag, DIAG_WEIGHTS_EXTRA, file->path,
+                      STR_FMT " " STR_FMT " is not used by the net '" STR_FMT "'",
+                      STR_ARG(tensor_name_format(check->scratch, tensor->name)),
+                      STR_ARG(shape_of_tensor(check, tensor)), STR_ARG(check->graph->name));
         help_once(check, &check->told_extra, "--allow-extra-weights ignores tensors that the net does not use");
     }
 }
@@ -216,7 +229,8 @@ static void collect_wanted(Check *check)
     check->wanted = map_create(check->scratch);
     for (uint32_t i = 0; i < check->graph->n_nodes; ++i) {
         Node *node = check->graph->nodes[i];
-        if (node_is_constant(node) && node->attr.constant.expr == CONST_WEIGHT && !map_has(check->wanted, node->attr.constant.name)) {
+        if (node_is_constant(node) && node->attr.constant.expr == CONST_WEIGHT &&
+            !map_has(check->wanted, node->attr.constant.name)) {
             map_put(check->wanted, node->attr.constant.name, node);
         }
     }

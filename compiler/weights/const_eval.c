@@ -1,8 +1,9 @@
 /* Carries out the recipes of constant nodes, a range of elements (row-major) at a time, in double. Ranges keep memory
  * small: no tensor is ever held whole in double, so packing costs little more than the weights file itself.
  *
- * A chain of elementwise steps may be as long as a net has foldable layers in a row. It is therefore walked with a loop,
- * down its first operands to a leaf and back up, each step changing the range in place; only second operands recurse. */
+ * A chain of elementwise steps may be as long as a net has foldable layers in a row. It is therefore walked with a
+ * loop, down its first operands to a leaf and back up, each step changing the range in place; only second operands
+ * recurse. */
 #include <math.h>
 
 #include "weights/weights.h"
@@ -78,8 +79,8 @@ static void combine(ConstExpr expr, double *a, int64_t count, const double *b, i
 }
 
 /* Combines elements [first, first + count) of a tensor of type `type` with a vector along `axis`. */
-static void combine_vector(const Eval *eval, ConstExpr expr, TensorType type, int32_t axis, const Node *vector, int64_t first,
-                           int64_t count, double *out)
+static void combine_vector(const Eval *eval, ConstExpr expr, TensorType type, int32_t axis, const Node *vector,
+                           int64_t first, int64_t count, double *out)
 {
     int64_t inner = 1, length = type.dim[axis];
     for (int i = axis + 1; i < type.rank; ++i) {
@@ -127,7 +128,8 @@ static void apply_step(const Eval *eval, const Node *node, int64_t first, int64_
         double value;
         eval_range(eval, b, 0, 1, &value);
         combine(attr->expr, out, count, &value, 0);
-    } else if (b->type.rank == 1 && attr->axis >= 0 && attr->axis < node->type.rank && b->type.dim[0] == node->type.dim[attr->axis]) {
+    } else if (b->type.rank == 1 && attr->axis >= 0 && attr->axis < node->type.rank &&
+               b->type.dim[0] == node->type.dim[attr->axis]) {
         combine_vector(eval, attr->expr, node->type, attr->axis, b, first, count, out);
     } else {
         ICE("constant '" STR_FMT "': operands do not fit", STR_ARG(node->path));
@@ -236,7 +238,8 @@ static void eval_range(const Eval *eval, const Node *node, int64_t first, int64_
     }
 }
 
-void const_eval_range(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out, Arena *scratch)
+void const_eval_range(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out,
+                      Arena *scratch)
 {
     if (!node_is_constant(constant) || first < 0 || count < 0 || first > type_elements(constant->type) - count) {
         ICE("'" STR_FMT "': a range outside the constant is asked for", STR_ARG(constant->path));
@@ -247,7 +250,8 @@ void const_eval_range(const Node *constant, const Weights *weights, int64_t firs
     }
 }
 
-void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out, Arena *scratch)
+void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out,
+                     Arena *scratch)
 {
     int64_t size = row_elements(constant->type);
     const_eval_range(constant, weights, row * size, rows * size, out, scratch);

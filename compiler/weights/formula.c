@@ -1,6 +1,6 @@
-/* Weights and inputs made from names alone (networks.md 0.6): the same numbers in any language, so that two engines can be
- * compared without a weights file, and a wrong name shows as a wrong output. Also the random weights, which follow the
- * same ranges with another generator. */
+/* Weights and inputs made from names alone (networks.md 0.6): the same numbers in any language, so that two engines can
+ * be compared without a weights file, and a wrong name shows as a wrong output. Also the random weights, which follow
+ * the same ranges with another generator. */
 #include <math.h>
 
 #include "support/hash.h"

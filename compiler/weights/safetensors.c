@@ -1,6 +1,7 @@
 /* safetensors: 8 bytes of header length (little-endian), the header as a JSON object, then the tensors' bytes.
  *
- *     {"conv1.weight": {"dtype": "F32", "shape": [6,1,5,5], "data_offsets": [0,600]}, ..., "__metadata__": {"format": "pt"}}
+ *     {"conv1.weight": {"dtype": "F32", "shape": [6,1,5,5], "data_offsets": [0,600]}, ...,
+ *      "__metadata__": {"format": "pt"}}
  *
  * Offsets count from the end of the header. The file may come from anywhere, so nothing in it is believed: tensors must
  * fill the data exactly, without overlap or hole, each with as many bytes as its shape and element type want. */
@@ -13,8 +14,8 @@
 enum {
     LENGTH_BYTES = 8,
     MAX_HEADER = 100000000, /* the format's own limit */
-    /* A tensor's description nests three deep, and the largest published models have some 10,000 of them. These bounds keep
-     * the JSON library's memory in check: a header of the size above could otherwise ask for many GB. */
+    /* A tensor's description nests three deep, and the largest published models have some 10,000 of them. These bounds
+     * keep the JSON library's memory in check: a header of the size above could otherwise ask for many GB. */
     MAX_DEPTH = 3,
     MAX_VALUES = 4000000,
     SHOWN_DIMS = 8,
@@ -23,13 +24,16 @@ enum {
 
 static const struct {
     const char *name;
-    uint32_t bits; /* of an element */
+    uint32_t bits;                                                         /* of an element */
     void (*convert)(const unsigned char *bytes, size_t count, float *out); /* NULL: no type for weights */
 } dtypes[] = {
-    {"F32", 32, convert_f32}, {"F16", 16, convert_f16}, {"BF16", 16, convert_bf16}, {"F64", 64, NULL}, {"I64", 64, NULL},
-    {"U64", 64, NULL},        {"I32", 32, NULL},        {"U32", 32, NULL},          {"I16", 16, NULL}, {"U16", 16, NULL},
-    {"I8", 8, NULL},          {"U8", 8, NULL},          {"BOOL", 8, NULL},          {"C64", 64, NULL}, {"F8_E5M2", 8, NULL},
-    {"F8_E4M3", 8, NULL},     {"F8_E8M0", 8, NULL},     {"F6_E2M3", 6, NULL},       {"F6_E3M2", 6, NULL}, {"F4", 4, NULL},
+    {"F32", 32, convert_f32}, {"F16", 16, convert_f16}, {"BF16", 16, convert_bf16},
+    {"F64", 64, NULL},        {"I64", 64, NULL},        {"U64", 64, NULL},
+    {"I32", 32, NULL},        {"U32", 32, NULL},        {"I16", 16, NULL},
+    {"U16", 16, NULL},        {"I8", 8, NULL},          {"U8", 8, NULL},
+    {"BOOL", 8, NULL},        {"C64", 64, NULL},        {"F8_E5M2", 8, NULL},
+    {"F8_E4M3", 8, NULL},     {"F8_E8M0", 8, NULL},     {"F6_E2M3", 6, NULL},
+    {"F6_E3M2", 6, NULL},     {"F4", 4, NULL},
 };
 enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
 
@@ -118,7 +122,8 @@ static void help(Reader *reader, const char *text)
 static void help_generally(Reader *reader)
 {
     if (!reader->ok && !reader->has_help && !reader->has_general_help) {
-        help(reader, "the file is damaged, or was written wrongly: fetch it again, or write it with safetensors.torch.save_file");
+        help(reader, "the file is damaged, or was written wrongly: fetch it again, or write it with "
+                     "safetensors.torch.save_file");
         reader->has_general_help = true;
     }
 }
@@ -138,7 +143,8 @@ static bool report_other_format(Reader *reader)
          "load it with torch.load, and save its state_dict with safetensors.torch.save_file"},
         {"\200\002", "a pickle, as old PyTorch .pth files are",
          "load it with torch.load, and save its state_dict with safetensors.torch.save_file"},
-        {"\211HDF", "an HDF5 file, as Keras writes them", "bring its tensors into PyTorch's layouts and save them with safetensors"},
+        {"\211HDF", "an HDF5 file, as Keras writes them",
+         "bring its tensors into PyTorch's layouts and save them with safetensors"},
         {"CNNCWTS", "a packed blob that cnnc wrote", "give the .safetensors file that it was made from"},
         {"GGUF", "a GGUF file", "convert it to safetensors"},
         {"\223NUMPY", "a NumPy file", "save the arrays with safetensors.numpy.save_file"},
@@ -174,13 +180,16 @@ static bool read_length(Reader *reader)
         return false;
     }
     if (map->size < LENGTH_BYTES) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "the file has %llu byte%s, too few for the 8 bytes that give a safetensors header's length",
+        fault(reader, DIAG_WEIGHTS_HEADER,
+              "the file has %llu byte%s, too few for the 8 bytes that give a safetensors header's length",
               (unsigned long long)map->size, plural(map->size));
     } else if (length > MAX_HEADER) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "the first 8 bytes ask for a header of %llu bytes; safetensors allows at most 100000000",
+        fault(reader, DIAG_WEIGHTS_HEADER,
+              "the first 8 bytes ask for a header of %llu bytes; safetensors allows at most 100000000",
               (unsigned long long)length);
     } else if (length > room) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "the header should have %llu byte%s, but the file ends after %llu of them: it is truncated",
+        fault(reader, DIAG_WEIGHTS_HEADER,
+              "the header should have %llu byte%s, but the file ends after %llu of them: it is truncated",
               (unsigned long long)length, plural(length), (unsigned long long)room);
     } else {
         fault(reader, DIAG_WEIGHTS_HEADER, "the header does not start with '{'");
@@ -204,7 +213,8 @@ static bool check_bulk(Reader *reader)
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > MAX_DEPTH) {
-                fault(reader, DIAG_WEIGHTS_HEADER, "the header nests more than %d levels deep at its byte %zu", MAX_DEPTH, i);
+                fault(reader, DIAG_WEIGHTS_HEADER, "the header nests more than %d levels deep at its byte %zu",
+                      MAX_DEPTH, i);
                 return false;
             }
         } else if (c == '}' || c == ']') {
@@ -222,8 +232,8 @@ static json_t *parse_json(Reader *reader)
     json_error_t error;
     json_t *root = json_loadb(reader->header.ptr, reader->header.len, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "the header is not valid JSON: %s (line %d, column %d of the header)", error.text, error.line,
-              error.column);
+        fault(reader, DIAG_WEIGHTS_HEADER, "the header is not valid JSON: %s (line %d, column %d of the header)",
+              error.text, error.line, error.column);
         if (json_error_code(&error) == json_error_duplicate_key) {
             help(reader, "a name may stand only once: write the file again");
         }
@@ -286,7 +296,8 @@ static bool read_shape(Reader *reader, Str shown, const json_t *value, TensorEnt
         dims[i] = ok ? json_integer_value(dim) : 0;
     }
     if (!ok) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "\"shape\" of '" STR_FMT "' is not a list of whole numbers from 0 on", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER, "\"shape\" of '" STR_FMT "' is not a list of whole numbers from 0 on",
+              STR_ARG(shown));
         return false;
     }
     tensor->dims = dims;
@@ -294,8 +305,9 @@ static bool read_shape(Reader *reader, Str shown, const json_t *value, TensorEnt
     tensor->elements = 1;
     for (size_t i = 0; i < rank; ++i) {
         if (dims[i] != 0 && tensor->elements > INT64_MAX / 64 / dims[i]) { /* 64: bits fit, too */
-            fault(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' has the impossible shape " STR_FMT ": its size overflows 64 bits",
-                  STR_ARG(shown), STR_ARG(tensor_shape_format(reader->arena, dims, tensor->rank)));
+            fault(reader, DIAG_WEIGHTS_HEADER,
+                  "'" STR_FMT "' has the impossible shape " STR_FMT ": its size overflows 64 bits", STR_ARG(shown),
+                  STR_ARG(tensor_shape_format(reader->arena, dims, tensor->rank)));
             return false;
         }
         tensor->elements *= dims[i];
@@ -307,12 +319,14 @@ static bool read_offsets(Reader *reader, Str shown, const json_t *value, TensorE
 {
     const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
     if (json_array_size(value) != 2 || !json_is_integer(begin) || !json_is_integer(end)) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "\"data_offsets\" of '" STR_FMT "' is not a pair of whole numbers", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER, "\"data_offsets\" of '" STR_FMT "' is not a pair of whole numbers",
+              STR_ARG(shown));
         return false;
     }
     long long lo = json_integer_value(begin), hi = json_integer_value(end);
     if (lo < 0 || hi < lo) {
-        fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has the impossible data_offsets [%lld,%lld]", STR_ARG(shown), lo, hi);
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has the impossible data_offsets [%lld,%lld]", STR_ARG(shown),
+              lo, hi);
         return false;
     }
     tensor->begin = (uint64_t)lo;
@@ -326,8 +340,9 @@ static bool check_size(Reader *reader, Str shown, const TensorEntry *tensor)
     uint64_t bits = (uint64_t)tensor->elements * dtypes[tensor->dtype].bits;
     uint64_t bytes = tensor->end - tensor->begin;
     if (bits % 8 != 0 || bits / 8 != bytes) {
-        fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' has %llu bytes (data_offsets [%llu,%llu]), but %s" STR_FMT " takes %llu",
-              STR_ARG(shown), (unsigned long long)bytes, (unsigned long long)tensor->begin, (unsigned long long)tensor->end,
+        fault(reader, DIAG_WEIGHTS_OFFSETS,
+              "'" STR_FMT "' has %llu bytes (data_offsets [%llu,%llu]), but %s" STR_FMT " takes %llu", STR_ARG(shown),
+              (unsigned long long)bytes, (unsigned long long)tensor->begin, (unsigned long long)tensor->end,
               dtypes[tensor->dtype].name, STR_ARG(tensor_shape_format(reader->arena, tensor->dims, tensor->rank)),
               (unsigned long long)((bits + 7) / 8));
         return false;
@@ -346,7 +361,8 @@ static void read_tensor(Reader *reader, const char *key, const json_t *descripti
     TensorEntry tensor = {.name = arena_copy(reader->arena, str_from(key))};
     Str shown = tensor_name_format(reader->arena, tensor.name);
     if (!json_is_object(description)) {
-        fault(reader, DIAG_WEIGHTS_HEADER, "'" STR_FMT "' is not described by an object with dtype, shape and data_offsets", STR_ARG(shown));
+        fault(reader, DIAG_WEIGHTS_HEADER,
+              "'" STR_FMT "' is not described by an object with dtype, shape and data_offsets", STR_ARG(shown));
         return;
     }
     const json_t *dtype = member(reader, shown, description, "dtype");
@@ -367,7 +383,8 @@ static void report_truncation(Reader *reader)
         fault(reader, DIAG_WEIGHTS_OFFSETS, "the data of '" STR_FMT "' ends %llu byte%s beyond the end of the file",
               STR_ARG(reader->first_beyond), (unsigned long long)lost, plural(lost));
     } else {
-        fault(reader, DIAG_WEIGHTS_OFFSETS, "the data of %zu tensors, first of them '" STR_FMT "', ends up to %llu byte%s beyond the end of the file",
+        fault(reader, DIAG_WEIGHTS_OFFSETS,
+              "the data of %zu tensors, first of them '" STR_FMT "', ends up to %llu byte%s beyond the end of the file",
               reader->n_beyond, STR_ARG(reader->first_beyond), (unsigned long long)lost, plural(lost));
     }
     help(reader, "the file is probably truncated: fetch or write it again");
@@ -400,9 +417,11 @@ static void check_layout(Reader *reader)
         const TensorEntry *tensor = &file->tensors[i];
         Str shown = tensor_name_format(reader->arena, tensor->name);
         if (tensor->begin < end) {
-            fault(reader, DIAG_WEIGHTS_OFFSETS, "'" STR_FMT "' (data_offsets [%llu,%llu]) and '" STR_FMT "' (data_offsets [%llu,%llu]) overlap",
-                  STR_ARG(tensor_name_format(reader->arena, last->name)), (unsigned long long)last->begin, (unsigned long long)last->end,
-                  STR_ARG(shown), (unsigned long long)tensor->begin, (unsigned long long)tensor->end);
+            fault(reader, DIAG_WEIGHTS_OFFSETS,
+                  "'" STR_FMT "' (data_offsets [%llu,%llu]) and '" STR_FMT "' (data_offsets [%llu,%llu]) overlap",
+                  STR_ARG(tensor_name_format(reader->arena, last->name)), (unsigned long long)last->begin,
+                  (unsigned long long)last->end, STR_ARG(shown), (unsigned long long)tensor->begin,
+                  (unsigned long long)tensor->end);
         } else if (tensor->begin > end) {
             fault(reader, DIAG_WEIGHTS_OFFSETS, "the %llu byte%s of data before '" STR_FMT "' belong to no tensor",
                   (unsigned long long)(tensor->begin - end), plural(tensor->begin - end), STR_ARG(shown));
@@ -413,8 +432,8 @@ static void check_layout(Reader *reader)
         }
     }
     if (end < reader->data_bytes) {
-        fault(reader, DIAG_WEIGHTS_OFFSETS, "the last %llu byte%s of the file belong to no tensor", (unsigned long long)(reader->data_bytes - end),
-              plural(reader->data_bytes - end));
+        fault(reader, DIAG_WEIGHTS_OFFSETS, "the last %llu byte%s of the file belong to no tensor",
+              (unsigned long long)(reader->data_bytes - end), plural(reader->data_bytes - end));
     }
 }
 
@@ -453,8 +472,9 @@ TensorFile *tensor_file_open(Arena *arena, Diag *diag, Str path)
         diag_error_in(diag, DIAG_FILE_UNREADABLE, file->path, "cannot read the weights: " STR_FMT, STR_ARG(reason));
         Suggest suggest = suggest_start(path);
         suggest_consider(&suggest, STR("formula"));
-        diag_help(diag, "%s", str_is_empty(suggest.best) ? "--weights wants a .safetensors file, `formula` or `random:SEED`"
-                                                        : "did you mean `formula`?");
+        diag_help(diag, "%s",
+                  str_is_empty(suggest.best) ? "--weights wants a .safetensors file, `formula` or `random:SEED`"
+                                             : "did you mean `formula`?");
         return NULL;
     }
     Reader reader = {.arena = arena, .diag = diag, .file = file, .ok = true};

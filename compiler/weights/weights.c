@@ -1,4 +1,5 @@
-/* Weights: one face for the three sources. A file is mapped and read where it lies; formula and random make numbers up. */
+/* Weights: one face for the three sources. A file is mapped and read where it lies; formula and random make numbers
+ * up. */
 #include "weights/weights.h"
 
 #include "weights/fill.h"
@@ -49,7 +50,8 @@ Str weights_description(const Weights *weights)
     return weights->description;
 }
 
-void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count, float *out)
+void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count,
+                  float *out)
 {
     (void)role; /* the last part of the name says it */
     switch (weights->kind) {

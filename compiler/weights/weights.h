@@ -8,17 +8,19 @@ typedef struct Weights Weights;
 
 /* A safetensors file (F32, F16, BF16), mapped, not copied. The whole header is checked; NULL after an error in diag. */
 Weights *weights_open_safetensors(Arena *arena, Diag *diag, Str path);
-Weights *weights_formula(Arena *arena);                  /* networks.md 0.6 */
-Weights *weights_random(Arena *arena, uint64_t seed);    /* the formula's ranges, other numbers for every seed */
+Weights *weights_formula(Arena *arena);               /* networks.md 0.6 */
+Weights *weights_random(Arena *arena, uint64_t seed); /* the formula's ranges, other numbers for every seed */
 void weights_close(Weights *weights);
-Str weights_description(const Weights *weights);         /* "formula", "random:7", the file's path */
+Str weights_description(const Weights *weights); /* "formula", "random:7", the file's path */
 
 /* Checks a source against a graph as elaborated: every CONST_WEIGHT exists with its shape, and every tensor of a file
  * is used (num_batches_tracked is ignored; allow_extra ignores the rest). Reports all faults; true without any. */
 bool weights_check(const Weights *weights, const Graph *graph, bool allow_extra, Diag *diag);
 
-/* Elements [first, first + count) of a named tensor, row-major, as float32 values. The tensor must have passed weights_check. */
-void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count, float *out);
+/* Elements [first, first + count) of a named tensor, row-major, as float32 values. The tensor must have passed
+ * weights_check. */
+void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count,
+                  float *out);
 
 /* --- formula.c: also fills inputs (networks.md 0.6): value 2u - 1 for tensor `name`, scaled by the caller */
 void formula_fill_input(Str name, int64_t count, float *out);
@@ -27,7 +29,9 @@ void formula_fill_weight(Str name, TensorType type, int64_t first, int64_t count
 /* --- const_eval.c: carries out a constant node's recipe for rows [row, row + rows) along its first axis, in double,
  * out[rows * elements per row]; const_eval_range the same for elements [first, first + count), row-major. `scratch` is
  * used, and reset by the caller. */
-void const_eval_range(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out, Arena *scratch);
-void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out, Arena *scratch);
+void const_eval_range(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out,
+                      Arena *scratch);
+void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out,
+                     Arena *scratch);
 
 #endif

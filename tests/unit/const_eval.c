@@ -57,7 +57,8 @@ static void assert_values(EvalBench *bench, const Node *node, const double *want
             int64_t size = count - first < sizes[s] ? count - first : sizes[s];
             const_eval_range(node, bench->weights, first, size, got, bench->scratch);
             arena_reset(bench->scratch);
-            cr_assert_eq(memcmp(got, want + first, (size_t)size * sizeof *got), 0, "%lld from %lld", (long long)size, (long long)first);
+            cr_assert_eq(memcmp(got, want + first, (size_t)size * sizeof *got), 0, "%lld from %lld", (long long)size,
+                         (long long)first);
         }
     }
     int32_t rows = node->type.dim[0];
@@ -125,7 +126,8 @@ Test(const_eval, a_folded_batch_norm)
     Node *weight = weights_bench_weight(&bench.base, "conv.weight", ROLE_WEIGHT, (const int32_t[]){40, 9, 3, 3, 0});
     Node *gamma = weights_bench_weight(&bench.base, "bn.weight", ROLE_WEIGHT, (const int32_t[]){40, 0});
     Node *variance = weights_bench_weight(&bench.base, "bn.running_var", ROLE_RUNNING_VAR, (const int32_t[]){40, 0});
-    Node *root = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-3}, variance, NULL, variance->type);
+    Node *root = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-3}, variance, NULL,
+                                  variance->type);
     Node *folded = recipe(&bench, CONST_MUL, weight, recipe(&bench, CONST_MUL, gamma, root, 0), 0);
     double *w = values_of(&bench, weight), *g = values_of(&bench, gamma), *v = values_of(&bench, variance);
     double *want = ARENA_ARRAY(bench.base.arena, double, 40 * 81);
@@ -139,7 +141,8 @@ Test(const_eval, a_folded_batch_norm)
 Test(const_eval, dot_sums_over_inputs_and_window)
 {
     EvalBench bench = eval_bench("const_eval-dot");
-    static const int32_t shapes[][5] = {{6, 4, 3, 3, 0}, {7, 5, 0, 0, 0}, {2, 3, 70, 60, 0}}; /* the last: rows larger than a block */
+    static const int32_t shapes[][5] = {
+        {6, 4, 3, 3, 0}, {7, 5, 0, 0, 0}, {2, 3, 70, 60, 0}}; /* the last: rows larger than a block */
     for (int s = 0; s < 3; ++s) {
         Node *a = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, shapes[s]);
         Node *b = weights_bench_weight(&bench.base, "b.bias", ROLE_BIAS, (const int32_t[]){shapes[s][1], 0});
@@ -165,7 +168,8 @@ Test(const_eval, columns_from_hwc_to_chw_and_reshape)
     EvalBench bench = eval_bench("const_eval-hwc");
     enum { H = 3, W = 2, C = 4, OUTPUTS = 5, ROW = H * W * C };
     Node *a = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUTPUTS, ROW, 0});
-    Node *moved = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_HWC_TO_CHW, .hwc = {H, W, C}}, a, NULL, a->type);
+    Node *moved =
+        graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_HWC_TO_CHW, .hwc = {H, W, C}}, a, NULL, a->type);
     double *av = values_of(&bench, a), want[OUTPUTS * ROW];
     for (int o = 0; o < OUTPUTS; ++o) {
         for (int y = 0; y < H; ++y) {
@@ -177,7 +181,8 @@ Test(const_eval, columns_from_hwc_to_chw_and_reshape)
         }
     }
     assert_values(&bench, moved, want);
-    Node *shaped = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RESHAPE}, moved, NULL, type_f32_3(20, 3, 2));
+    Node *shaped =
+        graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RESHAPE}, moved, NULL, type_f32_3(20, 3, 2));
     assert_values(&bench, shaped, want);
     eval_done(&bench);
 }

@@ -19,7 +19,10 @@ typedef struct PackBench {
 static PackBench pack_bench(const char *name)
 {
     PackBench bench = {.base = weights_bench_create(name)};
-    bench.program = (Program){.arena = bench.base.arena, .graph = bench.base.graph, .fingerprint = 0x0123456789ABCDEFu, .blob_bytes = BLOB_HEADER_BYTES};
+    bench.program = (Program){.arena = bench.base.arena,
+                              .graph = bench.base.graph,
+                              .fingerprint = 0x0123456789ABCDEFu,
+                              .blob_bytes = BLOB_HEADER_BYTES};
     return bench;
 }
 
@@ -30,15 +33,23 @@ static void pack_done(PackBench *bench)
 }
 
 /* Appends a segment to the program, as lowering does. */
-static Segment *add_segment(PackBench *bench, const Node *source, PackFormat format, int32_t rows, int32_t cols, int32_t groups)
+static Segment *add_segment(PackBench *bench, const Node *source, PackFormat format, int32_t rows, int32_t cols,
+                            int32_t groups)
 {
     Program *program = &bench->program;
     Segment *segment = ARENA_NEW(bench->base.arena, Segment);
-    *segment = (Segment){.id = program->n_segments, .name = source->path, .source = source, .format = format, .rows = rows, .cols = cols, .groups = groups};
+    *segment = (Segment){.id = program->n_segments,
+                         .name = source->path,
+                         .source = source,
+                         .format = format,
+                         .rows = rows,
+                         .cols = cols,
+                         .groups = groups};
     segment->bytes = 4 * segment_elements(segment);
     segment->offset = program->blob_bytes - BLOB_HEADER_BYTES;
     program->blob_bytes += (segment->bytes + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN;
-    program->segments = arena_grow(bench->base.arena, program->segments, program->n_segments, &bench->segment_capacity, sizeof *program->segments);
+    program->segments = arena_grow(bench->base.arena, program->segments, program->n_segments, &bench->segment_capacity,
+                                   sizeof *program->segments);
     program->segments[program->n_segments++] = segment;
     return segment;
 }
@@ -68,7 +79,8 @@ static bool pack(PackBench *bench, const Weights *weights)
 {
     bench->size = 0;
     bench->patches = 0;
-    return pack_blob(&bench->program, weights, bench->base.diag, &(PackSink){.write = sink_write, .patch = sink_patch, .user = bench});
+    return pack_blob(&bench->program, weights, bench->base.diag,
+                     &(PackSink){.write = sink_write, .patch = sink_patch, .user = bench});
 }
 
 static uint64_t little_endian(const unsigned char *bytes, int count)
@@ -118,7 +130,8 @@ static float float_at(const PackBench *bench, int64_t index)
     return value;
 }
 
-/* Element (row, col) of a segment, row counted over all groups, where PackFormat puts it; in floats from the header's end. */
+/* Element (row, col) of a segment, row counted over all groups, where PackFormat puts it; in floats from the header's
+ * end. */
 static int64_t place_of(const Segment *s, int64_t row, int64_t col)
 {
     int64_t group_rows = s->rows / s->groups, rb = s->format.row_block, cb = s->format.col_block;
@@ -128,7 +141,8 @@ static int64_t place_of(const Segment *s, int64_t row, int64_t col)
 }
 
 /* Every float of the blob is the element of `values` that belongs there, or zero. */
-static void assert_contents(const PackBench *bench, const Segment *const *segments, const float *const *values, int count)
+static void assert_contents(const PackBench *bench, const Segment *const *segments, const float *const *values,
+                            int count)
 {
     int64_t total = (bench->program.blob_bytes - BLOB_HEADER_BYTES) / 4;
     float *want = calloc((size_t)total, sizeof *want);
@@ -140,7 +154,8 @@ static void assert_contents(const PackBench *bench, const Segment *const *segmen
         }
     }
     for (int64_t i = 0; i < total; ++i) {
-        cr_assert(float_at(bench, i) == want[i], "float %lld is %g instead of %g", (long long)i, (double)float_at(bench, i), (double)want[i]);
+        cr_assert(float_at(bench, i) == want[i], "float %lld is %g instead of %g", (long long)i,
+                  (double)float_at(bench, i), (double)want[i]);
     }
     free(want);
 }
@@ -162,10 +177,11 @@ typedef struct FormatCase {
 Test(pack, every_element_is_where_its_format_says)
 {
     static const FormatCase cases[] = {
-        {{1, 1}, {6, 1, 5, 5, 0}, 1},    {{16, 1}, {84, 120, 0}, 1}, {{16, 1}, {10, 84, 0}, 1},  {{8, 1}, {1, 1, 0}, 1},
-        {{4, 1}, {6, 2, 3, 3, 0}, 3},    {{4, 3}, {10, 7, 0}, 2},    {{1, 8}, {3, 21, 0}, 1},    {{32, 16}, {64, 64, 3, 3, 0}, 1},
-        {{16, 1}, {100, 0}, 1},          {{4, 1}, {12, 0}, 2},       {{5, 24}, {11, 50, 0}, 1},  {{1, 1}, {512, 1, 3, 3, 0}, 1},
-        {{64, 1}, {3000, 130, 0}, 1},    {{3, 2}, {30, 1, 3, 3, 0}, 30},
+        {{1, 1}, {6, 1, 5, 5, 0}, 1}, {{16, 1}, {84, 120, 0}, 1},       {{16, 1}, {10, 84, 0}, 1},
+        {{8, 1}, {1, 1, 0}, 1},       {{4, 1}, {6, 2, 3, 3, 0}, 3},     {{4, 3}, {10, 7, 0}, 2},
+        {{1, 8}, {3, 21, 0}, 1},      {{32, 16}, {64, 64, 3, 3, 0}, 1}, {{16, 1}, {100, 0}, 1},
+        {{4, 1}, {12, 0}, 2},         {{5, 24}, {11, 50, 0}, 1},        {{1, 1}, {512, 1, 3, 3, 0}, 1},
+        {{64, 1}, {3000, 130, 0}, 1}, {{3, 2}, {30, 1, 3, 3, 0}, 30},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         const FormatCase *c = &cases[i];
@@ -173,8 +189,9 @@ Test(pack, every_element_is_where_its_format_says)
         Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, c->dims);
         Node *bias = weights_bench_weight(&bench.base, "a.bias", ROLE_BIAS, (const int32_t[]){c->dims[0], 0});
         int32_t cols = (int32_t)(type_elements(weight->type) / c->dims[0]);
-        const Segment *segments[] = {add_segment(&bench, weight, c->format, c->dims[0], cols, c->groups),
-                                     add_segment(&bench, bias, (PackFormat){c->format.row_block, 1}, c->dims[0], 1, c->groups)};
+        const Segment *segments[] = {
+            add_segment(&bench, weight, c->format, c->dims[0], cols, c->groups),
+            add_segment(&bench, bias, (PackFormat){c->format.row_block, 1}, c->dims[0], 1, c->groups)};
         const float *values[] = {formula_values(&bench, weight), formula_values(&bench, bias)};
         cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
         assert_header(&bench);
@@ -188,7 +205,8 @@ Test(pack, very_long_rows)
 {
     PackBench bench = pack_bench("pack-long");
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){3, 700001, 0});
-    const Segment *segments[] = {add_segment(&bench, weight, (PackFormat){2, 4}, 3, 700001, 1), add_segment(&bench, weight, (PackFormat){1, 1}, 1, 2100003, 1)};
+    const Segment *segments[] = {add_segment(&bench, weight, (PackFormat){2, 4}, 3, 700001, 1),
+                                 add_segment(&bench, weight, (PackFormat){1, 1}, 1, 2100003, 1)};
     const float *values[] = {formula_values(&bench, weight), formula_values(&bench, weight)};
     cr_assert(pack(&bench, weights_formula(bench.base.arena)));
     assert_header(&bench);
@@ -220,7 +238,8 @@ Test(pack, transposed_sources)
 {
     enum { IN = 6, OUT = 10, GROUPS = 2, WINDOW = 6 };
     PackBench bench = pack_bench("pack-transposed");
-    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){IN, OUT / GROUPS, 3, 2, 0});
+    Node *weight =
+        weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){IN, OUT / GROUPS, 3, 2, 0});
     Segment *segment = add_segment(&bench, weight, (PackFormat){4, 1}, OUT, IN / GROUPS * WINDOW, GROUPS);
     segment->transposed = true;
     float *source = formula_values(&bench, weight), want[OUT * IN / GROUPS * WINDOW];
@@ -266,13 +285,16 @@ static PackBench pack_values(const char *name, const uint32_t weight_bits[6], co
         data[24 + 2 * i] = (unsigned char)variance_bits[i];
         data[25 + 2 * i] = (unsigned char)(variance_bits[i] >> 8);
     }
-    weights_bench_write_file(path, "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
-                                   "\"bn.running_var\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[24,28]}}", data, sizeof data);
+    weights_bench_write_file(path,
+                             "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                             "\"bn.running_var\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[24,28]}}",
+                             data, sizeof data);
     Weights *weights = weights_open_safetensors(bench.base.arena, bench.base.diag, str_from(path));
     cr_assert(weights != NULL, "%s", weights_bench_text(&bench.base));
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){2, 3, 0});
     Node *variance = weights_bench_weight(&bench.base, "bn.running_var", ROLE_RUNNING_VAR, (const int32_t[]){2, 0});
-    Node *root = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-5}, variance, NULL, variance->type);
+    Node *root = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_RSQRT, .eps = 1e-5}, variance, NULL,
+                                  variance->type);
     Node *folded = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_MUL}, weight, root, weight->type);
     cr_assert(weights_check(weights, bench.base.graph, false, bench.base.diag), "%s", weights_bench_text(&bench.base));
     add_segment(&bench, folded, (PackFormat){1, 1}, 2, 3, 1);
@@ -282,7 +304,8 @@ static PackBench pack_values(const char *name, const uint32_t weight_bits[6], co
     return bench;
 }
 
-static void refuse(const char *name, const uint32_t weight_bits[6], const uint16_t variance_bits[2], const char *message)
+static void refuse(const char *name, const uint32_t weight_bits[6], const uint16_t variance_bits[2],
+                   const char *message)
 {
     bool ok;
     PackBench bench = pack_values(name, weight_bits, variance_bits, &ok);
@@ -306,14 +329,19 @@ Test(pack, values_that_are_not_finite_are_refused)
     cr_assert(ok, "%s", weights_bench_text(&bench.base));
     assert_header(&bench);
     pack_done(&bench);
-    refuse("pack-nan", (const uint32_t[6]){ONE, ONE, ONE, ONE, 0x7FC00000u, ONE}, ones, "a.weight[1,1] is not a number (NaN)");
-    refuse("pack-nan", (const uint32_t[6]){0xFFFFFFFFu, ONE, ONE, ONE, ONE, ONE}, ones, "a.weight[0,0] is not a number (NaN)");
+    refuse("pack-nan", (const uint32_t[6]){ONE, ONE, ONE, ONE, 0x7FC00000u, ONE}, ones,
+           "a.weight[1,1] is not a number (NaN)");
+    refuse("pack-nan", (const uint32_t[6]){0xFFFFFFFFu, ONE, ONE, ONE, ONE, ONE}, ones,
+           "a.weight[0,0] is not a number (NaN)");
     refuse("pack-inf", (const uint32_t[6]){ONE, ONE, 0x7F800000u, ONE, ONE, ONE}, ones, "a.weight[0,2] is infinite");
-    refuse("pack-inf", (const uint32_t[6]){ONE, ONE, ONE, ONE, ONE, 0xFF800000u}, ones, "a.weight[1,2] is minus infinity");
+    refuse("pack-inf", (const uint32_t[6]){ONE, ONE, ONE, ONE, ONE, 0xFF800000u}, ones,
+           "a.weight[1,2] is minus infinity");
     refuse("pack-half", good, (const uint16_t[2]){0x3C00, 0x7C00 | 1}, "bn.running_var[1] is not a number (NaN)");
-    refuse("pack-variance", good, (const uint16_t[2]){0xBC00, 0x3C00}, "bn.running_var[0] is -1: a variance plus eps must be above zero");
+    refuse("pack-variance", good, (const uint16_t[2]){0xBC00, 0x3C00},
+           "bn.running_var[0] is -1: a variance plus eps must be above zero");
     /* 3.4e38 / sqrt(2^-24 + 1e-5) is beyond float32 */
-    refuse("pack-overflow", (const uint32_t[6]){ONE, ONE, ONE, 0x7F7FFFFFu, ONE, ONE}, (const uint16_t[2]){0x3C00, 0x0001}, "a.weight[1,0] becomes infinite by folding: @a.weight");
+    refuse("pack-overflow", (const uint32_t[6]){ONE, ONE, ONE, 0x7F7FFFFFu, ONE, ONE},
+           (const uint16_t[2]){0x3C00, 0x0001}, "a.weight[1,0] becomes infinite by folding: @a.weight");
 }
 
 /* --- the checksum that generated code verifies */

@@ -1,5 +1,5 @@
-/* Sources of weights: the formula's numbers (pinned to values computed with NumPy from networks.md 0.6), random numbers,
- * and the exact conversion of file elements. */
+/* Sources of weights: the formula's numbers (pinned to values computed with NumPy from networks.md 0.6), random
+ * numbers, and the exact conversion of file elements. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,8 @@ Test(weights, formula_is_numpys)
         float *values = malloc((size_t)count * sizeof *values);
         formula_fill_weight(str_from(p->name), type, 0, count, values);
         for (int i = 0; i < 2; ++i) {
-            cr_assert_eq(bits_of(values[p->index[i]]), p->bits[i], "%s[%lld] = %a", p->name, (long long)p->index[i], (double)values[p->index[i]]);
+            cr_assert_eq(bits_of(values[p->index[i]]), p->bits[i], "%s[%lld] = %a", p->name, (long long)p->index[i],
+                         (double)values[p->index[i]]);
         }
         cr_assert_eq(sum_of_bits(values, count), p->sum, "%s", p->name);
         free(values);
@@ -155,8 +156,9 @@ typedef struct Conversion {
 Test(weights, f16_is_exact)
 {
     static const Conversion known[] = {
-        {0x0000, 0x00000000}, {0x8000, 0x80000000}, {0x0001, 0x33800000}, {0x8001, 0xB3800000}, {0x0200, 0x38000000}, {0x03FF, 0x387FC000},
-        {0x0400, 0x38800000}, {0x3555, 0x3EAAA000}, {0x3C00, 0x3F800000}, {0xBC00, 0xBF800000}, {0x5640, 0x42C80000}, {0x7BFF, 0x477FE000},
+        {0x0000, 0x00000000}, {0x8000, 0x80000000}, {0x0001, 0x33800000}, {0x8001, 0xB3800000},
+        {0x0200, 0x38000000}, {0x03FF, 0x387FC000}, {0x0400, 0x38800000}, {0x3555, 0x3EAAA000},
+        {0x3C00, 0x3F800000}, {0xBC00, 0xBF800000}, {0x5640, 0x42C80000}, {0x7BFF, 0x477FE000},
         {0xFBFF, 0xC77FE000}, {0x7C00, 0x7F800000}, {0xFC00, 0xFF800000}, {0x7E00, 0x7FC00000},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) {
@@ -183,8 +185,9 @@ Test(weights, f16_is_exact)
 
 Test(weights, bf16_is_the_upper_half)
 {
-    static const Conversion known[] = {{0x0000, 0x00000000}, {0x8000, 0x80000000}, {0x0001, 0x00010000}, {0x807F, 0x807F0000}, {0x3F80, 0x3F800000},
-                                       {0xC049, 0xC0490000}, {0x7F7F, 0x7F7F0000}, {0x7F80, 0x7F800000}, {0xFF80, 0xFF800000}};
+    static const Conversion known[] = {{0x0000, 0x00000000}, {0x8000, 0x80000000}, {0x0001, 0x00010000},
+                                       {0x807F, 0x807F0000}, {0x3F80, 0x3F800000}, {0xC049, 0xC0490000},
+                                       {0x7F7F, 0x7F7F0000}, {0x7F80, 0x7F800000}, {0xFF80, 0xFF800000}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) {
         unsigned char bytes[2] = {(unsigned char)known[i].from, (unsigned char)(known[i].from >> 8)};
         float value;
@@ -200,7 +203,8 @@ Test(weights, a_file_is_read_as_written)
     const unsigned char data[] = {0x00, 0x3C, 0x00, 0xC0, /* F16 1, -2 */
                                   0x80, 0x3F,             /* BF16 1 */
                                   0xDB, 0x0F, 0x49, 0x40, 0x01, 0x00, 0x00, 0x80 /* F32 pi, -smallest */};
-    char json[256] = "{\"a.weight\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[4,6]},"
+    char json[256] = "{\"a.weight\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"BF16\","
+                     "\"shape\":[],\"data_offsets\":[4,6]},"
                      "\"c\":{\"data_offsets\":[6,14],\"shape\":[1,2,1],\"dtype\":\"F32\"}}";
     for (int pad = 0; pad < 4; ++pad, strcat(json, " ")) {
         const char *path = weights_bench_path(&bench, "read.safetensors");

@@ -26,8 +26,8 @@ static bool check(WeightsBench *bench, bool allow_extra, const FileTensor *tenso
     StrBuf json = {0};
     size_t offset = 0;
     for (size_t i = 0; i < count; ++i) {
-        strbuf_printf(&json, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", i == 0 ? "{" : ",", tensors[i].name,
-                      tensors[i].dtype, tensors[i].shape, offset, offset + tensors[i].bytes);
+        strbuf_printf(&json, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", i == 0 ? "{" : ",",
+                      tensors[i].name, tensors[i].dtype, tensors[i].shape, offset, offset + tensors[i].bytes);
         offset += tensors[i].bytes;
     }
     strbuf_char(&json, '}');
@@ -43,8 +43,15 @@ static bool check(WeightsBench *bench, bool allow_extra, const FileTensor *tenso
 }
 
 #define COUNT(tensors) (sizeof(tensors) / sizeof((tensors)[0]))
-#define CONV1 {"conv1.weight", "F32", "[4,3,3,3]", 432}, {"conv1.bias", "F32", "[4]", 16}
-#define FC {"fc.weight", "F32", "[5,4]", 80}
+#define CONV1                                                                                                          \
+    {"conv1.weight", "F32", "[4,3,3,3]", 432},                                                                         \
+    {                                                                                                                  \
+        "conv1.bias", "F32", "[4]", 16                                                                                 \
+    }
+#define FC                                                                                                             \
+    {                                                                                                                  \
+        "fc.weight", "F32", "[5,4]", 80                                                                                \
+    }
 
 static void expect(WeightsBench *bench, DiagId id, size_t times, const char *message)
 {
@@ -58,9 +65,11 @@ Test(weights_check, complete_files_pass)
     WeightsBench bench = tiny_net("weights_check-complete");
     const FileTensor f32[] = {CONV1, FC};
     cr_assert(check(&bench, false, f32, COUNT(f32)));
-    const FileTensor halves[] = {{"fc.weight", "F16", "[5,4]", 40}, {"conv1.bias", "BF16", "[4]", 8}, {"conv1.weight", "F16", "[4,3,3,3]", 216}};
+    const FileTensor halves[] = {
+        {"fc.weight", "F16", "[5,4]", 40}, {"conv1.bias", "BF16", "[4]", 8}, {"conv1.weight", "F16", "[4,3,3,3]", 216}};
     cr_assert(check(&bench, false, halves, COUNT(halves)));
-    const FileTensor counters[] = {CONV1, FC, {"bn1.num_batches_tracked", "I64", "[]", 8}, {"num_batches_tracked", "I64", "[]", 8}};
+    const FileTensor counters[] = {
+        CONV1, FC, {"bn1.num_batches_tracked", "I64", "[]", 8}, {"num_batches_tracked", "I64", "[]", 8}};
     cr_assert(check(&bench, false, counters, COUNT(counters)));
     cr_assert(weights_check(weights_formula(bench.arena), bench.graph, false, bench.diag));
     cr_assert(weights_check(weights_random(bench.arena, 3), bench.graph, false, bench.diag));
@@ -72,7 +81,8 @@ Test(weights_check, missing_with_the_nearest)
     WeightsBench bench = tiny_net("weights_check-near");
     const FileTensor spelled[] = {CONV1, {"fc.wieght", "F32", "[5,4]", 80}};
     cr_assert_not(check(&bench, true, spelled, COUNT(spelled)));
-    expect(&bench, DIAG_WEIGHTS_MISSING, 1, "w.safetensors: error: fc.weight [5,4] is missing; the file has fc.wieght [5,4] [weights-missing]");
+    expect(&bench, DIAG_WEIGHTS_MISSING, 1,
+           "w.safetensors: error: fc.weight [5,4] is missing; the file has fc.wieght [5,4] [weights-missing]");
     weights_bench_destroy(&bench);
 
     bench = tiny_net("weights_check-near"); /* another name altogether, but the only one of this role and shape */
@@ -82,7 +92,9 @@ Test(weights_check, missing_with_the_nearest)
     weights_bench_destroy(&bench);
 
     bench = tiny_net("weights_check-near"); /* saved from within another module */
-    const FileTensor prefixed[] = {{"module.conv1.weight", "F32", "[4,3,3,3]", 432}, {"module.conv1.bias", "F32", "[4]", 16}, {"module.fc.weight", "F32", "[5,4]", 80}};
+    const FileTensor prefixed[] = {{"module.conv1.weight", "F32", "[4,3,3,3]", 432},
+                                   {"module.conv1.bias", "F32", "[4]", 16},
+                                   {"module.fc.weight", "F32", "[5,4]", 80}};
     cr_assert_not(check(&bench, true, prefixed, COUNT(prefixed)));
     expect(&bench, DIAG_WEIGHTS_MISSING, 3, "conv1.bias [4] is missing; the file has module.conv1.bias [4]");
     weights_bench_destroy(&bench);
@@ -169,7 +181,8 @@ Test(weights_check, extra_tensors)
     WeightsBench bench = tiny_net("weights_check-extra");
     const FileTensor extra[] = {CONV1, FC, {"aux.weight", "F32", "[2,2]", 16}, {"ids", "I64", "[1]", 8}};
     cr_assert_not(check(&bench, false, extra, COUNT(extra)));
-    expect(&bench, DIAG_WEIGHTS_EXTRA, 2, "w.safetensors: error: aux.weight [2,2] is not used by the net 'tiny' [weights-extra]");
+    expect(&bench, DIAG_WEIGHTS_EXTRA, 2,
+           "w.safetensors: error: aux.weight [2,2] is not used by the net 'tiny' [weights-extra]");
     expect(&bench, DIAG_WEIGHTS_EXTRA, 2, "--allow-extra-weights");
     weights_bench_destroy(&bench);
 

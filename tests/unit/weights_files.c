@@ -14,7 +14,7 @@ WeightsBench weights_bench_create(const char *suite_and_test)
     bench.graph = graph_create(bench.arena, STR("tiny"), sources);
     const char *build = getenv("CNNC_BUILD");
     snprintf(bench.folder, sizeof bench.folder, "%s/tmp/%s", build == NULL ? "build" : build, suite_and_test);
-    for (char *c = bench.folder + 1; ; ++c) { /* mkdir -p */
+    for (char *c = bench.folder + 1;; ++c) { /* mkdir -p */
         if (*c == '/' || *c == '\0') {
             char old = *c;
             *c = '\0';
@@ -73,5 +73,6 @@ Node *weights_bench_weight(WeightsBench *bench, const char *name, WeightRole rol
     while (dims[rank] != 0) {
         ++rank;
     }
-    return graph_add_weight(bench->graph, str_from(name), type_make(DT_F32, rank, dims), role, (NodeSource){.path = str_from(name)});
+    return graph_add_weight(bench->graph, str_from(name), type_make(DT_F32, rank, dims), role,
+                            (NodeSource){.path = str_from(name)});
 }

@@ -11,14 +11,14 @@
 typedef struct WeightsBench {
     Arena *arena;
     Diag *diag;
-    Graph *graph; /* empty, named "tiny" */
+    Graph *graph;     /* empty, named "tiny" */
     char folder[256]; /* $CNNC_BUILD/tmp/SUITE-TEST, made anew */
 } WeightsBench;
 
 WeightsBench weights_bench_create(const char *suite_and_test);
 void weights_bench_destroy(WeightsBench *bench);
 const char *weights_bench_path(WeightsBench *bench, const char *name); /* in the folder */
-const char *weights_bench_text(const WeightsBench *bench);            /* what diag has collected, NUL-terminated */
+const char *weights_bench_text(const WeightsBench *bench);             /* what diag has collected, NUL-terminated */
 
 /* Writes bytes as they are. */
 void weights_bench_write(const char *path, const void *bytes, size_t size);
