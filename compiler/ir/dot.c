@@ -19,12 +19,14 @@ static void append_pair(StrBuf *out, const char *before, const int32_t pair[2])
     strbuf_printf(out, "%s%dx%d", before, (int)pair[0], (int)pair[1]);
 }
 
-/* What one wants to see of a window at a glance: "3x3 /2x2". */
+/* What one wants to see of a window at a glance: "3x3 /2". */
 static void append_window(StrBuf *out, const int32_t kernel[2], const int32_t stride[2])
 {
     append_pair(out, " ", kernel);
-    if (stride[0] != 1 || stride[1] != 1) {
+    if (stride[0] != stride[1]) {
         append_pair(out, " /", stride);
+    } else if (stride[0] != 1) {
+        strbuf_printf(out, " /%d", (int)stride[0]);
     }
 }
 
