@@ -5,19 +5,32 @@
 const char *kernel_family_name(KernelFamily family)
 {
     switch (family) {
-    case KERNEL_CONV: return "conv";
-    case KERNEL_DEPTHWISE: return "depthwise";
-    case KERNEL_DENSE: return "dense";
-    case KERNEL_MAX_POOL: return "max_pool";
-    case KERNEL_AVG_POOL: return "avg_pool";
-    case KERNEL_GLOBAL_POOL: return "global_pool";
-    case KERNEL_UNARY: return "unary";
-    case KERNEL_BINARY: return "binary";
-    case KERNEL_CHANNEL_AFFINE: return "channel_affine";
-    case KERNEL_LRN: return "lrn";
-    case KERNEL_SOFTMAX: return "softmax";
-    case KERNEL_COPY: return "copy";
-    case KERNEL_FAMILY_COUNT: break;
+    case KERNEL_CONV:
+        return "conv";
+    case KERNEL_DEPTHWISE:
+        return "depthwise";
+    case KERNEL_DENSE:
+        return "dense";
+    case KERNEL_MAX_POOL:
+        return "max_pool";
+    case KERNEL_AVG_POOL:
+        return "avg_pool";
+    case KERNEL_GLOBAL_POOL:
+        return "global_pool";
+    case KERNEL_UNARY:
+        return "unary";
+    case KERNEL_BINARY:
+        return "binary";
+    case KERNEL_CHANNEL_AFFINE:
+        return "channel_affine";
+    case KERNEL_LRN:
+        return "lrn";
+    case KERNEL_SOFTMAX:
+        return "softmax";
+    case KERNEL_COPY:
+        return "copy";
+    case KERNEL_FAMILY_COUNT:
+        break;
     }
     ICE("no kernel family %d", (int)family);
 }

@@ -6,10 +6,8 @@
 
 Layout layout_blocked(TensorType type, int32_t block)
 {
-    Layout layout = {.block = block,
-                     .channels = type_channels(type),
-                     .rows = type_height(type),
-                     .cols = type_width(type)};
+    Layout layout = {
+        .block = block, .channels = type_channels(type), .rows = type_height(type), .cols = type_width(type)};
     layout.row_stride = (int64_t)layout.cols * block;
     layout.plane_stride = layout.row_stride * layout.rows;
     return layout;

@@ -2,7 +2,8 @@
  * select.c, how it wants its weights from tiles.c; packing follows what was selected. */
 #include "lower/lowering.h"
 
-/* Weight and bias of a product: a bias is padded like the rows of the weight, so that a tile of rows reads a tile of biases. */
+/* Weight and bias of a product: a bias is padded like the rows of the weight, so that a tile of rows reads a tile of
+ * biases. */
 static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int32_t cols, const Segment **weight,
                         const Segment **bias)
 {

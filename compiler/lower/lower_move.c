@@ -7,8 +7,8 @@ typedef struct Loop {
     int64_t in_stride, out_stride; /* elements */
 } Loop;
 
-typedef struct Border { /* of zero padding; all 0 where there is none */
-    const int32_t *edge;   /* NULL: none */
+typedef struct Border {  /* what padding adds around each plane */
+    const int32_t *edge; /* rows and columns at the top, left, bottom, right; NULL: no border */
     double value;
 } Border;
 
@@ -91,9 +91,8 @@ void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to)
     int64_t in[3], out[3];
     strides_of(&from->layout, in);
     strides_of(&to->layout, out);
-    Loop loops[3] = {{from->layout.channels, in[0], out[0]},
-                     {from->layout.rows, in[1], out[1]},
-                     {from->layout.cols, in[2], out[2]}};
+    Loop loops[3] = {
+        {from->layout.channels, in[0], out[0]}, {from->layout.rows, in[1], out[1]}, {from->layout.cols, in[2], out[2]}};
     append_copy(l, node, from, to, loops, no_border);
 }
 
@@ -161,9 +160,8 @@ static void append_window(Lowering *l, const Node *node, const int32_t begin[3])
     int64_t from[3], to[3];
     strides_of(&in->layout, from);
     strides_of(&out->layout, to);
-    Loop loops[3] = {{out->layout.channels, from[0], to[0]},
-                     {out->layout.rows, from[1], to[1]},
-                     {out->layout.cols, from[2], to[2]}};
+    Loop loops[3] = {
+        {out->layout.channels, from[0], to[0]}, {out->layout.rows, from[1], to[1]}, {out->layout.cols, from[2], to[2]}};
     Step *step = append_copy(l, node, in, out, loops, no_border);
     step->input_offset[0] = begin[0] * from[0] + begin[1] * from[1] + begin[2] * from[2];
 }
@@ -208,8 +206,7 @@ void lower_pad(Lowering *l, const Node *node)
     int64_t from[3], to[3];
     strides_of(&in->layout, from);
     strides_of(&out->layout, to);
-    Loop loops[3] = {{in->layout.channels, from[0], to[0]},
-                     {in->layout.rows, from[1], to[1]},
-                     {in->layout.cols, from[2], to[2]}};
+    Loop loops[3] = {
+        {in->layout.channels, from[0], to[0]}, {in->layout.rows, from[1], to[1]}, {in->layout.cols, from[2], to[2]}};
     append_copy(l, node, in, out, loops, (Border){node->attr.shape.pads.edge, node->attr.shape.pad_value});
 }

@@ -66,7 +66,8 @@ void lower_view(Lowering *l, const Node *node, Buffer *same)
         return;
     }
     if (!layout_is_plain(&same->layout) || !layout_is_plain(&wanted) || same->bytes != type_bytes(node->type)) {
-        ICE("node %u cannot be a view: its elements would lie in another order", node->id); /* blocked layouts must copy */
+        ICE("node %u cannot be a view: its elements would lie in another order",
+            node->id); /* blocked layouts must copy */
     }
     l->buffer_of[node->id] = new_buffer(l, (Buffer){.name = result_name(l, node),
                                                     .kind = same->kind,
@@ -153,10 +154,8 @@ Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *ou
     Program *program = l->program;
     Kernel completed = *record;
     tiles_choose(program->target, &completed);
-    Step step = {.kernel = intern_kernel(l, &completed),
-                 .output = output,
-                 .node = node,
-                 .title = step_title(l->arena, node)};
+    Step step = {
+        .kernel = intern_kernel(l, &completed), .output = output, .node = node, .title = step_title(l->arena, node)};
     if (step.kernel->scratch_bytes > 0) {
         step.scratch = new_buffer(l, (Buffer){.name = output->name,
                                               .kind = BUFFER_ARENA,

@@ -21,8 +21,9 @@ typedef struct Lowering {
 
 /* --- lowering.c: the verbs. Everything returned lives in the program's arena. */
 
-/* The value of a data operand in the target's layout; appends a conversion step where it lies otherwise (an hwc input). */
+/* The value of a data operand in the target's layout; appends a conversion where it lies otherwise (an hwc input). */
 Buffer *lower_operand(Lowering *l, const Node *node);
+/* The caller's memory for one input or output. */
 Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, TensorType type, Layout layout);
 /* A new arena buffer for the node's result, in the target's layout, and the node's value from now on. */
 Buffer *lower_result(Lowering *l, const Node *node);
@@ -32,8 +33,8 @@ void lower_view(Lowering *l, const Node *node, Buffer *same);
 Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out);
 /* Sets epilogue.residual and epilogue.act from a node with OPF_EPILOGUE. */
 void lower_epilogue(const Node *node, Kernel *kernel);
-/* Appends a step: completes the record (tiles.c), interns it, adds the scratch buffer that it asks for. The caller fills
- * operands and weights before the next step is appended. */
+/* Appends a step: completes the record (tiles.c), interns it, adds the scratch buffer that it asks for. The caller
+ * fills operands and weights before the next step is appended. */
 Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *output);
 void step_add_input(Step *step, Buffer *buffer);
 

@@ -13,8 +13,8 @@ enum { PLAN_ALIGN = 64 }; /* bytes: a cache line, and the widest vector */
 
 typedef struct Plan {
     Program *program;
-    /* By buffer id: of a view, the buffer it looks at; of a result, the first in its place, itself where it has its own.
-     * Two look-ups lead to the root from anywhere; chains of parents, as long as the program, are not walked. */
+    /* By buffer id: of a view, the buffer it looks at; of a result, the first in its place, itself where it has its
+     * own. Two look-ups lead to the root from anywhere; chains of parents, as long as the program, are not walked. */
     Buffer **origin;
 } Plan;
 
@@ -178,8 +178,8 @@ void plan_buffers(Program *program, Arena *scratch)
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
         Buffer *buffer = program->buffers[i];
         if (buffer->kind == BUFFER_ARENA && buffer->parent == NULL) {
-            blocks[count] = (PlanBlock){
-                .bytes = align_up(buffer->bytes), .first = buffer->first_step, .last = buffer->last_step};
+            blocks[count] =
+                (PlanBlock){.bytes = align_up(buffer->bytes), .first = buffer->first_step, .last = buffer->last_step};
             owners[count++] = buffer;
         }
     }

@@ -117,9 +117,9 @@ static void print_picture(const Program *program, const char *letter, StrBuf *ou
 {
     int64_t steps_per_col = (program->n_steps + PICTURE_COLS - 1) / PICTURE_COLS;
     int64_t cols = (program->n_steps + steps_per_col - 1) / steps_per_col;
-    strbuf_printf(out, "\nthe arena over time (letters as above; a row is %" PRId64 " bytes, a column %" PRId64 " step%s)\n",
-                  (program->arena_bytes + PICTURE_ROWS - 1) / PICTURE_ROWS, steps_per_col,
-                  steps_per_col == 1 ? "" : "s");
+    strbuf_printf(
+        out, "\nthe arena over time (letters as above; a row is %" PRId64 " bytes, a column %" PRId64 " step%s)\n",
+        (program->arena_bytes + PICTURE_ROWS - 1) / PICTURE_ROWS, steps_per_col, steps_per_col == 1 ? "" : "s");
     StrBuf line = {0};
     for (int64_t row = PICTURE_ROWS - 1; row >= 0; --row) {
         int64_t middle = program->arena_bytes * (2 * row + 1) / (2 * PICTURE_ROWS);

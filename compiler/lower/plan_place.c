@@ -7,9 +7,9 @@
 #include "support/attributes.h"
 
 enum {
-    ORDERED_LIMIT = 3000,        /* more blocks than this: one sweep through time, nearly linear */
-    EXACT_LIMIT = 14,            /* blocks for which the exact search is tried */
-    EXACT_NODES = 100000,        /* and how many partial plans it may look at */
+    ORDERED_LIMIT = 3000,           /* more blocks than this: one sweep through time, nearly linear */
+    EXACT_LIMIT = 14,               /* blocks for which the exact search is tried */
+    EXACT_NODES = 100000,           /* and how many partial plans it may look at */
     IMPROVE_WORK = 20 * 1000 * 1000 /* comparisons spent on improvement */
 };
 
@@ -17,8 +17,8 @@ typedef struct Placer {
     PlanBlock *blocks;
     uint32_t count;
     int64_t lower_bound;
-    uint32_t *placed;  /* indices by rising offset, of the plan under construction */
-    int64_t *best;     /* offsets of the best plan so far */
+    uint32_t *placed; /* indices by rising offset, of the plan under construction */
+    int64_t *best;    /* offsets of the best plan so far */
     int64_t best_size;
     uint32_t *best_order;
     bool best_is_tight; /* which choice of gaps gave it */
@@ -118,11 +118,11 @@ static void keep_if_better(Placer *p, const uint32_t *order, bool tight, int64_t
 /* --- greedy orders. Ties go by index, so that the result does not depend on the C library's sort. */
 
 typedef enum GreedyOrder {
-    BY_SIZE,       /* large blocks first: what is left fits into the gaps */
-    BY_AREA,       /* bytes * steps: large and long-lived first */
-    BY_LIFE,       /* long-lived first: they form a floor */
-    BY_TIME,       /* as the steps run */
-    BY_TIME_BACK,  /* and backwards */
+    BY_SIZE,      /* large blocks first: what is left fits into the gaps */
+    BY_AREA,      /* bytes * steps: large and long-lived first */
+    BY_LIFE,      /* long-lived first: they form a floor */
+    BY_TIME,      /* as the steps run */
+    BY_TIME_BACK, /* and backwards */
     GREEDY_ORDERS
 } GreedyOrder;
 
@@ -281,7 +281,8 @@ static void search(Exact *e, uint32_t depth, int64_t size)
 
 static void search_exactly(Placer *p, Arena *scratch)
 {
-    Exact exact = {.p = p, .order = ARENA_ARRAY(scratch, uint32_t, p->count), .used = ARENA_ARRAY(scratch, bool, p->count)};
+    Exact exact = {
+        .p = p, .order = ARENA_ARRAY(scratch, uint32_t, p->count), .used = ARENA_ARRAY(scratch, bool, p->count)};
     search(&exact, 0, 0);
 }
 

@@ -1,4 +1,5 @@
-/* The targets that --target knows. A target is data: selection and emission ask for its properties, never for its name. */
+/* The targets that --target knows. A target is data: selection and emission ask for its properties, never for its name.
+ */
 #include "lower/program.h"
 
 const Target targets[] = {

@@ -54,7 +54,8 @@ static void fill_stages(Stage stages[STAGES], Arena *arena)
     const Program *program = lower(arena, graph, &options, diag);
     program_dump(program, &stages[PROGRAM].text);
     plan_dump(program, &stages[PLAN].text);
-    EmitOptions emit = {.prefix = STR("resnet50"), .header_name = STR("resnet50.h"), .weights_name = STR("resnet50.weights")};
+    EmitOptions emit = {
+        .prefix = STR("resnet50"), .header_name = STR("resnet50.h"), .weights_name = STR("resnet50.weights")};
     emit_source(program, &emit, &stages[C].text);
     strbuf_free(&log);
     diag_destroy(diag);
@@ -77,8 +78,9 @@ static void check_line(Stage *stage, Arena *arena, Str line)
         for (size_t len = strlen(rest); len > 0 && rest[len - 1] == ' '; --len) {
             rest[len - 1] = '\0';
         }
-        cr_expect_not_null(strstr(stage->text.ptr, rest), "compiler/README.md quotes a line of %s that is not there: %s",
-                           stage->language, arena_cstr(arena, line));
+        cr_expect_not_null(strstr(stage->text.ptr, rest),
+                           "compiler/README.md quotes a line of %s that is not there: %s", stage->language,
+                           arena_cstr(arena, line));
         rest = end == NULL ? NULL : end + 3;
     }
     strbuf_free(&simple);

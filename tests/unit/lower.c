@@ -333,8 +333,8 @@ static void expect_op_refused(OpKind op, const Attr *attr, int32_t c, int32_t h,
 
 Test(lower, ops_that_are_not_supported_are_named)
 {
-    static const OpKind kinds[] = {OP_CONV_TRANSPOSE, OP_INSTANCE_NORM, OP_SUBSAMPLE, OP_RBF,  OP_L2_NORMALIZE,
-                                   OP_UPSAMPLE,       OP_GRAM,          OP_MSE,       OP_SUM,  OP_MEAN};
+    static const OpKind kinds[] = {OP_CONV_TRANSPOSE, OP_INSTANCE_NORM, OP_SUBSAMPLE, OP_RBF, OP_L2_NORMALIZE,
+                                   OP_UPSAMPLE,       OP_GRAM,          OP_MSE,       OP_SUM, OP_MEAN};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i) {
         Attr attr = defaults(kinds[i]);
         if (kinds[i] == OP_CONV_TRANSPOSE) {
@@ -377,7 +377,8 @@ Test(lower, bytes_are_refused_at_the_input)
     static const double half[] = {0.5};
     Attr attr = defaults(OP_NORMALIZE);
     attr.misc.mean = attr.misc.std = (FloatList){1, half};
-    expect_refused(&b, lower_build_op(&b, OP_NORMALIZE, &attr, "n", x, NULL), "input 'photo' of u8 elements is not supported");
+    expect_refused(&b, lower_build_op(&b, OP_NORMALIZE, &attr, "n", x, NULL),
+                   "input 'photo' of u8 elements is not supported");
 }
 
 Test(lower, all_that_is_unsupported_is_reported_at_once)

@@ -10,7 +10,7 @@ typedef struct Exec {
     const Program *program;
     const Weights *weights;
     Arena *arena;
-    double *memory;   /* the arena, one double a float */
+    double *memory;    /* the arena, one double a float */
     double **ports[3]; /* by BufferKind */
 } Exec;
 
@@ -22,8 +22,8 @@ typedef struct View { /* a tensor in memory */
 static double *at(View v, int32_t c, int32_t y, int32_t x)
 {
     const Layout *l = v.layout;
-    return v.base + (c / l->block) * l->plane_stride + (y + l->halo_top) * l->row_stride + (x + l->halo_left) * l->block +
-           c % l->block;
+    return v.base + (c / l->block) * l->plane_stride + (y + l->halo_top) * l->row_stride +
+           (x + l->halo_left) * l->block + c % l->block;
 }
 
 static double *memory_of(const Exec *e, const Buffer *buffer)
@@ -80,7 +80,8 @@ static void run_product(const Exec *e, const Step *step)
 {
     KernelSizes s = step->kernel->sizes;
     if (step->kernel->family == KERNEL_DENSE) {
-        s.kernel_rows = s.kernel_cols = s.stride_rows = s.stride_cols = s.dilation_rows = s.dilation_cols = s.groups = 1;
+        s.kernel_rows = s.kernel_cols = s.stride_rows = s.stride_cols = s.dilation_rows = s.dilation_cols = s.groups =
+            1;
     } else if (step->kernel->family == KERNEL_DEPTHWISE) {
         cr_assert_eq(s.multiplier * s.in_channels, s.out_channels);
         s.groups = s.in_channels;
@@ -91,7 +92,7 @@ static void run_product(const Exec *e, const Step *step)
     cr_assert_eq(step->kernel->epilogue.residual, step->residual != NULL);
     int32_t per_group = s.in_channels / s.groups, out_per_group = s.out_channels / s.groups;
     int64_t plane = (int64_t)s.out_rows * s.out_cols;
-    double *result = ARENA_ARRAY(e->arena, double, s.out_channels * plane);
+    double *result = ARENA_ARRAY(e->arena, double, s.out_channels *plane);
     for (int32_t o = 0; o < s.out_channels; ++o) {
         for (int64_t p = 0; p < plane; ++p) {
             int32_t i = (int32_t)(p / s.out_cols), j = (int32_t)(p % s.out_cols);
@@ -175,9 +176,12 @@ static double binary_operand(const Exec *e, const Step *step, int operand, int32
     }
     View v = view_of(e, step->inputs[operand == 1 && !s->scalar_is_literal[0] ? 1 : 0]);
     switch (s->broadcast[operand]) {
-    case BROADCAST_NONE: return *at(v, c, i, j);
-    case BROADCAST_CHANNEL: return *at(v, c, 0, 0);
-    case BROADCAST_SCALAR: return *at(v, 0, 0, 0);
+    case BROADCAST_NONE:
+        return *at(v, c, i, j);
+    case BROADCAST_CHANNEL:
+        return *at(v, c, 0, 0);
+    case BROADCAST_SCALAR:
+        return *at(v, 0, 0, 0);
     }
     return 0;
 }
@@ -344,8 +348,9 @@ void lower_exec_compare(const Program *program, const char *what)
             most = fmax(most, fabs(want[k]));
         }
         for (int64_t k = 0; k < type_elements(node->type); ++k) {
-            cr_assert(fabs(outputs[i][k] - want[k]) <= 1e-12 * most, "%s, output %u, element %lld: %.17g instead of %.17g",
-                      what, i, (long long)k, outputs[i][k], want[k]);
+            cr_assert(fabs(outputs[i][k] - want[k]) <= 1e-12 * most,
+                      "%s, output %u, element %lld: %.17g instead of %.17g", what, i, (long long)k, outputs[i][k],
+                      want[k]);
         }
     }
     weights_close(weights);

@@ -43,8 +43,8 @@ static void release(Net *net)
 
 Test(lower_zoo, arenas_are_within_5_percent_of_the_bound)
 {
-    static const char *const nets[] = {"lenet5",    "alexnet",   "vgg16",        "resnet18", "resnet34", "resnet50",
-                                       "resnet101", "resnet152", "mobilenet_v1"};
+    static const char *const nets[] = {"lenet5",   "alexnet",   "vgg16",     "resnet18",    "resnet34",
+                                       "resnet50", "resnet101", "resnet152", "mobilenet_v1"};
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; ++i) {
         for (int32_t parts = 1; parts <= 8; parts *= 8) {
             char path[64];

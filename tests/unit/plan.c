@@ -19,8 +19,8 @@ static Buffer *root_of(Buffer *buffer)
 
 typedef struct Replay {
     const Program *program;
-    bool *written;    /* by buffer id: result of a step */
-    uint32_t *owner;  /* by cell: buffer id + 1 of the value there */
+    bool *written;   /* by buffer id: result of a step */
+    uint32_t *owner; /* by cell: buffer id + 1 of the value there */
 } Replay;
 
 /* The buffer whose steps wrote what is read through `buffer`: itself, or what a view looks at. */
@@ -341,7 +341,8 @@ static Node *random_planar(LowerBuild *b, const char *path, Node *const *values,
     }
     case 7: {
         Arena *arena = b->arena;
-        Node *pooled = lower_build_plain(b, OP_GLOBAL_AVG_POOL, arena_cstr(arena, arena_printf(arena, "%s.g", path)), x);
+        Node *pooled =
+            lower_build_plain(b, OP_GLOBAL_AVG_POOL, arena_cstr(arena, arena_printf(arena, "%s.g", path)), x);
         op_attr_defaults(OP_MUL, &attr);
         return lower_build_op(b, OP_MUL, &attr, path, x, pooled);
     }
@@ -383,7 +384,8 @@ static double random_program(uint32_t seed)
     }
     Program *program = lower_build_finish_parts(&b, 1 + (int32_t)next_random(&random, 3));
     check_plan(program, b.arena);
-    double ratio = program->arena_lower_bound == 0 ? 1 : (double)program->arena_bytes / (double)program->arena_lower_bound;
+    double ratio =
+        program->arena_lower_bound == 0 ? 1 : (double)program->arena_bytes / (double)program->arena_lower_bound;
     lower_build_stop(&b);
     return ratio;
 }

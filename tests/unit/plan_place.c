@@ -60,7 +60,8 @@ Test(plan_place, a_chain_needs_its_two_largest_neighbours)
 }
 
 /* All orders of rising offsets; feasible for a handful of blocks. */
-static int64_t brute_force(PlanBlock *blocks, uint32_t count, uint32_t *order, uint32_t depth, int64_t size, int64_t best)
+static int64_t brute_force(PlanBlock *blocks, uint32_t count, uint32_t *order, uint32_t depth, int64_t size,
+                           int64_t best)
 {
     if (depth == count) {
         return size < best ? size : best;
@@ -97,7 +98,8 @@ Test(plan_place, small_instances_are_solved_exactly)
         uint32_t order[7];
         for (int i = 0; i < 7; ++i) {
             int32_t first = (int32_t)next_random(&state, 6);
-            blocks[i] = (PlanBlock){ALIGN * (1 + next_random(&state, 6)), first, first + (int32_t)next_random(&state, 4), 0};
+            blocks[i] =
+                (PlanBlock){ALIGN * (1 + next_random(&state, 6)), first, first + (int32_t)next_random(&state, 4), 0};
         }
         memcpy(copy, blocks, sizeof copy);
         int64_t bound;
