@@ -304,8 +304,7 @@ typedef struct Elsewhere { /* a diagnostic that no .net file can fire, and the t
 } Elsewhere;
 
 static const Elsewhere elsewhere[] = {
-    {DIAG_FILE_UNREADABLE, "tests/unit/load.c"},
-    {DIAG_FILE_TOO_LARGE, "tests/unit/load.c"},
+    {DIAG_FILE_TOO_LARGE, "tests/unit/parser.c"},
     {DIAG_FILE_UNWRITABLE, "tests/run/cli.c"},
     {DIAG_WEIGHTS_HEADER, "tests/unit/weights_faults.c"},
     {DIAG_WEIGHTS_DTYPE, "tests/unit/weights_faults.c"},
@@ -313,8 +312,8 @@ static const Elsewhere elsewhere[] = {
     {DIAG_WEIGHTS_MISSING, "tests/unit/weights_check.c"},
     {DIAG_WEIGHTS_SHAPE, "tests/unit/weights_check.c"},
     {DIAG_WEIGHTS_EXTRA, "tests/unit/weights_check.c"},
-    {DIAG_WEIGHTS_VALUE, "tests/unit/weights_faults.c"},
-    {DIAG_UNSUPPORTED_OP, "tests/run/cli.c"},
+    {DIAG_WEIGHTS_VALUE, "tests/unit/pack.c"},
+    {DIAG_UNSUPPORTED_OP, "tests/unit/lower.c"},
     {DIAG_MISCOMPILED_PASS, "tests/unit/interp_verify.c"},
     {DIAG_USAGE, "tests/unit/options.c"},
 };

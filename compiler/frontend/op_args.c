@@ -169,10 +169,15 @@ static bool set_pads(const Slot *slot, Value value, Pads *pads)
     return true;
 }
 
+enum { MOST_INTS = 16 }; /* shapes and orders of axes have a few; the op itself knows how many */
+
 static bool set_int_list(const Slot *slot, Value value, IntList *list)
 {
     if (value.kind != VAL_LIST) {
         return wrong_kind(slot, value);
+    }
+    if (value.as.list.count > MOST_INTS) {
+        return wrong_length(slot, value);
     }
     int32_t *values = ARENA_ARRAY(slot->el->arena, int32_t, value.as.list.count);
     *list = (IntList){(int32_t)value.as.list.count, values};
