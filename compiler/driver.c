@@ -335,7 +335,7 @@ static bool compile(Driver *d)
     StrBuf text = {0};
 
     AstFile *file = frontend_parse(d->arena, d->sources, d->diag, options->model, &options->frontend);
-    if (file == NULL || diag_errors(d->diag) > 0) {
+    if (file == NULL || (options->emit == EMIT_AST && diag_errors(d->diag) > 0)) {
         return false;
     }
     if (options->emit == EMIT_AST) {
@@ -343,6 +343,7 @@ static bool compile(Driver *d)
         return finish_stage(d, &text);
     }
 
+    /* After syntax errors, too: one run shows the other faults of the file. */
     Graph *graph = frontend_elaborate(d->arena, d->sources, d->diag, file, &options->frontend);
     if (graph == NULL || !open_weights(d)) {
         return false;
