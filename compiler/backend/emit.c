@@ -285,7 +285,7 @@ static Str source_name(Arena *arena, Str header_name)
 void emit_source(const Program *program, const EmitOptions *options, StrBuf *out)
 {
     Arena *arena = arena_create();
-    ApiNames names = api_names(arena, program, options->prefix);
+    ApiNames names = api_names_disguised(arena, program, options->prefix);
     CWriter body = {0}, file = {0};
 
     emit_private(program, emit_has_blob(program, options), &body);
@@ -303,8 +303,8 @@ void emit_source(const Program *program, const EmitOptions *options, StrBuf *out
 
     emit_head(program, options, source_name(arena, options->header_name), "the code", &file);
     emit_includes(&body, options, &file);
-    cw_join(&file, &body);
     strbuf_append(out, strbuf_view(&file.text));
+    api_undisguise(arena, strbuf_view(&body.text), options->prefix, names.net, out);
     cw_free(&body);
     cw_free(&file);
     arena_destroy(arena);

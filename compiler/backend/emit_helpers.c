@@ -62,13 +62,20 @@ static void emit_dense_helper(int32_t n, CWriter *w)
     cw_blank(w);
 }
 
+/* A dense layer of fewer inputs has no whole round of dense_add. */
+static bool calls_helper(const Kernel *kernel)
+{
+    enum { DENSE_STEP = 8 };
+    return kernel->family == KERNEL_CONV || (kernel->family == KERNEL_DENSE && kernel->sizes.in_channels >= DENSE_STEP);
+}
+
 /* True where an earlier kernel of the family has asked for the same size. */
 static bool is_repeated(const Program *program, uint32_t index)
 {
     const Kernel *kernel = program->kernels[index];
     for (uint32_t i = 0; i < index; ++i) {
         const Kernel *other = program->kernels[i];
-        if (other->family == kernel->family && other->tile_pixels == kernel->tile_pixels &&
+        if (calls_helper(other) && other->family == kernel->family && other->tile_pixels == kernel->tile_pixels &&
             (kernel->family != KERNEL_DENSE || other->weight_format.row_block == kernel->weight_format.row_block)) {
             return true;
         }
@@ -80,9 +87,12 @@ void emit_helpers(const Program *program, CWriter *w)
 {
     for (uint32_t i = 0; i < program->n_kernels; ++i) {
         const Kernel *kernel = program->kernels[i];
-        if (kernel->family == KERNEL_CONV && !is_repeated(program, i)) {
+        if (!calls_helper(kernel) || is_repeated(program, i)) {
+            continue;
+        }
+        if (kernel->family == KERNEL_CONV) {
             emit_matrix_helpers(kernel->tile_pixels, w);
-        } else if (kernel->family == KERNEL_DENSE && !is_repeated(program, i)) {
+        } else {
             emit_dense_helper(kernel->weight_format.row_block, w);
         }
     }

@@ -1,37 +1,55 @@
 /* Names of the generated interface: the net's is checked, those of inputs and outputs are mapped. */
 #include "backend/emit_parts.h"
 
+/* --- C text as words and the rest */
+
+typedef enum TokenKind { TOKEN_WORD, TOKEN_COMMENT, TOKEN_OTHER } TokenKind;
+
+typedef struct Token {
+    TokenKind kind;
+    Str text; /* empty at the end */
+} Token;
+
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (unsigned char)c >= 0x80;
+}
+
+static Token token_at(Str text, size_t at)
+{
+    size_t end = at;
+    if (at >= text.len) {
+        return (Token){TOKEN_OTHER, {text.ptr, 0}};
+    }
+    if (is_word(text.ptr[at])) {
+        while (end < text.len && is_word(text.ptr[end])) {
+            end++;
+        }
+        return (Token){TOKEN_WORD, {text.ptr + at, end - at}};
+    }
+    if (at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*') {
+        for (end = at + 4; end < text.len && !(text.ptr[end - 2] == '*' && text.ptr[end - 1] == '/'); ++end) {
+        }
+        return (Token){TOKEN_COMMENT, {text.ptr + at, end - at}};
+    }
+    return (Token){TOKEN_OTHER, {text.ptr + at, 1}};
+}
+
+static Token first_token(Str text)
+{
+    return token_at(text, 0);
+}
+
+static Token next_token(Str text, Token token)
+{
+    return token_at(text, (size_t)(token.text.ptr - text.ptr) + token.text.len);
 }
 
 bool text_uses_name(Str text, Str name)
 {
-    size_t at = 0;
-    while (at < text.len) {
-        char c = text.ptr[at];
-        if (c == '/' && at + 1 < text.len && text.ptr[at + 1] == '*') {
-            at += 2;
-            while (at + 1 < text.len && !(text.ptr[at] == '*' && text.ptr[at + 1] == '/')) {
-                at++;
-            }
-            at += 2;
-        } else if (c == '"' || c == '\'') {
-            for (at++; at < text.len && text.ptr[at] != c; ++at) {
-                at += text.ptr[at] == '\\';
-            }
-            at++;
-        } else if (is_word(c)) {
-            size_t start = at;
-            while (at < text.len && is_word(text.ptr[at])) {
-                at++;
-            }
-            if (str_equal((Str){text.ptr + start, at - start}, name)) {
-                return true;
-            }
-        } else {
-            at++;
+    for (Token token = first_token(text); token.text.len > 0; token = next_token(text, token)) {
+        if (token.kind == TOKEN_WORD && str_equal(token.text, name)) {
+            return true;
         }
     }
     return false;
@@ -41,6 +59,8 @@ bool text_uses(Str text, const char *name)
 {
     return text_uses_name(text, str_from(name));
 }
+
+/* --- the names of the interface */
 
 static void take(CNames *names, Str name)
 {
@@ -121,18 +141,61 @@ ApiNames api_names(Arena *arena, const Program *program, Str prefix)
     return names;
 }
 
-/* Whether the source's own text uses the name: a type of that name would be hidden there, or hide a function. */
-static bool used_inside(const Program *program, Str prefix)
+/* --- the net's name among the source's own: locals and types of kernels must not hide it, nor it a kernel. The text is
+ * written with the net's name in disguise (bit 7 of each character set: as wide, and no other text has it); then the names
+ * that are spelled like it get another spelling, and the disguise comes off. */
+
+static Str disguised(Arena *arena, Str name)
 {
-    CWriter text = {0};
-    emit_private(program, true, &text);
-    bool used = text_uses_name(strbuf_view(&text.text), prefix) || text_uses_name(str_from(emit_run_words), prefix);
-    cw_free(&text);
-    return used;
+    char *text = arena_alloc(arena, name.len + 1);
+    for (size_t i = 0; i < name.len; ++i) {
+        text[i] = (char)((unsigned char)name.ptr[i] | 0x80);
+    }
+    return (Str){text, name.len};
+}
+
+ApiNames api_names_disguised(Arena *arena, const Program *program, Str prefix)
+{
+    ApiNames names = api_names(arena, program, prefix);
+    names.prefix = disguised(arena, prefix);
+    return names;
+}
+
+/* `text` with every identifier `name` replaced, but for members of the public struct, NET->name. */
+static void replace_name(Str text, Str name, Str replacement, Str net, StrBuf *out)
+{
+    size_t before = net.len + 2; /* "net->" */
+    for (Token token = first_token(text); token.text.len > 0; token = next_token(text, token)) {
+        size_t at = (size_t)(token.text.ptr - text.ptr);
+        const char *member = at > before ? token.text.ptr - before : NULL;
+        bool is_member = member != NULL && memcmp(member, net.ptr, net.len) == 0 && memcmp(member + net.len, "->", 2) == 0 &&
+                         !is_word(member[-1]);
+        bool is_hit = token.kind == TOKEN_WORD && !is_member && str_equal(token.text, name);
+        strbuf_append(out, is_hit ? replacement : token.text);
+    }
+}
+
+void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out)
+{
+    Str other = arena_printf(arena, STR_FMT "_", STR_ARG(prefix));
+    for (unsigned ordinal = 2; text_uses_name(text, other) || cname_is_reserved(other); ++ordinal) {
+        other = arena_printf(arena, STR_FMT "%s%u", STR_ARG(prefix), prefix.ptr[prefix.len - 1] == '_' ? "" : "_", ordinal);
+    }
+    StrBuf renamed = {0};
+    replace_name(text, prefix, other, net, &renamed);
+    Str hidden = disguised(arena, prefix);
+    Str view = strbuf_view(&renamed);
+    for (size_t at = 0; at < view.len;) {
+        bool found = view.len - at >= hidden.len && memcmp(view.ptr + at, hidden.ptr, hidden.len) == 0;
+        strbuf_append(out, found ? prefix : (Str){view.ptr + at, 1});
+        at += found ? hidden.len : 1;
+    }
+    strbuf_free(&renamed);
 }
 
 bool emit_check_names(const Program *program, Str prefix, Diag *diag)
 {
+    (void)program; /* names of inputs and outputs are mapped, whatever they are */
     if (!cname_is_identifier(prefix)) {
         diag_error_in(diag, DIAG_RESERVED_NAME, prefix, "the net's name cannot be a C identifier");
         diag_help(diag, "use letters, digits and underscores, a letter first: --name=NAME");
@@ -142,11 +205,6 @@ bool emit_check_names(const Program *program, Str prefix, Diag *diag)
         diag_error_in(diag, DIAG_RESERVED_NAME, prefix, "the net's name means something else in C or C++, or in their libraries");
         diag_help(diag, "rename the net, or choose a name for the generated code: --name=%s" STR_FMT "_net",
                   prefix.ptr[0] == '_' ? "my" : "", STR_ARG(prefix));
-        return false;
-    }
-    if (used_inside(program, prefix)) {
-        diag_error_in(diag, DIAG_RESERVED_NAME, prefix, "the net's name is also a name inside the generated code");
-        diag_help(diag, "rename the net, or choose a name for the generated code: --name=" STR_FMT "_net", STR_ARG(prefix));
         return false;
     }
     return true;

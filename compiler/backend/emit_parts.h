@@ -19,8 +19,12 @@ typedef struct ApiNames {
     Str local_arena, local_weights, batch_index;              /* locals of run */
 } ApiNames;
 ApiNames api_names(Arena *arena, const Program *program, Str prefix);
+/* The same with the prefix in disguise, and what turns text written with that into C: a net may be called like a variable
+ * of a kernel, which then gets another name. */
+ApiNames api_names_disguised(Arena *arena, const Program *program, Str prefix);
+void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out);
 
-/* True where C text uses `name` as an identifier: outside of comments and strings, and not as part of a longer one. */
+/* True where C text uses `name` as an identifier: outside of comments, and not as part of a longer one. */
 bool text_uses(Str text, const char *name);
 bool text_uses_name(Str text, Str name);
 
@@ -60,7 +64,6 @@ Str emit_step_function_name(Arena *arena, unsigned operands); /* of each set of 
 void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */
 void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
 void emit_run_prototype(const Program *program, const ApiNames *names, const char *tail, CWriter *w);
-extern const char emit_run_words[]; /* identifiers that these functions use, as C text */
 
 /* --- emit_describe.c: "layer1.0.conv1 + bn1 + relu   conv 3x3 s1 p1   f32[64,56,56] -> f32[64,56,56]   115.6 MMAC   resnet50.net:31" */
 Str step_describe(Arena *arena, const Program *program, const Step *step);

@@ -7,9 +7,6 @@
 
 #include "backend/emit_parts.h"
 
-const char emit_run_words[] = "kernel x x2 residual weights bias scratch y a net part parts data step status arena "
-                              "parallel_step run_part run_step values built_in_weights step_kernel step_arguments";
-
 /* --- which operands a step has */
 
 enum Operand { HAS_X = 1, HAS_X2 = 2, HAS_RESIDUAL = 4, HAS_WEIGHTS = 8, HAS_BIAS = 16, HAS_SCRATCH = 32 };
@@ -45,15 +42,17 @@ static void emit_parallel(const ApiNames *names, CWriter *w)
     cw_line(w, "step->kernel(step->a, part, " STR_FMT "_THREADS_MAX);", STR_ARG(names->upper));
     cw_close(w, "");
     cw_blank(w);
-    cw_line(w, "static void run_step(const " STR_FMT " *net, step_kernel *kernel, const step_arguments *a)", STR_ARG(names->prefix));
+    cw_line(w, "static void run_step(const " STR_FMT " *" STR_FMT ", step_kernel *kernel, const step_arguments *a)", STR_ARG(names->prefix),
+            STR_ARG(names->net));
     cw_body(w);
-    cw_open(w, "if (net->parallel_for == NULL)");
+    cw_open(w, "if (" STR_FMT "->parallel_for == NULL)", STR_ARG(names->net));
     cw_line(w, "kernel(a, 0, 1);");
     cw_chain(w, "else");
     cw_line(w, "parallel_step step;");
     cw_line(w, "step.kernel = kernel;");
     cw_line(w, "step.a = a;");
-    cw_line(w, "net->parallel_for(net->parallel_context, run_part, &step, " STR_FMT "_THREADS_MAX);", STR_ARG(names->upper));
+    cw_line(w, STR_FMT "->parallel_for(" STR_FMT "->parallel_context, run_part, &step, " STR_FMT "_THREADS_MAX);", STR_ARG(names->net),
+            STR_ARG(names->net), STR_ARG(names->upper));
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
@@ -63,7 +62,7 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
 {
     ItemList parameters = {.arena = arena};
     if (program->parts > 1) {
-        items_add(&parameters, "const " STR_FMT " *net", STR_ARG(names->prefix));
+        items_add(&parameters, "const " STR_FMT " *" STR_FMT, STR_ARG(names->prefix), STR_ARG(names->net));
     }
     items_add(&parameters, "step_kernel *kernel");
     static const struct { unsigned operand; const char *parameter; } table[] = {
@@ -83,7 +82,11 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
             operands & HAS_X2 ? "x2" : "NULL", operands & HAS_RESIDUAL ? "residual" : "NULL",
             operands & HAS_WEIGHTS ? "weights" : "NULL", operands & HAS_BIAS ? "bias" : "NULL",
             operands & HAS_SCRATCH ? "scratch" : "NULL");
-    cw_line(w, program->parts > 1 ? "run_step(net, kernel, &a);" : "kernel(&a, 0, 1);");
+    if (program->parts > 1) {
+        cw_line(w, "run_step(" STR_FMT ", kernel, &a);", STR_ARG(names->net));
+    } else {
+        cw_line(w, "kernel(&a, 0, 1);");
+    }
     cw_close(w, "");
     cw_blank(w);
 }
