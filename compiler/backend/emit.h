@@ -35,6 +35,7 @@ CExpr emit_activation(const Activation *act, const char *variable);
 /* target = act(value): one line, or two with a temporary. */
 void emit_store(CWriter *w, const Activation *act, const char *target, const char *value);
 void emit_kernel_head(const Kernel *kernel, CWriter *w); /* head and opening brace of the kernel's function */
+CExpr emit_scratch(const Kernel *kernel);               /* start of this part's scratch memory */
 /* "const int first_NAME = 49 * part / parts, end_NAME = 49 * (part + 1) / parts;": this part's share of `count` things. */
 void emit_split(CWriter *w, const char *name, int64_t count);
 CExpr emit_float(double value); /* as a float literal */

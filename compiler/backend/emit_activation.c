@@ -8,6 +8,8 @@
 
 #include "backend/cliteral.h"
 
+enum { MAX_PARTS = 1024 }; /* --threads-max goes up to here: products with `part` must fit */
+
 static CExpr format(const char *text, ...) PRINTF(1, 2);
 static CExpr format(const char *text, ...)
 {
@@ -126,13 +128,20 @@ void emit_kernel_head(const Kernel *kernel, CWriter *w)
     cw_body(w);
 }
 
+CExpr emit_scratch(const Kernel *kernel)
+{
+    int64_t slice = kernel->scratch_bytes / 4;
+    const char *part = slice * MAX_PARTS > INT32_MAX ? "(ptrdiff_t)part" : "part";
+    return cexpr_sum((Term[]){{"a->scratch", 1}, {part, slice}, {NULL, 0}}, 0);
+}
+
 void emit_split(CWriter *w, const char *name, int64_t count)
 {
-    if (count == 1) {
-        cw_line(w, "const int first_%s = part / parts, end_%s = (part + 1) / parts;", name, name);
-    } else {
-        CExpr n = cexpr_int(count);
-        cw_line(w, "const int first_%s = %s * part / parts, end_%s = %s * (part + 1) / parts;", name, n.text, name,
-                n.text);
-    }
+    bool large = count * MAX_PARTS > INT32_MAX;
+    const char *before = large ? "(int)((ptrdiff_t)" : "", *after = large ? ")" : "";
+    CExpr n = cexpr_int(count);
+    const char *times = count == 1 ? "" : n.text, *by = count == 1 ? "" : " * ";
+    const char *next = "(part + 1) / parts";
+    cw_line(w, "const int first_%s = %s%s%spart / parts%s, end_%s = %s%s%s%s%s;", name, before, times, by, after, name,
+            before, times, by, next, after);
 }

@@ -25,9 +25,9 @@ typedef struct Conv {
     int64_t groups, in_channels, out_channels; /* of one group */
     int64_t taps, padded_taps, padded_out;     /* of one group */
     int64_t in_plane, pixels;
-    int64_t tile, tiles, block, blocks;        /* pixels and taps done at once, and how many of them */
+    int64_t tile, tiles, block, blocks; /* pixels and taps done at once, and how many of them */
     bool pads_rows, pads_cols, pointwise;
-    const char *index;                         /* type of indices: int unless a tensor is too large for it */
+    const char *index; /* type of indices: int unless a tensor is too large for it */
 } Conv;
 
 static int64_t round_up(int64_t a, int64_t multiple)
@@ -114,8 +114,10 @@ static void emit_runs(const Conv *c, CWriter *w)
     cw_open(w, "for (int p = 0; p < pixels; ++oy)");
     cw_comment(w, "The tile's pixels in output row oy: columns [ox, stop).");
     cw_line(w, "const int stop = ox + pixels - p < %d ? ox + pixels - p : %d;", s->out_cols, s->out_cols);
-    CExpr iy = cexpr_sum((Term[]){{"oy", s->stride_rows}, {s->kernel_rows > 1 ? "ky" : "", s->kernel_rows > 1 ? s->dilation_rows : 0},
-                                  {NULL, 0}}, -s->pad_top);
+    CExpr iy = cexpr_sum((Term[]){{"oy", s->stride_rows},
+                                  {s->kernel_rows > 1 ? "ky" : "", s->kernel_rows > 1 ? s->dilation_rows : 0},
+                                  {NULL, 0}},
+                         -s->pad_top);
     cw_line(w, "const int iy = %s;", iy.text);
     if (c->pads_rows) {
         cw_open(w, "if (iy >= 0 && iy < %d)", s->in_rows);
@@ -128,8 +130,11 @@ static void emit_runs(const Conv *c, CWriter *w)
         from = "from";
         end = "end";
     }
-    CExpr input = cexpr_sum((Term[]){{"ic", c->in_channels > 1 ? c->in_plane : 0}, {"iy", s->in_cols},
-                                     {"kx", s->kernel_cols > 1 ? s->dilation_cols : 0}, {NULL, 0}}, -s->pad_left);
+    CExpr input = cexpr_sum((Term[]){{"ic", c->in_channels > 1 ? c->in_plane : 0},
+                                     {"iy", s->in_cols},
+                                     {"kx", s->kernel_cols > 1 ? s->dilation_cols : 0},
+                                     {NULL, 0}},
+                            -s->pad_left);
     CExpr column = cexpr_sum((Term[]){{"column", s->stride_cols}, {NULL, 0}}, 0);
     cw_line(w, "const %s input = %s;", c->index, input.text);
     cw_open(w, "for (int column = %s; column < %s; ++column)", from, end);
@@ -164,10 +169,11 @@ static void emit_gather(const Conv *c, CWriter *w)
 {
     bool odd_taps = c->taps != c->padded_taps;
     bool zeros = c->pads_rows || c->pads_cols || last_tile_is_short(c) || odd_taps;
-    cw_comment(w, "rows[tap][p] = the input element under tap (ic, ky, kx) for pixel first + p of the output, flattened%s.",
-               zeros ? "; 0 where there is none" : "");
-    cw_line(w, "static void %.*s_gather(const float *x, int tap, int end_tap, %sint pixels, float *rows)", c->name_length,
-            c->name, c->tiles > 1 ? "int first, " : "");
+    cw_comment(
+        w, "rows[tap][p] = the input element under tap (ic, ky, kx) for pixel first + p of the output, flattened%s.",
+        zeros ? "; 0 where there is none" : "");
+    cw_line(w, "static void %.*s_gather(const float *x, int tap, int end_tap, %sint pixels, float *rows)",
+            c->name_length, c->name, c->tiles > 1 ? "int first, " : "");
     cw_body(w);
     if (c->pads_cols) {
         emit_column_tables(c, w);
@@ -184,7 +190,8 @@ static void emit_gather(const Conv *c, CWriter *w)
         cw_close(w, "");
     }
     if (c->pointwise) {
-        CExpr input = cexpr_sum((Term[]){{"tap", c->in_channels > 1 ? c->in_plane : 0}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
+        CExpr input =
+            cexpr_sum((Term[]){{"tap", c->in_channels > 1 ? c->in_plane : 0}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
         cw_line(w, "const %s input = %s;", c->index, input.text);
         cw_open(w, "for (int p = 0; p < pixels; ++p)");
         cw_line(w, "rows[p] = x[input + p];");
@@ -204,14 +211,19 @@ static void emit_conv_store(const Conv *c, CWriter *w)
 {
     const Epilogue *e = &c->kernel->epilogue;
     bool odd = c->out_channels % ROWS != 0;
-    cw_comment(w, "Writes up to four channels of a tile%s%s.", e->residual ? ": adds the residual, which may be y itself" : "",
-               e->act.op == OP_IDENTITY ? "" : e->residual ? ", then the activation" : " after the activation");
-    cw_line(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name, c->index,
-            odd ? "int channels, " : "", c->tiles > 1 ? "int first, " : "", "int pixels, ");
+    cw_comment(w, "Writes up to four channels of a tile%s%s.",
+               e->residual ? ": adds the residual, which may be y itself" : "",
+               e->act.op == OP_IDENTITY ? ""
+               : e->residual            ? ", then the activation"
+                                        : " after the activation");
+    cw_line(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name,
+            c->index, odd ? "int channels, " : "", c->tiles > 1 ? "int first, " : "", "int pixels, ");
     cw_body(w);
     CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
-    cw_open(w, odd ? "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")"
-                   : "for (int row = 0; row < 4; ++row, ++oc, sums += %" PRId64 ")", c->tile);
+    cw_open(w,
+            odd ? "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")"
+                : "for (int row = 0; row < 4; ++row, ++oc, sums += %" PRId64 ")",
+            c->tile);
     cw_line(w, "float *const y = a->y + %s;", at.text);
     if (e->residual) {
         cw_line(w, "const float *const residual = a->residual + %s;", at.text);
@@ -252,12 +264,14 @@ static void emit_head_comment(const Conv *c, CWriter *w)
     if (c->groups > 1) {
         strbuf_printf(&more, ", %" PRId64 " groups", c->groups);
     }
-    cw_comment(w, "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+    cw_comment(w,
+               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
                "A matrix product in tiles of %d pixels x %d taps (input channel, ky, kx); weights[oc/4][tap/4][4][4].",
                s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
-               more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-               e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, c->kernel->tile_pixels, c->kernel->tile_taps);
+               more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
+               s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               c->kernel->tile_pixels, c->kernel->tile_taps);
     strbuf_free(&more);
 }
 
@@ -265,8 +279,10 @@ static void emit_head_comment(const Conv *c, CWriter *w)
 static void emit_start(const Conv *c, CWriter *w)
 {
     if (c->kernel->epilogue.bias) {
-        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1}, {"group", c->groups > 1 ? c->padded_out : 0}, {"oc", c->padded_out > ROWS},
-                                        {NULL, 0}}, 0);
+        CExpr bias = cexpr_sum(
+            (Term[]){
+                {"a->bias", 1}, {"group", c->groups > 1 ? c->padded_out : 0}, {"oc", c->padded_out > ROWS}, {NULL, 0}},
+            0);
         cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", c->tile, bias.text);
     } else {
         cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", ROWS * c->tile);
@@ -302,8 +318,12 @@ static void emit_channels(const Conv *c, Split split, CWriter *w)
     if (!single) {
         cw_close(w, "");
     }
-    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1}, {"group", c->groups > 1 ? c->padded_out * c->padded_taps : 0},
-                                       {"oc", many ? c->padded_taps : 0}, {"tap", single ? 0 : ROWS}, {NULL, 0}}, 0);
+    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
+                                       {"group", c->groups > 1 ? c->padded_out * c->padded_taps : 0},
+                                       {"oc", many ? c->padded_taps : 0},
+                                       {"tap", single ? 0 : ROWS},
+                                       {NULL, 0}},
+                              0);
     cw_line(w, "matrix_tile_%" PRId64 "(rows, %s, %s, sums);", c->tile, weights.text, taps_of_block(c).text);
     if (!single) {
         cw_open(w, "if (end_tap == %" PRId64 ")", c->padded_taps);
@@ -311,7 +331,8 @@ static void emit_channels(const Conv *c, Split split, CWriter *w)
     CExpr channel = cexpr_sum((Term[]){{"group", c->groups > 1 ? c->out_channels : 0}, {"oc", many}, {NULL, 0}}, 0);
     bool odd = c->out_channels % ROWS != 0;
     if (odd && many) {
-        cw_line(w, "const int channels = oc + 4 <= %" PRId64 " ? 4 : %" PRId64 ";", c->out_channels, c->out_channels % ROWS);
+        cw_line(w, "const int channels = oc + 4 <= %" PRId64 " ? 4 : %" PRId64 ";", c->out_channels,
+                c->out_channels % ROWS);
     } else if (odd) {
         cw_line(w, "const int channels = %" PRId64 ";", c->out_channels);
     }
@@ -332,11 +353,13 @@ static void emit_tile(const Conv *c, Split split, CWriter *w)
         cw_line(w, "const int first = tile * %" PRId64 ";", c->tile);
     }
     if (c->tiles > 1 && last_tile_is_short(c)) {
-        cw_line(w, "const int pixels = tile < %" PRId64 " ? %" PRId64 " : %" PRId64 ";", c->tiles - 1, c->tile, c->pixels % c->tile);
+        cw_line(w, "const int pixels = tile < %" PRId64 " ? %" PRId64 " : %" PRId64 ";", c->tiles - 1, c->tile,
+                c->pixels % c->tile);
     } else {
         cw_line(w, "const int pixels = %" PRId64 ";", c->tiles > 1 ? c->tile : c->pixels);
     }
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"group", c->groups > 1 ? c->in_channels * c->in_plane : 0}, {NULL, 0}}, 0);
+    CExpr x =
+        cexpr_sum((Term[]){{"a->x[0]", 1}, {"group", c->groups > 1 ? c->in_channels * c->in_plane : 0}, {NULL, 0}}, 0);
     CExpr all = cexpr_int(c->padded_taps);
     const char *tap = "0", *end = all.text;
     if (c->blocks > 1) {
@@ -344,13 +367,14 @@ static void emit_tile(const Conv *c, Split split, CWriter *w)
         if (c->padded_taps % c->block == 0) {
             cw_line(w, "const int end_tap = tap + %" PRId64 ";", c->block);
         } else {
-            cw_line(w, "const int end_tap = tap + %" PRId64 " < %" PRId64 " ? tap + %" PRId64 " : %" PRId64 ";", c->block, c->padded_taps,
-                    c->block, c->padded_taps);
+            cw_line(w, "const int end_tap = tap + %" PRId64 " < %" PRId64 " ? tap + %" PRId64 " : %" PRId64 ";",
+                    c->block, c->padded_taps, c->block, c->padded_taps);
         }
         tap = "tap";
         end = "end_tap";
     }
-    cw_line(w, "%.*s_gather(%s, %s, %s, %spixels, rows);", c->name_length, c->name, x.text, tap, end, c->tiles > 1 ? "first, " : "");
+    cw_line(w, "%.*s_gather(%s, %s, %s, %spixels, rows);", c->name_length, c->name, x.text, tap, end,
+            c->tiles > 1 ? "first, " : "");
     emit_channels(c, split, w);
     if (c->blocks > 1) {
         cw_close(w, "");
@@ -365,10 +389,10 @@ void emit_conv(const Kernel *kernel, CWriter *w)
     emit_conv_store(&c, w);
     emit_head_comment(&c, w);
     emit_kernel_head(kernel, w);
-    CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
-    cw_line(w, "float *const rows = %s; /* [%" PRId64 " taps][%" PRId64 " pixels] */", slice.text, c.block, c.tile);
-    cw_line(w, "float *const acc = rows + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " pixels] */", c.block * c.tile,
-            c.blocks == 1 ? ROWS : c.padded_out, c.tile);
+    cw_line(w, "float *const rows = %s; /* [%" PRId64 " taps][%" PRId64 " pixels] */", emit_scratch(kernel).text,
+            c.block, c.tile);
+    cw_line(w, "float *const acc = rows + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " pixels] */",
+            c.block * c.tile, c.blocks == 1 ? ROWS : c.padded_out, c.tile);
     switch (split) {
     case SPLIT_TILES:
         emit_split(w, "tile", c.tiles);

@@ -18,7 +18,8 @@ static void emit_run(const KernelSizes *s, const char *index, CWriter *w)
 {
     int64_t n = s->in_cols, pieces = (n + RUN - 1) / RUN;
     CExpr from = cexpr_sum((Term[]){{"x", s->in_stride[2]}, {NULL, 0}}, 0);
-    CExpr to = cexpr_sum((Term[]){{"x", s->out_stride[2]}, {NULL, 0}}, s->pad_top * s->out_stride[1] + s->pad_left * s->out_stride[2]);
+    CExpr to = cexpr_sum((Term[]){{"x", s->out_stride[2]}, {NULL, 0}},
+                         s->pad_top * s->out_stride[1] + s->pad_left * s->out_stride[2]);
     emit_split(w, "piece", pieces);
     cw_blank(w);
     cw_open(w, "for (%s piece = first_piece; piece < end_piece; ++piece)", index);
@@ -28,7 +29,8 @@ static void emit_run(const KernelSizes *s, const char *index, CWriter *w)
         if (n % RUN == 0) {
             cw_line(w, "const %s end = piece * %d + %d;", index, RUN, RUN);
         } else {
-            cw_line(w, "const %s end = piece < %" PRId64 " ? piece * %d + %d : %" PRId64 ";", index, pieces - 1, RUN, RUN, n);
+            cw_line(w, "const %s end = piece < %" PRId64 " ? piece * %d + %d : %" PRId64 ";", index, pieces - 1, RUN,
+                    RUN, n);
         }
         cw_open(w, "for (%s x = piece * %d; x < end; ++x)", index, RUN);
     }
@@ -40,8 +42,11 @@ static void emit_run(const KernelSizes *s, const char *index, CWriter *w)
 /* Fills rows [first, end) of plane c with the border's value; `row_name` is the row's variable. */
 static void emit_fill_row(const KernelSizes *s, const char *index, CWriter *w)
 {
-    CExpr at = cexpr_sum((Term[]){{"c", s->in_channels > 1 ? s->out_stride[0] : 0}, {"y", s->out_stride[1]}, {"x", s->out_stride[2]},
-                                  {NULL, 0}}, 0);
+    CExpr at = cexpr_sum((Term[]){{"c", s->in_channels > 1 ? s->out_stride[0] : 0},
+                                  {"y", s->out_stride[1]},
+                                  {"x", s->out_stride[2]},
+                                  {NULL, 0}},
+                         0);
     cw_open(w, "for (%s y = 0; y < %d; ++y)", index, s->out_rows);
     cw_open(w, "for (%s x = 0; x < %d; ++x)", index, s->out_cols);
     cw_line(w, "a->y[%s] = %s;", at.text, emit_float(s->scalar[0]).text);
@@ -66,9 +71,11 @@ static void emit_planes(const KernelSizes *s, bool filled, const char *index, CW
         }
     }
     bool c = s->in_channels > 1, y = s->in_rows > 1;
-    CExpr from = cexpr_sum((Term[]){{"c", c ? s->in_stride[0] : 0}, {"y", y ? s->in_stride[1] : 0}, {"x", s->in_stride[2]}, {NULL, 0}}, 0);
-    CExpr to = cexpr_sum((Term[]){{"c", c ? s->out_stride[0] : 0}, {"y", y ? s->out_stride[1] : 0}, {"x", s->out_stride[2]}, {NULL, 0}},
-                         s->pad_top * s->out_stride[1] + s->pad_left * s->out_stride[2]);
+    CExpr from = cexpr_sum(
+        (Term[]){{"c", c ? s->in_stride[0] : 0}, {"y", y ? s->in_stride[1] : 0}, {"x", s->in_stride[2]}, {NULL, 0}}, 0);
+    CExpr to = cexpr_sum(
+        (Term[]){{"c", c ? s->out_stride[0] : 0}, {"y", y ? s->out_stride[1] : 0}, {"x", s->out_stride[2]}, {NULL, 0}},
+        s->pad_top * s->out_stride[1] + s->pad_left * s->out_stride[2]);
     cw_open(w, "for (%s x = 0; x < %d; ++x)", index, s->in_cols);
     cw_line(w, "a->y[%s] = a->x[0][%s];", to.text, from.text);
     cw_close(w, "");
@@ -83,9 +90,11 @@ void emit_copy(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     bool filled = s->out_rows > s->in_rows || s->out_cols > s->in_cols;
     int64_t in = furthest(s->in_channels, s->in_rows, s->in_cols, s->in_stride);
-    int64_t out = furthest(s->in_channels, filled ? s->out_rows : s->in_rows, filled ? s->out_cols : s->in_cols, s->out_stride);
+    int64_t out =
+        furthest(s->in_channels, filled ? s->out_rows : s->in_rows, filled ? s->out_cols : s->in_cols, s->out_stride);
     const char *index = cexpr_index_type((in > out ? in : out) + RUN);
-    cw_comment(w, "Copies %dx%dx%d elements%s.", s->in_channels, s->in_rows, s->in_cols, filled ? " into the middle of filled planes" : "");
+    cw_comment(w, "Copies %dx%dx%d elements%s.", s->in_channels, s->in_rows, s->in_cols,
+               filled ? " into the middle of filled planes" : "");
     emit_kernel_head(kernel, w);
     if (s->in_channels == 1 && s->in_rows == 1 && !filled) {
         emit_run(s, index, w);

@@ -45,9 +45,11 @@ void emit_dense(const Kernel *kernel, CWriter *w)
     }
     int64_t blocks = (out + n - 1) / n;
     const char *index = cexpr_index_type(blocks * n * in);
-    cw_comment(w, "Dense layer: %" PRId64 " -> %" PRId64 "%s%s%s%s. %d units side by side; weights[units/%d][%" PRId64 "][%d].", in, out,
-               e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, n, n, in, n);
+    cw_comment(
+        w,
+        "Dense layer: %" PRId64 " -> %" PRId64 "%s%s%s%s. %d units side by side; weights[units/%d][%" PRId64 "][%d].",
+        in, out, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, n, n, in, n);
     emit_kernel_head(kernel, w);
     emit_split(w, "block", blocks);
     cw_blank(w);
@@ -70,7 +72,8 @@ void emit_dense(const Kernel *kernel, CWriter *w)
         if (whole % CHUNK == 0) {
             cw_line(w, "const int inputs = %d;", CHUNK);
         } else {
-            cw_line(w, "const int inputs = first < %" PRId64 " ? %d : %" PRId64 ";", whole / CHUNK * CHUNK, CHUNK, whole % CHUNK);
+            cw_line(w, "const int inputs = first < %" PRId64 " ? %d : %" PRId64 ";", whole / CHUNK * CHUNK, CHUNK,
+                    whole % CHUNK);
         }
         cw_line(w, "float partial[%d] = {0.0f};", n);
         emit_inputs(in, n, "partial", w);

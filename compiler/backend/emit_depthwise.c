@@ -14,9 +14,9 @@ typedef struct Depthwise {
     const KernelSizes *s;
     int name_length;
     const char *name;
-    int64_t rows, cols;      /* of the padded channel: what the windows cover */
+    int64_t rows, cols; /* of the padded channel: what the windows cover */
     bool padded;
-    int64_t row_stride;      /* of what NAME_row reads */
+    int64_t row_stride; /* of what NAME_row reads */
     int64_t in_plane, out_plane, taps;
     const char *index;
 } Depthwise;
@@ -79,8 +79,9 @@ static void emit_row_loops(const Depthwise *d, CWriter *w)
     cw_open(w, "for (int ky = 0; ky < %d; ++ky)", s->kernel_rows);
     cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
     CExpr tap = cexpr_sum((Term[]){{"ky", s->kernel_cols}, {"kx", 1}, {NULL, 0}}, 0);
-    CExpr at = cexpr_sum((Term[]){{"ky", s->dilation_rows * d->row_stride}, {"kx", s->dilation_cols}, {"ox", s->stride_cols},
-                                  {NULL, 0}}, 0);
+    CExpr at = cexpr_sum(
+        (Term[]){{"ky", s->dilation_rows * d->row_stride}, {"kx", s->dilation_cols}, {"ox", s->stride_cols}, {NULL, 0}},
+        0);
     cw_line(w, "const float k = w[%s];", tap.text);
     cw_open(w, "for (int ox = 0; ox < %d; ++ox)", s->out_cols);
     cw_line(w, "sums[ox] += k * x[%s];", at.text);
@@ -91,8 +92,11 @@ static void emit_row_loops(const Depthwise *d, CWriter *w)
 
 static void emit_row(const Depthwise *d, CWriter *w)
 {
-    cw_comment(w, "One row of %d outputs: x points at the input under the first tap of the first output.", d->s->out_cols);
-    cw_line(w, "static void %.*s_row(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, float bias, float *CNN_RESTRICT sums)",
+    cw_comment(w, "One row of %d outputs: x points at the input under the first tap of the first output.",
+               d->s->out_cols);
+    cw_line(w,
+            "static void %.*s_row(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, float bias, float "
+            "*CNN_RESTRICT sums)",
             d->name_length, d->name);
     cw_body(w);
     if (d->taps <= MAX_UNROLLED) {
@@ -115,7 +119,8 @@ static void emit_padding_copy(const Depthwise *d, CWriter *w)
         return; /* every window lies in the padding */
     }
     CExpr to = cexpr_sum((Term[]){{"iy", d->cols}, {"ix", 1}, {NULL, 0}}, s->pad_top * d->cols + s->pad_left);
-    CExpr from = cexpr_sum((Term[]){{"channel", s->in_channels > 1 ? d->in_plane : 0}, {"iy", s->in_cols}, {"ix", 1}, {NULL, 0}}, 0);
+    CExpr from = cexpr_sum(
+        (Term[]){{"channel", s->in_channels > 1 ? d->in_plane : 0}, {"iy", s->in_cols}, {"ix", 1}, {NULL, 0}}, 0);
     cw_open(w, "for (int iy = 0; iy < %" PRId64 "; ++iy)", rows);
     cw_open(w, "for (int ix = 0; ix < %" PRId64 "; ++ix)", cols);
     cw_line(w, "padded[%s] = a->x[0][%s];", to.text, from.text);
@@ -133,8 +138,11 @@ static void emit_rows_of_channel(const Depthwise *d, CWriter *w)
     if (e->bias && s->multiplier == 1) {
         bias = cexpr_at("a->bias", (CExpr){"channel"});
     }
-    CExpr input = cexpr_sum((Term[]){{d->padded ? "padded" : "a->x[0]", 1}, {"channel", d->padded ? 0 : d->in_plane},
-                                     {"oy", s->stride_rows * d->row_stride}, {NULL, 0}}, 0);
+    CExpr input = cexpr_sum((Term[]){{d->padded ? "padded" : "a->x[0]", 1},
+                                     {"channel", d->padded ? 0 : d->in_plane},
+                                     {"oy", s->stride_rows * d->row_stride},
+                                     {NULL, 0}},
+                            0);
     CExpr output = cexpr_sum((Term[]){{oc, d->out_plane}, {"oy", s->out_cols}, {NULL, 0}}, 0);
     cw_open(w, "for (int oy = 0; oy < %d; ++oy)", s->out_rows);
     cw_line(w, "%.*s_row(%s, %s, %s, sums);", d->name_length, d->name, input.text, weights.text, bias.text);
@@ -157,15 +165,17 @@ void emit_depthwise(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = d.s;
     const Epilogue *e = &kernel->epilogue;
     emit_row(&d, w);
-    cw_comment(w, "Depthwise convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s.", s->kernel_rows,
-               s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols,
-               s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+    cw_comment(w,
+               "Depthwise convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s.",
+               s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels,
+               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
+               e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
     emit_kernel_head(kernel, w);
-    CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
-    cw_line(w, "float *const sums = %s; /* [%d] */", slice.text, s->out_cols);
+    cw_line(w, "float *const sums = %s; /* [%d] */", emit_scratch(kernel).text, s->out_cols);
     if (d.padded) {
-        cw_line(w, "float *const padded = sums + %d; /* [%" PRId64 "][%" PRId64 "]: a channel with its border */", s->out_cols, d.rows, d.cols);
+        cw_line(w, "float *const padded = sums + %d; /* [%" PRId64 "][%" PRId64 "]: a channel with its border */",
+                s->out_cols, d.rows, d.cols);
     }
     emit_split(w, "channel", s->in_channels);
     cw_blank(w);
@@ -179,7 +189,8 @@ void emit_depthwise(const Kernel *kernel, CWriter *w)
         emit_padding_copy(&d, w);
     }
     if (s->multiplier > 1) {
-        cw_open(w, "for (%s oc = channel * %d; oc < channel * %d + %d; ++oc)", d.index, s->multiplier, s->multiplier, s->multiplier);
+        cw_open(w, "for (%s oc = channel * %d; oc < channel * %d + %d; ++oc)", d.index, s->multiplier, s->multiplier,
+                s->multiplier);
     }
     emit_rows_of_channel(&d, w);
     if (s->multiplier > 1) {

@@ -42,7 +42,8 @@ static CExpr emit_count(const char *start, int64_t total, CWriter *w)
     if (total % BLOCK == 0) {
         return cexpr_int(BLOCK);
     }
-    cw_line(w, "const int count = %s < %" PRId64 " ? %d : %" PRId64 ";", start, total / BLOCK * BLOCK, BLOCK, total % BLOCK);
+    cw_line(w, "const int count = %s < %" PRId64 " ? %d : %" PRId64 ";", start, total / BLOCK * BLOCK, BLOCK,
+            total % BLOCK);
     return (CExpr){"count"};
 }
 
@@ -97,7 +98,8 @@ static void emit_elementwise(Elementwise *e, const char *what, CWriter *w)
     const KernelSizes *s = &e->kernel->sizes;
     int64_t plane = (int64_t)s->in_rows * s->in_cols, total = s->in_channels * plane;
     const char *index = cexpr_index_type(total + BLOCK);
-    cw_comment(w, "%s, %dx%dx%d. y may be an operand itself: hence the detour over values.", what, s->in_channels, s->in_rows, s->in_cols);
+    cw_comment(w, "%s, %dx%dx%d. y may be an operand itself: hence the detour over values.", what, s->in_channels,
+               s->in_rows, s->in_cols);
     emit_kernel_head(e->kernel, w);
     if (e->by_channel) {
         emit_by_channel(e, s->in_channels, plane, index, w);

@@ -1,8 +1,8 @@
 /* Functions that kernels of one family share: written once for each size that the program uses.
  *
  * All are loops of constant length over plain rows of floats, without a test inside: what gcc and clang both turn into
- * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. Where a
- * function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
+ * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. Where
+ * a function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
 #include "backend/emit.h"
 
 /* 4 x 4: as many weights as fit the registers beside the rows; measured against other shapes in bench/NOTES.md. */
@@ -20,11 +20,17 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
     cw_close(w, "");
     cw_blank(w);
 
-    cw_comment(w, "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
-               "value of rows is loaded once for four products, each sum is loaded and stored once for four. "
-               "Weights lie in the order of use: w[taps / 4][4 channels][4 taps]. Sums of their own, from zero, keep rounding "
-               "errors small and show compilers that nothing overlaps.", n, n);
-    cw_line(w, "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float *CNN_RESTRICT sums)", n);
+    cw_comment(
+        w,
+        "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
+        "value of rows is loaded once for four products, each sum is loaded and stored once for four. "
+        "Weights lie in the order of use: w[taps / 4][4 channels][4 taps]. Sums of their own, from zero, keep rounding "
+        "errors small and show compilers that nothing overlaps.",
+        n, n);
+    cw_line(w,
+            "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float "
+            "*CNN_RESTRICT sums)",
+            n);
     cw_body(w);
     cw_line(w, "float part[%d];", 4 * n);
     cw_open(w, "for (int p = 0; p < %d; ++p)", 4 * n);
@@ -50,12 +56,16 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
 static void emit_dense_helper(int32_t n, CWriter *w)
 {
     cw_comment(w, "sums[%d] += w[inputs][%d] * x[inputs], for a number of inputs that is divisible by 8.", n, n);
-    cw_line(w, "static void dense_add_%d(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, int inputs, float *CNN_RESTRICT sums)", n);
+    cw_line(w,
+            "static void dense_add_%d(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, int inputs, float "
+            "*CNN_RESTRICT sums)",
+            n);
     cw_body(w);
     cw_open(w, "for (int i = 0; i < inputs; i += 8, x += 8, w += %d)", 8 * n);
     cw_open(w, "for (int u = 0; u < %d; ++u)", n);
     cw_line(w, "sums[u] += x[0] * w[u] + x[1] * w[%d + u] + x[2] * w[%d + u] + x[3] * w[%d + u]", n, 2 * n, 3 * n);
-    cw_line(w, "           + x[4] * w[%d + u] + x[5] * w[%d + u] + x[6] * w[%d + u] + x[7] * w[%d + u];", 4 * n, 5 * n, 6 * n, 7 * n);
+    cw_line(w, "           + x[4] * w[%d + u] + x[5] * w[%d + u] + x[6] * w[%d + u] + x[7] * w[%d + u];", 4 * n, 5 * n,
+            6 * n, 7 * n);
     cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");

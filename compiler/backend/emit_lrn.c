@@ -31,7 +31,8 @@ void emit_lrn(const Kernel *kernel, CWriter *w)
     int32_t below = lrn->size / 2, above = (lrn->size - 1) / 2;
     double alpha = lrn->alpha_div_n ? lrn->alpha / lrn->size : lrn->alpha;
     const char *index = cexpr_index_type(s->in_channels * plane);
-    cw_comment(w, "Local response normalisation over %d channels, %dx%dx%d.", lrn->size, s->in_channels, s->in_rows, s->in_cols);
+    cw_comment(w, "Local response normalisation over %d channels, %dx%dx%d.", lrn->size, s->in_channels, s->in_rows,
+               s->in_cols);
     emit_kernel_head(kernel, w);
     emit_split(w, "block", blocks);
     cw_blank(w);
@@ -44,7 +45,8 @@ void emit_lrn(const Kernel *kernel, CWriter *w)
     cw_line(w, "const float *const x = a->x[0] + block * %d;", BLOCK);
     cw_line(w, "float *const y = a->y + block * %d;", BLOCK);
     cw_open(w, "for (%s c = 0; c < %d; ++c)", index, s->in_channels);
-    CExpr from = cexpr_sum((Term[]){{"c", 1}, {NULL, 0}}, -below), to = cexpr_sum((Term[]){{"c", 1}, {NULL, 0}}, (int64_t)above + 1);
+    CExpr from = cexpr_sum((Term[]){{"c", 1}, {NULL, 0}}, -below),
+          to = cexpr_sum((Term[]){{"c", 1}, {NULL, 0}}, (int64_t)above + 1);
     cw_line(w, "const %s from = %s > 0 ? %s : 0;", index, from.text, from.text);
     cw_line(w, "const %s to = %s < %d ? %s : %d;", index, to.text, s->in_channels, to.text, s->in_channels);
     cw_line(w, "float sums[%d] = {0.0f};", BLOCK);

@@ -22,7 +22,8 @@ static int64_t in_plane(const KernelSizes *s)
 }
 
 /* Cells of window i along one axis that the divisor counts. */
-static int32_t window_cells(int32_t i, int32_t stride, int32_t kernel, int32_t pad_lo, int32_t pad_hi, int32_t in, bool count_pad)
+static int32_t window_cells(int32_t i, int32_t stride, int32_t kernel, int32_t pad_lo, int32_t pad_hi, int32_t in,
+                            bool count_pad)
 {
     int64_t first = (int64_t)i * stride - pad_lo, end = first + kernel;
     int64_t lo = count_pad ? -(int64_t)pad_lo : 0, hi = (int64_t)in + (count_pad ? pad_hi : 0);
@@ -32,7 +33,8 @@ static int32_t window_cells(int32_t i, int32_t stride, int32_t kernel, int32_t p
 }
 
 /* True where all windows along an axis count the same number of cells. */
-static bool is_uniform(int32_t out, int32_t stride, int32_t kernel, int32_t pad_lo, int32_t pad_hi, int32_t in, bool count_pad)
+static bool is_uniform(int32_t out, int32_t stride, int32_t kernel, int32_t pad_lo, int32_t pad_hi, int32_t in,
+                       bool count_pad)
 {
     for (int32_t i = 0; i < out; ++i) {
         if (window_cells(i, stride, kernel, pad_lo, pad_hi, in, count_pad) != kernel) {
@@ -43,18 +45,19 @@ static bool is_uniform(int32_t out, int32_t stride, int32_t kernel, int32_t pad_
 }
 
 /* "const int NAME = cells of the window in this row or column": min(end) - max(first), in input coordinates. */
-static void emit_cells(const char *name, const char *i, int32_t stride, int32_t kernel, int32_t pad_lo, int32_t pad_hi, int32_t in,
-                       bool count_pad, CWriter *w)
+static void emit_cells(const char *name, const char *i, int32_t stride, int32_t kernel, int32_t pad_lo, int32_t pad_hi,
+                       int32_t in, bool count_pad, CWriter *w)
 {
     CExpr first = cexpr_sum((Term[]){{i, stride}, {NULL, 0}}, -pad_lo);
     CExpr end = cexpr_sum((Term[]){{i, stride}, {NULL, 0}}, (int64_t)kernel - pad_lo);
     int64_t hi = (int64_t)in + (count_pad ? pad_hi : 0);
     CExpr last = cexpr_int(hi);
     if (count_pad || pad_lo == 0) {
-        cw_line(w, "const int %s = (%s < %s ? %s : %s) - (%s);", name, end.text, last.text, end.text, last.text, first.text);
-    } else {
-        cw_line(w, "const int %s = (%s < %s ? %s : %s) - (%s > 0 ? %s : 0);", name, end.text, last.text, end.text, last.text, first.text,
+        cw_line(w, "const int %s = (%s < %s ? %s : %s) - (%s);", name, end.text, last.text, end.text, last.text,
                 first.text);
+    } else {
+        cw_line(w, "const int %s = (%s < %s ? %s : %s) - (%s > 0 ? %s : 0);", name, end.text, last.text, end.text,
+                last.text, first.text, first.text);
     }
 }
 
@@ -140,7 +143,8 @@ static void emit_divide(const Kernel *kernel, bool rows_uniform, bool cols_unifo
     }
     CExpr cols = cexpr_int(s->kernel_cols), rows = cexpr_int(s->kernel_rows);
     if (!cols_uniform) {
-        emit_cells("cols", "ox", s->stride_cols, s->kernel_cols, s->pad_left, s->pad_right, s->in_cols, s->count_pad, w);
+        emit_cells("cols", "ox", s->stride_cols, s->kernel_cols, s->pad_left, s->pad_right, s->in_cols, s->count_pad,
+                   w);
         cols = (CExpr){"cols"};
     }
     if (!rows_uniform) {
@@ -156,25 +160,32 @@ static void emit_window_pool(const Kernel *kernel, bool is_max, CWriter *w)
     if (kernel->scratch_bytes < 4 * cols) {
         ICE("pool kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
     }
-    cw_comment(w, "%s pool %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d.", is_max ? "Max" : "Average", s->kernel_rows,
-               s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
-               is_max ? "" : s->count_pad ? ", padding counts" : ", padding does not count", s->in_channels, s->in_rows, s->in_cols,
-               s->out_channels, s->out_rows, s->out_cols);
+    cw_comment(w, "%s pool %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d.",
+               is_max ? "Max" : "Average", s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top,
+               s->pad_left,
+               is_max         ? ""
+               : s->count_pad ? ", padding counts"
+                              : ", padding does not count",
+               s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols);
     emit_kernel_head(kernel, w);
-    CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
-    cw_line(w, "float *const line = %s; /* [%" PRId64 "]: the window's rows, reduced to one */", slice.text, cols);
+    cw_line(w, "float *const line = %s; /* [%" PRId64 "]: the window's rows, reduced to one */",
+            emit_scratch(kernel).text, cols);
     emit_split(w, "channel", s->in_channels);
     cw_blank(w);
     cw_open(w, "for (%s channel = first_channel; channel < end_channel; ++channel)", index_type(s));
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"channel", in_plane(s)}, {NULL, 0}}, 0);
-    CExpr y = cexpr_sum((Term[]){{"a->y", 1}, {"channel", (int64_t)s->out_rows * s->out_cols}, {"oy", s->out_cols}, {NULL, 0}}, 0);
+    CExpr y = cexpr_sum(
+        (Term[]){{"a->y", 1}, {"channel", (int64_t)s->out_rows * s->out_cols}, {"oy", s->out_cols}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     cw_open(w, "for (int oy = 0; oy < %d; ++oy)", s->out_rows);
     emit_vertical(kernel, is_max, cols, w);
-    bool rows_uniform = is_uniform(s->out_rows, s->stride_rows, s->kernel_rows, s->pad_top, s->pad_bottom, s->in_rows, s->count_pad);
-    bool cols_uniform = is_uniform(s->out_cols, s->stride_cols, s->kernel_cols, s->pad_left, s->pad_right, s->in_cols, s->count_pad);
+    bool rows_uniform =
+        is_uniform(s->out_rows, s->stride_rows, s->kernel_rows, s->pad_top, s->pad_bottom, s->in_rows, s->count_pad);
+    bool cols_uniform =
+        is_uniform(s->out_cols, s->stride_cols, s->kernel_cols, s->pad_left, s->pad_right, s->in_cols, s->count_pad);
     if (!is_max && !rows_uniform) {
-        emit_cells("rows", "oy", s->stride_rows, s->kernel_rows, s->pad_top, s->pad_bottom, s->in_rows, s->count_pad, w);
+        emit_cells("rows", "oy", s->stride_rows, s->kernel_rows, s->pad_top, s->pad_bottom, s->in_rows, s->count_pad,
+                   w);
     }
     cw_line(w, "float *const y = %s;", y.text);
     cw_open(w, "for (int ox = 0; ox < %d; ++ox)", s->out_cols);
@@ -196,10 +207,12 @@ static void emit_adaptive_range(const char *from, const char *to, const char *i,
 {
     const char *type = cexpr_index_type(((int64_t)out + 1) * in + out);
     if (in % out == 0) {
-        CExpr first = cexpr_sum((Term[]){{i, in / out}, {NULL, 0}}, 0), end = cexpr_sum((Term[]){{i, in / out}, {NULL, 0}}, in / out);
+        CExpr first = cexpr_sum((Term[]){{i, in / out}, {NULL, 0}}, 0),
+              end = cexpr_sum((Term[]){{i, in / out}, {NULL, 0}}, in / out);
         cw_line(w, "const int %s = %s, %s = %s;", from, first.text, to, end.text);
     } else {
-        cw_line(w, "const %s %s = %s * %d / %d, %s = ((%s + 1) * %d + %d) / %d;", type, from, i, in, out, to, i, in, out - 1, out);
+        cw_line(w, "const %s %s = %s * %d / %d, %s = ((%s + 1) * %d + %d) / %d;", type, from, i, in, out, to, i, in,
+                out - 1, out);
     }
 }
 
@@ -208,8 +221,10 @@ static void emit_adaptive_pool(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const char *row_type = cexpr_index_type(((int64_t)s->out_rows + 1) * s->in_rows + s->out_rows);
     const char *col_type = cexpr_index_type(((int64_t)s->out_cols + 1) * s->in_cols + s->out_cols);
-    cw_comment(w, "Adaptive average pool: %dx%dx%d -> %dx%dx%d; window i covers [floor(i * in / out), ceil((i + 1) * in / out)).",
-               s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols);
+    cw_comment(
+        w,
+        "Adaptive average pool: %dx%dx%d -> %dx%dx%d; window i covers [floor(i * in / out), ceil((i + 1) * in / out)).",
+        s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols);
     emit_kernel_head(kernel, w);
     emit_split(w, "channel", s->in_channels);
     cw_blank(w);
@@ -219,7 +234,8 @@ static void emit_adaptive_pool(const Kernel *kernel, CWriter *w)
     emit_adaptive_range("top", "bottom", "oy", s->in_rows, s->out_rows, w);
     emit_adaptive_range("left", "right", "ox", s->in_cols, s->out_cols, w);
     CExpr x = cexpr_sum((Term[]){{"channel", in_plane(s)}, {"iy", s->in_cols}, {"ix", 1}, {NULL, 0}}, 0);
-    CExpr y = cexpr_sum((Term[]){{"channel", (int64_t)s->out_rows * s->out_cols}, {"oy", s->out_cols}, {"ox", 1}, {NULL, 0}}, 0);
+    CExpr y = cexpr_sum(
+        (Term[]){{"channel", (int64_t)s->out_rows * s->out_cols}, {"oy", s->out_cols}, {"ox", 1}, {NULL, 0}}, 0);
     cw_line(w, "float sum = 0.0f;");
     cw_open(w, "for (%s iy = top; iy < bottom; ++iy)", row_type);
     cw_line(w, "float row = 0.0f;");
@@ -256,8 +272,8 @@ void emit_global_pool(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     int64_t n = in_plane(s), whole = n / LANES * LANES;
     bool is_max = s->is_max;
-    cw_comment(w, "%s of each channel: %dx%dx%d -> %d, in eight partial %s.", is_max ? "Maximum" : "Average", s->in_channels, s->in_rows,
-               s->in_cols, s->out_channels, is_max ? "maxima" : "sums");
+    cw_comment(w, "%s of each channel: %dx%dx%d -> %d, in eight partial %s.", is_max ? "Maximum" : "Average",
+               s->in_channels, s->in_rows, s->in_cols, s->out_channels, is_max ? "maxima" : "sums");
     emit_kernel_head(kernel, w);
     emit_split(w, "channel", s->in_channels);
     cw_blank(w);
@@ -265,7 +281,8 @@ void emit_global_pool(const Kernel *kernel, CWriter *w)
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"channel", n}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     const char *zero = is_max ? "-INFINITY" : "0.0f";
-    cw_line(w, "float lane[%d] = {%s, %s, %s, %s, %s, %s, %s, %s};", LANES, zero, zero, zero, zero, zero, zero, zero, zero);
+    cw_line(w, "float lane[%d] = {%s, %s, %s, %s, %s, %s, %s, %s};", LANES, zero, zero, zero, zero, zero, zero, zero,
+            zero);
     if (whole > 0) {
         cw_open(w, "for (int i = 0; i < %" PRId64 "; i += %d)", whole, LANES);
         cw_open(w, "for (int j = 0; j < %d; ++j)", LANES);
@@ -292,7 +309,8 @@ void emit_global_pool(const Kernel *kernel, CWriter *w)
         cw_close(w, "");
         cw_line(w, "a->y[channel] = lane[0];");
     } else {
-        cw_line(w, "const float sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));");
+        cw_line(w, "const float sum = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + "
+                   "lane[7]));");
         cw_line(w, "a->y[channel] = sum / %" PRId64 ".0f;", n);
     }
     cw_close(w, "");

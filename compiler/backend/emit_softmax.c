@@ -95,7 +95,8 @@ void emit_softmax(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     int64_t plane = (int64_t)s->in_rows * s->in_cols;
-    cw_comment(w, "%s over %d channels%s.", s->is_log ? "Logarithm of softmax" : "Softmax", s->in_channels, plane > 1 ? ", for each pixel" : "");
+    cw_comment(w, "%s over %d channels%s.", s->is_log ? "Logarithm of softmax" : "Softmax", s->in_channels,
+               plane > 1 ? ", for each pixel" : "");
     emit_kernel_head(kernel, w);
     if (plane == 1) {
         emit_vector(kernel, w);

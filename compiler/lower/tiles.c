@@ -7,10 +7,11 @@
 #include "lower/program.h"
 
 enum {
-    CONV_ROWS = 4,             /* output channels of the micro-kernel */
-    CONV_COLS = 4,             /* taps of the micro-kernel */
-    CONV_L1_FLOATS = 9216,     /* a block of gathered taps stays in L1: 36 KiB */
-    CONV_SINGLE_FLOATS = 18432,/* up to here all taps are gathered at once: no accumulators but those of four channels */
+    CONV_ROWS = 4,         /* output channels of the micro-kernel */
+    CONV_COLS = 4,         /* taps of the micro-kernel */
+    CONV_L1_FLOATS = 9216, /* a block of gathered taps stays in L1: 36 KiB */
+    CONV_SINGLE_FLOATS =
+        18432, /* up to here all taps are gathered at once: no accumulators but those of four channels */
     DENSE_WIDE = 64,
     DENSE_NARROW = 16,
     SCRATCH_ALIGN = 64

@@ -7,22 +7,38 @@ static double activate(const Activation *act, double v)
 {
     double a = act->attr.a, b = act->attr.b;
     switch ((int)act->op) {
-    case OP_RELU: return v < 0.0 ? 0.0 : v;
-    case OP_RELU6: return fmin(fmax(v, 0.0), 6.0);
-    case OP_LEAKY_RELU: return v >= 0.0 ? v : a * v;
-    case OP_SIGMOID: return 1.0 / (1.0 + exp(-v));
-    case OP_HARD_SIGMOID: return fmin(fmax(v / 6.0 + 0.5, 0.0), 1.0);
-    case OP_TANH: return tanh(v);
-    case OP_SCALED_TANH: return a * tanh(b * v);
-    case OP_SILU: return v / (1.0 + exp(-v));
-    case OP_HARD_SWISH: return v * fmin(fmax(v / 6.0 + 0.5, 0.0), 1.0);
-    case OP_GELU: return v / 2.0 * (1.0 + erf(v / sqrt(2.0)));
-    case OP_ELU: return v > 0.0 ? v : a * expm1(v);
-    case OP_SOFTPLUS: return fmax(v, 0.0) + log1p(exp(-fabs(v)));
-    case OP_STEP: return v >= 0.0 ? 1.0 : 0.0;
-    case OP_CLAMP: return fmin(fmax(v, a), b);
-    case OP_IDENTITY: return v;
-    default: return NAN;
+    case OP_RELU:
+        return v < 0.0 ? 0.0 : v;
+    case OP_RELU6:
+        return fmin(fmax(v, 0.0), 6.0);
+    case OP_LEAKY_RELU:
+        return v >= 0.0 ? v : a * v;
+    case OP_SIGMOID:
+        return 1.0 / (1.0 + exp(-v));
+    case OP_HARD_SIGMOID:
+        return fmin(fmax(v / 6.0 + 0.5, 0.0), 1.0);
+    case OP_TANH:
+        return tanh(v);
+    case OP_SCALED_TANH:
+        return a * tanh(b * v);
+    case OP_SILU:
+        return v / (1.0 + exp(-v));
+    case OP_HARD_SWISH:
+        return v * fmin(fmax(v / 6.0 + 0.5, 0.0), 1.0);
+    case OP_GELU:
+        return v / 2.0 * (1.0 + erf(v / sqrt(2.0)));
+    case OP_ELU:
+        return v > 0.0 ? v : a * expm1(v);
+    case OP_SOFTPLUS:
+        return fmax(v, 0.0) + log1p(exp(-fabs(v)));
+    case OP_STEP:
+        return v >= 0.0 ? 1.0 : 0.0;
+    case OP_CLAMP:
+        return fmin(fmax(v, a), b);
+    case OP_IDENTITY:
+        return v;
+    default:
+        return NAN;
     }
 }
 
@@ -70,7 +86,8 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_COPY: {
         int64_t last = 0, last_out = 0;
         const int32_t count[3] = {s->in_channels, s->in_rows, s->in_cols};
-        const int32_t out_count[3] = {s->in_channels, s->in_rows + s->pad_top + s->pad_bottom, s->in_cols + s->pad_left + s->pad_right};
+        const int32_t out_count[3] = {s->in_channels, s->in_rows + s->pad_top + s->pad_bottom,
+                                      s->in_cols + s->pad_left + s->pad_right};
         for (int i = 0; i < 3; ++i) {
             last += (count[i] - 1) * s->in_stride[i];
             last_out += (out_count[i] - 1) * s->out_stride[i];
@@ -95,7 +112,8 @@ static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)
 {
     const KernelSizes *s = &kernel->sizes;
     bool depthwise = kernel->family == KERNEL_DEPTHWISE;
-    int32_t groups = depthwise ? s->in_channels : s->groups, ic_of_group = s->in_channels / groups, oc_of_group = s->out_channels / groups;
+    int32_t groups = depthwise ? s->in_channels : s->groups, ic_of_group = s->in_channels / groups,
+            oc_of_group = s->out_channels / groups;
     for (int32_t oc = 0; oc < s->out_channels; ++oc) {
         for (int32_t oy = 0; oy < s->out_rows; ++oy) {
             for (int32_t ox = 0; ox < s->out_cols; ++ox) {
@@ -108,7 +126,9 @@ static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)
                             if (iy >= 0 && iy < s->in_rows && ix >= 0 && ix < s->in_cols) {
                                 int64_t ic = oc / oc_of_group * ic_of_group + i;
                                 sum += (double)d->x[0][(ic * s->in_rows + iy) * s->in_cols + ix] *
-                                       d->weights[(((int64_t)oc * ic_of_group + i) * s->kernel_rows + ky) * s->kernel_cols + kx];
+                                       d->weights[(((int64_t)oc * ic_of_group + i) * s->kernel_rows + ky) *
+                                                      s->kernel_cols +
+                                                  kx];
                             }
                         }
                     }
@@ -141,7 +161,8 @@ static void reference_window_pool(const Kernel *kernel, const KernelData *d, dou
                     }
                 }
                 double divisor = s->count_pad ? padded : inside;
-                y[((int64_t)c * s->out_rows + oy) * s->out_cols + ox] = kernel->family == KERNEL_MAX_POOL ? largest : sum / divisor;
+                y[((int64_t)c * s->out_rows + oy) * s->out_cols + ox] =
+                    kernel->family == KERNEL_MAX_POOL ? largest : sum / divisor;
             }
         }
     }
@@ -153,8 +174,10 @@ static void reference_adaptive(const Kernel *kernel, const KernelData *d, double
     for (int32_t c = 0; c < s->out_channels; ++c) {
         for (int32_t oy = 0; oy < s->out_rows; ++oy) {
             for (int32_t ox = 0; ox < s->out_cols; ++ox) {
-                int top = (int)floor((double)oy * s->in_rows / s->out_rows), bottom = (int)ceil((oy + 1.0) * s->in_rows / s->out_rows);
-                int left = (int)floor((double)ox * s->in_cols / s->out_cols), right = (int)ceil((ox + 1.0) * s->in_cols / s->out_cols);
+                int top = (int)floor((double)oy * s->in_rows / s->out_rows),
+                    bottom = (int)ceil((oy + 1.0) * s->in_rows / s->out_rows);
+                int left = (int)floor((double)ox * s->in_cols / s->out_cols),
+                    right = (int)ceil((ox + 1.0) * s->in_cols / s->out_cols);
                 double sum = 0.0;
                 for (int iy = top; iy < bottom; ++iy) {
                     for (int ix = left; ix < right; ++ix) {
@@ -278,7 +301,8 @@ static void reference_copy(const Kernel *kernel, const KernelData *d, double *y)
                 int32_t iy = oy - s->pad_top, ix = ox - s->pad_left;
                 bool inside = iy >= 0 && iy < s->in_rows && ix >= 0 && ix < s->in_cols;
                 y[c * s->out_stride[0] + oy * s->out_stride[1] + ox * s->out_stride[2]] =
-                    inside ? (double)d->x[0][c * s->in_stride[0] + iy * s->in_stride[1] + ix * s->in_stride[2]] : s->scalar[0];
+                    inside ? (double)d->x[0][c * s->in_stride[0] + iy * s->in_stride[1] + ix * s->in_stride[2]]
+                           : s->scalar[0];
             }
         }
     }

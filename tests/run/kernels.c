@@ -1,5 +1,6 @@
-/* Generated kernels against their definitions. Records are built directly, so that shapes are tested which no network of
- * the zoo has; many kernels go into one C file, which is compiled without a warning and loaded. Each kernel then runs
+/* Generated kernels against their definitions. Records are built directly, so that shapes are tested which no network
+ * of the zoo has; many kernels go into one C file, which is compiled without a warning and loaded. Each kernel then
+ * runs
  *   - alone and in 2, 3, 5 parts: the same bits;
  *   - with the residual, or an elementwise operand, in the output's own memory: the same bits;
  * over outputs and scratch that hold NaN before, between guards that must survive. */
@@ -48,7 +49,8 @@ static int32_t pick(Batch *b, int32_t lo, int32_t hi)
 
 static float *random_floats(Batch *b, int64_t count, float scale)
 {
-    float *values = malloc((size_t)(count > 0 ? count : 1) * sizeof *values); /* exact, so that ASan sees reads past the end */
+    float *values =
+        malloc((size_t)(count > 0 ? count : 1) * sizeof *values); /* exact, so that ASan sees reads past the end */
     cr_assert(values != NULL);
     for (int64_t i = 0; i < count; ++i) {
         values[i] = scale * ((float)(next_random(b) >> 8) / 8388608.0f - 1.0f);
@@ -82,11 +84,24 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
 }
 
 /* A square window; out sizes follow, with `extra` rows and columns of padding at the far side. */
-static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride, int32_t pad, int32_t extra)
+static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride,
+                          int32_t pad, int32_t extra)
 {
-    KernelSizes s = {.in_channels = ic, .in_rows = rows, .in_cols = cols, .out_channels = oc, .kernel_rows = kernel, .kernel_cols = kernel,
-                     .stride_rows = stride, .stride_cols = stride, .dilation_rows = 1, .dilation_cols = 1, .pad_top = pad, .pad_left = pad,
-                     .pad_bottom = pad + extra, .pad_right = pad + extra, .groups = 1};
+    KernelSizes s = {.in_channels = ic,
+                     .in_rows = rows,
+                     .in_cols = cols,
+                     .out_channels = oc,
+                     .kernel_rows = kernel,
+                     .kernel_cols = kernel,
+                     .stride_rows = stride,
+                     .stride_cols = stride,
+                     .dilation_rows = 1,
+                     .dilation_cols = 1,
+                     .pad_top = pad,
+                     .pad_left = pad,
+                     .pad_bottom = pad + extra,
+                     .pad_right = pad + extra,
+                     .groups = 1};
     s.out_rows = (rows + 2 * pad + extra - kernel) / stride + 1;
     s.out_cols = (cols + 2 * pad + extra - kernel) / stride + 1;
     return s;
@@ -160,8 +175,8 @@ static Str batch_text(Batch *b)
     cw_raw(&w, str_from(embedded_step_types_c));
     emit_helpers(&program, &w);
     static EmitKernel *const emitters[KERNEL_FAMILY_COUNT] = {
-        emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool,
-        emit_unary, emit_binary, emit_channel_affine, emit_lrn, emit_softmax, emit_copy};
+        emit_conv,  emit_depthwise, emit_dense,          emit_max_pool, emit_avg_pool, emit_global_pool,
+        emit_unary, emit_binary,    emit_channel_affine, emit_lrn,      emit_softmax,  emit_copy};
     for (uint32_t i = 0; i < b->count; ++i) {
         emitters[b->kernels[i]->family](b->kernels[i], &w);
     }
@@ -184,12 +199,18 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
     cr_assert_eq(system(arena_printf(b->arena, "rm -rf '%s' && mkdir -p '%s'", folder, folder).ptr), 0);
     Str text = batch_text(b);
     write_text(b->arena, folder, "kernels.c", text);
-    cr_assert(strstr(text.ptr, " + 0;") == NULL && strstr(text.ptr, " * 1;") == NULL && strstr(text.ptr, "(0 + ") == NULL);
-    run_command(b->arena, folder, arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, warnings, sanitize).ptr);
+    cr_assert(strstr(text.ptr, " + 0;") == NULL && strstr(text.ptr, " * 1;") == NULL &&
+              strstr(text.ptr, "(0 + ") == NULL);
+    run_command(
+        b->arena, folder,
+        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, warnings, sanitize)
+            .ptr);
     if (has_program(b->arena, "g++")) {
-        run_command(b->arena, folder, arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s kernels.c", warnings).ptr);
+        run_command(b->arena, folder,
+                    arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s kernels.c", warnings).ptr);
     }
-    void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so", folder[0] == '/' ? "" : "./", folder).ptr, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so", folder[0] == '/' ? "" : "./", folder).ptr,
+                           RTLD_NOW | RTLD_LOCAL);
     cr_assert(library != NULL, "%s", dlerror());
     step_kernel *const *table;
     *(const void **)&table = dlsym(library, "table");
@@ -199,7 +220,8 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
 
 /* --- packing, written from PackFormat's definition */
 
-static float *pack(const Kernel *kernel, const float *values, int64_t rows, int64_t cols, int64_t groups, int64_t col_block)
+static float *pack(const Kernel *kernel, const float *values, int64_t rows, int64_t cols, int64_t groups,
+                   int64_t col_block)
 {
     int64_t rb = kernel->weight_format.row_block, group_rows = rows / groups;
     int64_t row_blocks = (group_rows + rb - 1) / rb, col_blocks = (cols + col_block - 1) / col_block;
@@ -253,10 +275,14 @@ static void guarded_check(const Guarded *g, const Kernel *kernel, const char *wh
 static const char *describe(Batch *b, const Kernel *k)
 {
     const KernelSizes *s = &k->sizes;
-    return arena_printf(b->arena, STR_FMT " (%s): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %dx%d, dilation %dx%d, pad %d,%d,%d,%d, groups %d, act %s",
-                        STR_ARG(k->name), kernel_family_name(k->family), s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-                        s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->dilation_rows, s->dilation_cols, s->pad_top, s->pad_left,
-                        s->pad_bottom, s->pad_right, s->groups, op_info(k->epilogue.act.op)->name).ptr;
+    return arena_printf(b->arena,
+                        STR_FMT " (%s): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %dx%d, dilation %dx%d, pad "
+                                "%d,%d,%d,%d, groups %d, act %s",
+                        STR_ARG(k->name), kernel_family_name(k->family), s->in_channels, s->in_rows, s->in_cols,
+                        s->out_channels, s->out_rows, s->out_cols, s->kernel_rows, s->kernel_cols, s->stride_rows,
+                        s->stride_cols, s->dilation_rows, s->dilation_cols, s->pad_top, s->pad_left, s->pad_bottom,
+                        s->pad_right, s->groups, op_info(k->epilogue.act.op)->name)
+        .ptr;
 }
 
 /* Runs all parts, the last first: their order must not matter. */
@@ -271,7 +297,8 @@ static void run_parts(step_kernel *function, const Kernel *kernel, step_argument
     free(scratch.memory);
 }
 
-/* Largest |y - reference| over the largest |reference|; elements that must not be touched count as infinite when they are. */
+/* Largest |y - reference| over the largest |reference|; elements that must not be touched count as infinite when they
+ * are. */
 static double relative_error(const float *y, const double *reference, int64_t count)
 {
     double largest = 0.0, error = 0.0;
@@ -291,23 +318,27 @@ static double relative_error(const float *y, const double *reference, int64_t co
 }
 
 /* Runs again with one operand, `slot` of `a`, in the output's own memory. `a` is the caller's copy. */
-static void check_in_place(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments *a, const float **slot, const Guarded *y)
+static void check_in_place(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments *a, const float **slot,
+                           const Guarded *y)
 {
     const float *operand = *slot;
     Guarded in_place = guarded(y->count);
     memcpy(in_place.values, operand, (size_t)y->count * 4);
     *slot = a->y = in_place.values;
     run_parts(function, kernel, *a, 3);
-    cr_assert(memcmp(in_place.values, y->values, (size_t)y->count * 4) == 0, "in place differs: %s", describe(b, kernel));
+    cr_assert(memcmp(in_place.values, y->values, (size_t)y->count * 4) == 0, "in place differs: %s",
+              describe(b, kernel));
     guarded_check(&in_place, kernel, "y in place");
     free(in_place.memory);
     *slot = operand;
 }
 
 /* What of `a` may be the output's memory: the residual, or an elementwise operand that is not broadcast. */
-static void check_overlaps(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments a, const KernelData *data, const Guarded *y)
+static void check_overlaps(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments a,
+                           const KernelData *data, const Guarded *y)
 {
-    bool elementwise = kernel->family == KERNEL_UNARY || kernel->family == KERNEL_BINARY || kernel->family == KERNEL_CHANNEL_AFFINE;
+    bool elementwise =
+        kernel->family == KERNEL_UNARY || kernel->family == KERNEL_BINARY || kernel->family == KERNEL_CHANNEL_AFFINE;
     if (kernel->epilogue.residual) {
         check_in_place(b, function, kernel, &a, &a.residual, y);
     }
@@ -352,7 +383,8 @@ static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function
         Guarded other = guarded(data.y_count);
         a.y = other.values;
         run_parts(function, kernel, a, parts);
-        cr_assert(memcmp(other.values, y.values, (size_t)data.y_count * 4) == 0, "%d parts differ from one: %s", parts, describe(b, kernel));
+        cr_assert(memcmp(other.values, y.values, (size_t)data.y_count * 4) == 0, "%d parts differ from one: %s", parts,
+                  describe(b, kernel));
         guarded_check(&other, kernel, "y");
         free(other.memory);
     }
@@ -414,12 +446,14 @@ Test(kernels, conv_odd_shapes)
     add(&b, KERNEL_CONV, window(1, 1, 1, 1, 1, 1, 0, 0), false, false, OP_IDENTITY);
     add(&b, KERNEL_CONV, window(1, 1, 1, 1, 3, 1, 1, 0), true, true, OP_LEAKY_RELU);
     add(&b, KERNEL_CONV, window(5, 1, 300, 3, 1, 1, 0, 0), true, false, OP_ELU);
-    add(&b, KERNEL_CONV, window(7, 9, 9, 13, 2, 5, 0, 0), true, false, OP_IDENTITY);  /* stride larger than the kernel */
-    add(&b, KERNEL_CONV, window(3, 2, 2, 9, 5, 1, 2, 0), true, true, OP_RELU);        /* kernel larger than the input */
-    add(&b, KERNEL_CONV, window(2, 3, 3, 4, 3, 1, 7, 0), true, false, OP_IDENTITY);   /* outputs that see padding alone */
-    add(&b, KERNEL_CONV, window(513, 4, 4, 5, 1, 1, 0, 0), true, false, OP_RELU);     /* several blocks of taps, an odd rest */
+    add(&b, KERNEL_CONV, window(7, 9, 9, 13, 2, 5, 0, 0), true, false, OP_IDENTITY); /* stride larger than the kernel */
+    add(&b, KERNEL_CONV, window(3, 2, 2, 9, 5, 1, 2, 0), true, true, OP_RELU);       /* kernel larger than the input */
+    add(&b, KERNEL_CONV, window(2, 3, 3, 4, 3, 1, 7, 0), true, false, OP_IDENTITY); /* outputs that see padding alone */
+    add(&b, KERNEL_CONV, window(513, 4, 4, 5, 1, 1, 0, 0), true, false,
+        OP_RELU); /* several blocks of taps, an odd rest */
     add(&b, KERNEL_CONV, window(1030, 1, 1, 10, 1, 1, 0, 0), true, true, OP_HARD_SWISH);
-    KernelSizes cut = window(4, 9, 9, 4, 1, 1, 0, 0); /* negative padding at the far side: the last columns are not read */
+    KernelSizes cut =
+        window(4, 9, 9, 4, 1, 1, 0, 0); /* negative padding at the far side: the last columns are not read */
     cut.out_cols = 8;
     add(&b, KERNEL_CONV, cut, true, false, OP_IDENTITY);
     for (int i = 0; i < 60; ++i) {
@@ -458,7 +492,8 @@ Test(kernels, depthwise)
         s.groups = 0;
         add(&b, KERNEL_DEPTHWISE, s, true, i % 2 == 0, i < 3 ? OP_RELU6 : OP_IDENTITY);
     }
-    KernelSizes same = window(4, 12, 12, 8, 3, 2, 0, 1); /* TensorFlow's: padding at the far side alone; two outputs a channel */
+    KernelSizes same =
+        window(4, 12, 12, 8, 3, 2, 0, 1); /* TensorFlow's: padding at the far side alone; two outputs a channel */
     same.multiplier = 2;
     add(&b, KERNEL_DEPTHWISE, same, true, false, OP_RELU);
     KernelSizes large = window(2, 20, 20, 2, 7, 1, 3, 0); /* too large to be unrolled */
@@ -485,7 +520,8 @@ Test(kernels, dense)
     static const int32_t in[] = {1, 7, 8, 400, 120, 84, 512, 513, 520, 1000, 1543, 25088};
     static const int32_t out[] = {1, 3, 64, 120, 84, 10, 65, 1000, 16, 17, 130, 40};
     for (int i = 0; i < 12; ++i) {
-        KernelSizes s = {.in_channels = in[i], .in_rows = 1, .in_cols = 1, .out_channels = out[i], .out_rows = 1, .out_cols = 1};
+        KernelSizes s = {
+            .in_channels = in[i], .in_rows = 1, .in_cols = 1, .out_channels = out[i], .out_rows = 1, .out_cols = 1};
         add(&b, KERNEL_DENSE, s, i % 4 != 1, i % 3 == 2, i % 2 ? OP_RELU : OP_IDENTITY);
     }
     check_batch(&b, "dense", 1e-6);
@@ -506,26 +542,40 @@ Test(kernels, pools)
         for (int i = 0; i < 24; ++i) {
             KernelSizes s = {.in_channels = pick(&b, 1, 5), .count_pad = i % 2 == 0};
             s.out_channels = s.in_channels;
-            if (!random_window(&b, &s) || s.pad_top >= s.kernel_rows || s.pad_left >= s.kernel_cols || s.pad_bottom >= s.kernel_rows ||
-                s.pad_right >= s.kernel_cols) {
+            if (!random_window(&b, &s) || s.pad_top >= s.kernel_rows || s.pad_left >= s.kernel_cols ||
+                s.pad_bottom >= s.kernel_rows || s.pad_right >= s.kernel_cols) {
                 continue;
             }
             s.dilation_rows = s.dilation_cols = 1;
             s.out_rows = (s.in_rows + s.pad_top + s.pad_bottom - s.kernel_rows) / s.stride_rows + 1;
             s.out_cols = (s.in_cols + s.pad_left + s.pad_right - s.kernel_cols) / s.stride_cols + 1;
-            if (s.stride_rows <= s.in_rows && s.stride_cols <= s.in_cols && i % 3 == 0) { /* ceil mode: a window that hangs over */
+            if (s.stride_rows <= s.in_rows && s.stride_cols <= s.in_cols &&
+                i % 3 == 0) { /* ceil mode: a window that hangs over */
                 s.out_rows += (s.out_rows * s.stride_rows < s.in_rows + s.pad_top);
                 s.out_cols += (s.out_cols * s.stride_cols < s.in_cols + s.pad_left);
             }
             add(&b, family, s, false, false, OP_IDENTITY);
         }
     }
-    static const int32_t from[][2] = {{14, 14}, {7, 7}, {6, 13}, {1, 1}, {3, 5}, {224, 3}}, to[][2] = {{4, 4}, {7, 7}, {6, 6}, {1, 1}, {7, 9}, {1, 2}};
+    static const int32_t from[][2] = {{14, 14}, {7, 7}, {6, 13}, {1, 1}, {3, 5}, {224, 3}},
+                         to[][2] = {{4, 4}, {7, 7}, {6, 6}, {1, 1}, {7, 9}, {1, 2}};
     for (int i = 0; i < 6; ++i) {
-        KernelSizes s = {.in_channels = 3, .in_rows = from[i][0], .in_cols = from[i][1], .out_channels = 3, .out_rows = to[i][0], .out_cols = to[i][1], .adaptive = true};
+        KernelSizes s = {.in_channels = 3,
+                         .in_rows = from[i][0],
+                         .in_cols = from[i][1],
+                         .out_channels = 3,
+                         .out_rows = to[i][0],
+                         .out_cols = to[i][1],
+                         .adaptive = true};
         add(&b, KERNEL_AVG_POOL, s, false, false, OP_IDENTITY);
         for (int is_max = 0; is_max < 2; ++is_max) {
-            KernelSizes global = {.in_channels = 9, .in_rows = from[i][0], .in_cols = from[i][1], .out_channels = 9, .out_rows = 1, .out_cols = 1, .is_max = is_max};
+            KernelSizes global = {.in_channels = 9,
+                                  .in_rows = from[i][0],
+                                  .in_cols = from[i][1],
+                                  .out_channels = 9,
+                                  .out_rows = 1,
+                                  .out_cols = 1,
+                                  .is_max = is_max};
             add(&b, KERNEL_GLOBAL_POOL, global, false, false, OP_IDENTITY);
         }
     }
@@ -551,7 +601,8 @@ Test(kernels, unary)
     for (int i = 0; i < 5; ++i) {
         add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_PRELU);
         add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_RELU);
-        add(&b, KERNEL_CHANNEL_AFFINE, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), i % 2 == 0, false, OP_IDENTITY);
+        add(&b, KERNEL_CHANNEL_AFFINE, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), i % 2 == 0, false,
+            OP_IDENTITY);
     }
     check_batch(&b, "unary", 1e-6);
 }
@@ -617,21 +668,99 @@ Test(kernels, copy)
 {
     Batch b = batch_create();
     static const KernelSizes copies[] = {
-        {.in_channels = 1, .in_rows = 1, .in_cols = 5000, .out_rows = 1, .out_cols = 5000, .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}},
-        {.in_channels = 1, .in_rows = 1, .in_cols = 1024, .out_rows = 1, .out_cols = 1024, .in_stride = {0, 0, 3}, .out_stride = {0, 0, 2}},
-        {.in_channels = 1, .in_rows = 1, .in_cols = 1, .out_rows = 1, .out_cols = 1, .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}},
-        {.in_channels = 1, .in_rows = 9, .in_cols = 7, .out_rows = 9, .out_cols = 7, .in_stride = {0, 12, 1}, .out_stride = {0, 7, 1}},
-        {.in_channels = 4, .in_rows = 5, .in_cols = 6, .out_rows = 5, .out_cols = 6, .in_stride = {1, 24, 4}, .out_stride = {30, 6, 1}}, /* hwc to chw */
-        {.in_channels = 4, .in_rows = 5, .in_cols = 6, .out_rows = 5, .out_cols = 6, .in_stride = {30, 6, 1}, .out_stride = {1, 24, 4}},
-        {.in_channels = 3, .in_rows = 1, .in_cols = 8, .out_rows = 1, .out_cols = 8, .in_stride = {10, 0, 1}, .out_stride = {8, 0, 1}},
-        {.in_channels = 3, .in_rows = 4, .in_cols = 5, .out_rows = 7, .out_cols = 9, .pad_top = 1, .pad_left = 3, .pad_bottom = 2, .pad_right = 1,
-         .in_stride = {20, 5, 1}, .out_stride = {63, 9, 1}, .scalar = {-2.5, 0.0}},
-        {.in_channels = 1, .in_rows = 4, .in_cols = 5, .out_rows = 6, .out_cols = 7, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1,
-         .in_stride = {20, 5, 1}, .out_stride = {42, 7, 1}},
-        {.in_channels = 1, .in_rows = 1, .in_cols = 5, .out_rows = 1, .out_cols = 7, .pad_left = 1, .pad_right = 1,
-         .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}, .scalar = {7.0, 0.0}},
-        {.in_channels = 2, .in_rows = 1, .in_cols = 1, .out_rows = 3, .out_cols = 3, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1,
-         .in_stride = {1, 1, 1}, .out_stride = {9, 3, 1}},
+        {.in_channels = 1,
+         .in_rows = 1,
+         .in_cols = 5000,
+         .out_rows = 1,
+         .out_cols = 5000,
+         .in_stride = {0, 0, 1},
+         .out_stride = {0, 0, 1}},
+        {.in_channels = 1,
+         .in_rows = 1,
+         .in_cols = 1024,
+         .out_rows = 1,
+         .out_cols = 1024,
+         .in_stride = {0, 0, 3},
+         .out_stride = {0, 0, 2}},
+        {.in_channels = 1,
+         .in_rows = 1,
+         .in_cols = 1,
+         .out_rows = 1,
+         .out_cols = 1,
+         .in_stride = {0, 0, 1},
+         .out_stride = {0, 0, 1}},
+        {.in_channels = 1,
+         .in_rows = 9,
+         .in_cols = 7,
+         .out_rows = 9,
+         .out_cols = 7,
+         .in_stride = {0, 12, 1},
+         .out_stride = {0, 7, 1}},
+        {.in_channels = 4,
+         .in_rows = 5,
+         .in_cols = 6,
+         .out_rows = 5,
+         .out_cols = 6,
+         .in_stride = {1, 24, 4},
+         .out_stride = {30, 6, 1}}, /* hwc to chw */
+        {.in_channels = 4,
+         .in_rows = 5,
+         .in_cols = 6,
+         .out_rows = 5,
+         .out_cols = 6,
+         .in_stride = {30, 6, 1},
+         .out_stride = {1, 24, 4}},
+        {.in_channels = 3,
+         .in_rows = 1,
+         .in_cols = 8,
+         .out_rows = 1,
+         .out_cols = 8,
+         .in_stride = {10, 0, 1},
+         .out_stride = {8, 0, 1}},
+        {.in_channels = 3,
+         .in_rows = 4,
+         .in_cols = 5,
+         .out_rows = 7,
+         .out_cols = 9,
+         .pad_top = 1,
+         .pad_left = 3,
+         .pad_bottom = 2,
+         .pad_right = 1,
+         .in_stride = {20, 5, 1},
+         .out_stride = {63, 9, 1},
+         .scalar = {-2.5, 0.0}},
+        {.in_channels = 1,
+         .in_rows = 4,
+         .in_cols = 5,
+         .out_rows = 6,
+         .out_cols = 7,
+         .pad_top = 1,
+         .pad_left = 1,
+         .pad_bottom = 1,
+         .pad_right = 1,
+         .in_stride = {20, 5, 1},
+         .out_stride = {42, 7, 1}},
+        {.in_channels = 1,
+         .in_rows = 1,
+         .in_cols = 5,
+         .out_rows = 1,
+         .out_cols = 7,
+         .pad_left = 1,
+         .pad_right = 1,
+         .in_stride = {0, 0, 1},
+         .out_stride = {0, 0, 1},
+         .scalar = {7.0, 0.0}},
+        {.in_channels = 2,
+         .in_rows = 1,
+         .in_cols = 1,
+         .out_rows = 3,
+         .out_cols = 3,
+         .pad_top = 1,
+         .pad_left = 1,
+         .pad_bottom = 1,
+         .pad_right = 1,
+         .in_stride = {1, 1, 1},
+         .out_stride = {9, 3, 1}},
     };
     for (size_t i = 0; i < sizeof copies / sizeof copies[0]; ++i) {
         add(&b, KERNEL_COPY, copies[i], false, false, OP_IDENTITY);
