@@ -32,7 +32,8 @@ static AstFile *parse(Golden *golden)
 static Graph *elaborate(Golden *golden)
 {
     AstFile *file = parse(golden);
-    return file == NULL ? NULL : frontend_elaborate(golden->arena, golden->sources, golden->diag, file, &golden->options);
+    return file == NULL ? NULL
+                        : frontend_elaborate(golden->arena, golden->sources, golden->diag, file, &golden->options);
 }
 
 static Program *lower_it(Golden *golden)
@@ -98,7 +99,8 @@ static void plan_text(Golden *golden)
 static const struct Mode {
     const char *extension;
     void (*append_text)(Golden *);
-} modes[] = {{"ast", ast_text}, {"graph", graph_text}, {"pass", pass_text}, {"program", program_text}, {"plan", plan_text}};
+} modes[] = {
+    {"ast", ast_text}, {"graph", graph_text}, {"pass", pass_text}, {"program", program_text}, {"plan", plan_text}};
 
 /* --- runner */
 

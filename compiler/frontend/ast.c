@@ -5,22 +5,38 @@
 const char *operator_text(Operator op)
 {
     switch (op) {
-    case OPERATOR_ADD: return "+";
-    case OPERATOR_SUB: return "-";
-    case OPERATOR_MUL: return "*";
-    case OPERATOR_DIV: return "/";
-    case OPERATOR_FLOOR_DIV: return "//";
-    case OPERATOR_MOD: return "%";
-    case OPERATOR_EQ: return "==";
-    case OPERATOR_NE: return "!=";
-    case OPERATOR_LT: return "<";
-    case OPERATOR_LE: return "<=";
-    case OPERATOR_GT: return ">";
-    case OPERATOR_GE: return ">=";
-    case OPERATOR_AND: return "and";
-    case OPERATOR_OR: return "or";
-    case OPERATOR_NOT: return "not";
-    case OPERATOR_NEG: return "-";
+    case OPERATOR_ADD:
+        return "+";
+    case OPERATOR_SUB:
+        return "-";
+    case OPERATOR_MUL:
+        return "*";
+    case OPERATOR_DIV:
+        return "/";
+    case OPERATOR_FLOOR_DIV:
+        return "//";
+    case OPERATOR_MOD:
+        return "%";
+    case OPERATOR_EQ:
+        return "==";
+    case OPERATOR_NE:
+        return "!=";
+    case OPERATOR_LT:
+        return "<";
+    case OPERATOR_LE:
+        return "<=";
+    case OPERATOR_GT:
+        return ">";
+    case OPERATOR_GE:
+        return ">=";
+    case OPERATOR_AND:
+        return "and";
+    case OPERATOR_OR:
+        return "or";
+    case OPERATOR_NOT:
+        return "not";
+    case OPERATOR_NEG:
+        return "-";
     }
     ICE("operator %d", (int)op);
 }
@@ -265,6 +281,16 @@ Naming ast_path_add(Parser *ps, Naming path, PathPart part)
     path.parts = arena_grow(ps->arena, path.parts, path.count, &path.capacity, sizeof *path.parts);
     path.parts[path.count++] = part;
     return path;
+}
+
+StmtList ast_stmts_one(Parser *ps, Stmt *stmt)
+{
+    return ast_stmts_add(ps, (StmtList){0}, stmt);
+}
+
+Naming ast_path_index(Parser *ps, Naming path, Span span, Expr *index)
+{
+    return ast_path_add(ps, path, (PathPart){.index = index, .span = span});
 }
 
 TypeExpr ast_type(Span span, NameRef dtype, NameRef layout, ExprList dims)

@@ -7,8 +7,18 @@
 
 /* How tightly an expression holds together; the order of parse.y. */
 typedef enum Level {
-    LEVEL_PIPE, LEVEL_CONDITIONAL, LEVEL_OR, LEVEL_AND, LEVEL_NOT, LEVEL_COMPARE, LEVEL_RANGE, LEVEL_SUM,
-    LEVEL_PRODUCT, LEVEL_NEGATION, LEVEL_NAMED_CALL, LEVEL_POSTFIX
+    LEVEL_PIPE,
+    LEVEL_CONDITIONAL,
+    LEVEL_OR,
+    LEVEL_AND,
+    LEVEL_NOT,
+    LEVEL_COMPARE,
+    LEVEL_RANGE,
+    LEVEL_SUM,
+    LEVEL_PRODUCT,
+    LEVEL_NEGATION,
+    LEVEL_NAMED_CALL,
+    LEVEL_POSTFIX
 } Level;
 
 enum { INDENT = 4 };
@@ -19,22 +29,29 @@ static void print_stmts(StrBuf *out, StmtList list, size_t indent);
 static Level binary_level(Operator op)
 {
     switch (op) {
-    case OPERATOR_OR: return LEVEL_OR;
-    case OPERATOR_AND: return LEVEL_AND;
+    case OPERATOR_OR:
+        return LEVEL_OR;
+    case OPERATOR_AND:
+        return LEVEL_AND;
     case OPERATOR_EQ:
     case OPERATOR_NE:
     case OPERATOR_LT:
     case OPERATOR_LE:
     case OPERATOR_GT:
-    case OPERATOR_GE: return LEVEL_COMPARE;
+    case OPERATOR_GE:
+        return LEVEL_COMPARE;
     case OPERATOR_ADD:
-    case OPERATOR_SUB: return LEVEL_SUM;
+    case OPERATOR_SUB:
+        return LEVEL_SUM;
     case OPERATOR_MUL:
     case OPERATOR_DIV:
     case OPERATOR_FLOOR_DIV:
-    case OPERATOR_MOD: return LEVEL_PRODUCT;
-    case OPERATOR_NOT: return LEVEL_NOT;
-    case OPERATOR_NEG: return LEVEL_NEGATION;
+    case OPERATOR_MOD:
+        return LEVEL_PRODUCT;
+    case OPERATOR_NOT:
+        return LEVEL_NOT;
+    case OPERATOR_NEG:
+        return LEVEL_NEGATION;
     }
     ICE("operator %d", (int)op);
 }
@@ -42,12 +59,17 @@ static Level binary_level(Operator op)
 static Level level_of(const Expr *expr)
 {
     switch (expr->kind) {
-    case EXPR_PIPE: return LEVEL_PIPE;
-    case EXPR_CONDITIONAL: return LEVEL_CONDITIONAL;
+    case EXPR_PIPE:
+        return LEVEL_PIPE;
+    case EXPR_CONDITIONAL:
+        return LEVEL_CONDITIONAL;
     case EXPR_UNARY:
-    case EXPR_BINARY: return binary_level(expr->as.binary.op);
-    case EXPR_RANGE: return LEVEL_RANGE;
-    case EXPR_CALL: return expr->as.call.naming != NULL ? LEVEL_NAMED_CALL : LEVEL_POSTFIX;
+    case EXPR_BINARY:
+        return binary_level(expr->as.binary.op);
+    case EXPR_RANGE:
+        return LEVEL_RANGE;
+    case EXPR_CALL:
+        return expr->as.call.naming != NULL ? LEVEL_NAMED_CALL : LEVEL_POSTFIX;
     case EXPR_INT:
     case EXPR_FLOAT:
     case EXPR_STRING:
@@ -56,7 +78,8 @@ static Level level_of(const Expr *expr)
     case EXPR_LIST:
     case EXPR_ATTRIBUTE:
     case EXPR_INDEX:
-    case EXPR_ERROR: return LEVEL_POSTFIX;
+    case EXPR_ERROR:
+        return LEVEL_POSTFIX;
     }
     ICE("expression kind %d", (int)expr->kind);
 }
@@ -84,11 +107,20 @@ static void print_string(StrBuf *out, Str text)
     strbuf_char(out, '"');
     for (size_t i = 0; i < text.len; ++i) {
         switch (text.ptr[i]) {
-        case '"': strbuf_append(out, STR("\\\"")); break;
-        case '\\': strbuf_append(out, STR("\\\\")); break;
-        case '\n': strbuf_append(out, STR("\\n")); break;
-        case '\t': strbuf_append(out, STR("\\t")); break;
-        default: strbuf_char(out, text.ptr[i]);
+        case '"':
+            strbuf_append(out, STR("\\\""));
+            break;
+        case '\\':
+            strbuf_append(out, STR("\\\\"));
+            break;
+        case '\n':
+            strbuf_append(out, STR("\\n"));
+            break;
+        case '\t':
+            strbuf_append(out, STR("\\t"));
+            break;
+        default:
+            strbuf_char(out, text.ptr[i]);
         }
     }
     strbuf_char(out, '"');
@@ -170,18 +202,32 @@ static void print_piped(StrBuf *out, const Expr *value)
 static void print_bare(StrBuf *out, const Expr *expr)
 {
     switch (expr->kind) {
-    case EXPR_INT: strbuf_printf(out, "%lld", (long long)expr->as.integer); break;
-    case EXPR_FLOAT: print_float(out, expr->as.number); break;
-    case EXPR_STRING: print_string(out, expr->as.text); break;
-    case EXPR_BOOL: strbuf_append(out, expr->as.truth ? STR("true") : STR("false")); break;
-    case EXPR_NAME: strbuf_append(out, expr->as.text); break;
+    case EXPR_INT:
+        strbuf_printf(out, "%lld", (long long)expr->as.integer);
+        break;
+    case EXPR_FLOAT:
+        print_float(out, expr->as.number);
+        break;
+    case EXPR_STRING:
+        print_string(out, expr->as.text);
+        break;
+    case EXPR_BOOL:
+        strbuf_append(out, expr->as.truth ? STR("true") : STR("false"));
+        break;
+    case EXPR_NAME:
+        strbuf_append(out, expr->as.text);
+        break;
     case EXPR_LIST:
         strbuf_char(out, '[');
         print_exprs(out, expr->as.list);
         strbuf_char(out, ']');
         break;
-    case EXPR_UNARY: print_unary(out, expr); break;
-    case EXPR_BINARY: print_binary(out, expr); break;
+    case EXPR_UNARY:
+        print_unary(out, expr);
+        break;
+    case EXPR_BINARY:
+        print_binary(out, expr);
+        break;
     case EXPR_CONDITIONAL:
         print_expr(out, expr->as.conditional.condition, LEVEL_OR);
         strbuf_append(out, STR(" ? "));
@@ -204,13 +250,17 @@ static void print_bare(StrBuf *out, const Expr *expr)
         print_expr(out, expr->as.index.index, LEVEL_PIPE);
         strbuf_char(out, ']');
         break;
-    case EXPR_CALL: print_call(out, expr); break;
+    case EXPR_CALL:
+        print_call(out, expr);
+        break;
     case EXPR_PIPE:
         print_piped(out, expr->as.pipe.value);
         strbuf_append(out, STR(" |> "));
         print_call(out, expr->as.pipe.stage);
         break;
-    case EXPR_ERROR: strbuf_append(out, STR("<error>")); break;
+    case EXPR_ERROR:
+        strbuf_append(out, STR("<error>"));
+        break;
     }
 }
 
@@ -283,8 +333,12 @@ static void print_stmt(StrBuf *out, const Stmt *stmt, size_t indent)
         strbuf_append(out, STR(" = "));
         print_value(out, stmt->as.assign.value, indent);
         break;
-    case STMT_EXPR: print_value(out, stmt->as.expr, indent); break;
-    case STMT_IF: print_if(out, stmt, indent); break;
+    case STMT_EXPR:
+        print_value(out, stmt->as.expr, indent);
+        break;
+    case STMT_IF:
+        print_if(out, stmt, indent);
+        break;
     case STMT_FOR:
         strbuf_printf(out, "for " STR_FMT " in ", STR_ARG(stmt->as.loop.variable.name));
         print_expr(out, stmt->as.loop.over, LEVEL_PIPE);
@@ -319,7 +373,9 @@ static void print_stmt(StrBuf *out, const Stmt *stmt, size_t indent)
         strbuf_append(out, STR("training"));
         print_body(out, stmt->as.training, indent);
         break;
-    case STMT_ERROR: strbuf_append(out, STR("<error>")); break;
+    case STMT_ERROR:
+        strbuf_append(out, STR("<error>"));
+        break;
     }
 }
 

@@ -131,7 +131,8 @@ static bool check_utf8(Diag *diag, const SourceFile *source)
     uint32_t place = source->base + (uint32_t)at;
     diag_error(diag, DIAG_INVALID_UTF8, (Span){place, place + 1}, "byte 0x%02X is not valid UTF-8",
                (unsigned char)text.ptr[at]);
-    bool utf16 = at == 0 && text.len >= 2 && (memcmp(text.ptr, "\xFF\xFE", 2) == 0 || memcmp(text.ptr, "\xFE\xFF", 2) == 0);
+    bool utf16 =
+        at == 0 && text.len >= 2 && (memcmp(text.ptr, "\xFF\xFE", 2) == 0 || memcmp(text.ptr, "\xFE\xFF", 2) == 0);
     diag_help(diag, utf16 ? "the file seems to be UTF-16: save it as UTF-8" : "save the file as UTF-8");
     return false;
 }
@@ -310,8 +311,7 @@ static void load_imports(Loader *loader, AstFile *file, Str key, const Loading *
 
 static Loader loader_make(Arena *arena, Sources *sources, Diag *diag, const FrontendOptions *options)
 {
-    return (Loader){
-        .arena = arena, .sources = sources, .diag = diag, .options = options, .files = map_create(arena)};
+    return (Loader){.arena = arena, .sources = sources, .diag = diag, .options = options, .files = map_create(arena)};
 }
 
 AstFile *frontend_parse(Arena *arena, Sources *sources, Diag *diag, Str path, const FrontendOptions *options)

@@ -170,7 +170,7 @@ effect
 if_stmt
     : if_head body                                  { $$ = ast_if(ps, @$, $1, $2); }
     | if_head body "else" body                      { $$ = ast_if_else(ps, @$, $1, $2, $4); }
-    | if_head body "else" if_stmt                   { $$ = ast_if_else(ps, @$, $1, $2, ast_stmts_add(ps, (StmtList){0}, $4)); }
+    | if_head body "else" if_stmt                   { $$ = ast_if_else(ps, @$, $1, $2, ast_stmts_one(ps, $4)); }
     | "if" error SYNC                               { $$ = ast_bad_stmt(ps, @$); parser_resume(ps); yyerrok; }
     ;
 
@@ -234,9 +234,9 @@ naming
 
 path
     : part                                          { $$ = ast_path_add(ps, (Naming){0}, $1); }
-    | "[" expr "]"                                  { $$ = ast_path_add(ps, (Naming){0}, (PathPart){.index = $2, .span = @$}); }
+    | "[" expr "]"                                  { $$ = ast_path_index(ps, (Naming){0}, @$, $2); }
     | path "." part                                 { $$ = ast_path_add(ps, $1, $3); }
-    | path "[" expr "]"                             { $$ = ast_path_add(ps, $1, (PathPart){.index = $3, .span = span_join(@2, @4)}); }
+    | path "[" expr "]"                             { $$ = ast_path_index(ps, $1, span_join(@2, @4), $3); }
     ;
 
 part

@@ -115,23 +115,34 @@ static void settle(Parser *ps)
     const Token *token = &ps->last;
     switch (token->kind) {
     case TOK_LPAREN:
-    case TOK_LBRACKET: open_bracket(ps, token); break;
+    case TOK_LBRACKET:
+        open_bracket(ps, token);
+        break;
     case TOK_LBRACE:
         ps->header = 0;
         open_bracket(ps, token);
         break;
-    case TOK_RPAREN: close_bracket(ps, TOK_LPAREN); break;
+    case TOK_RPAREN:
+        close_bracket(ps, TOK_LPAREN);
+        break;
     case TOK_RBRACKET:
         ps->in_type = false;
         close_bracket(ps, TOK_LBRACKET);
         break;
-    case TOK_INPUT: ps->in_type = true; break;
-    case TOK_RBRACE: close_bracket(ps, TOK_LBRACE); break;
+    case TOK_INPUT:
+        ps->in_type = true;
+        break;
+    case TOK_RBRACE:
+        close_bracket(ps, TOK_LBRACE);
+        break;
     case TOK_BLOCK:
     case TOK_NET:
     case TOK_IF:
-    case TOK_FOR: ps->header = token->kind; break;
-    default: break;
+    case TOK_FOR:
+        ps->header = token->kind;
+        break;
+    default:
+        break;
     }
     if (token->kind != TOK_SYNC) {
         ps->before = *token;

@@ -18,10 +18,10 @@ typedef struct Token {
 typedef struct Bracket { /* an open one */
     int kind;            /* TOK_LPAREN, TOK_LBRACKET, TOK_LBRACE */
     Span span;
-    bool is_call;        /* "(" of arguments or parameters; "[" of an index */
-    bool is_params;      /* "(" of a block's or net's parameters */
-    bool is_type;        /* "[" of an input's type */
-    uint32_t indent;     /* "{": columns before its first statement that begins a line; UINT32_MAX before that */
+    bool is_call;    /* "(" of arguments or parameters; "[" of an index */
+    bool is_params;  /* "(" of a block's or net's parameters */
+    bool is_type;    /* "[" of an input's type */
+    uint32_t indent; /* "{": columns before its first statement that begins a line; UINT32_MAX before that */
 } Bracket;
 
 typedef struct Parser {
@@ -30,27 +30,27 @@ typedef struct Parser {
     AstFile *file;
     /* scanner */
     void *scanner;
-    uint32_t position;      /* global position of the next byte to scan */
-    uint32_t line_start;    /* global position of the current line's first byte */
-    bool at_line_start;     /* no token on this line yet */
-    int scanned;            /* kind of the token scanned last, and where it ended */
+    uint32_t position;   /* global position of the next byte to scan */
+    uint32_t line_start; /* global position of the current line's first byte */
+    bool at_line_start;  /* no token on this line yet */
+    int scanned;         /* kind of the token scanned last, and where it ended */
     uint32_t scanned_end;
     /* token stream */
-    Token last, before;     /* delivered last, and the accepted one before that */
-    Token replay;           /* to be delivered again, where has_replay */
+    Token last, before; /* delivered last, and the accepted one before that */
+    Token replay;       /* to be delivered again, where has_replay */
     bool has_replay;
-    Bracket *brackets;      /* open ones, innermost last */
+    Bracket *brackets; /* open ones, innermost last */
     size_t n_brackets, bracket_capacity;
-    bool in_type;           /* after the ":" of an input, before the "]" of its type */
-    int header;             /* TOK_IF, TOK_FOR, TOK_BLOCK or TOK_NET before the "{" of its body; else 0 */
-    uint32_t comment_slip;  /* line of the last "//" or "/" "*", perhaps meant as a comment; 0: none */
+    bool in_type;          /* after the ":" of an input, before the "]" of its type */
+    int header;            /* TOK_IF, TOK_FOR, TOK_BLOCK or TOK_NET before the "{" of its body; else 0 */
+    uint32_t comment_slip; /* line of the last "//" or "/" "*", perhaps meant as a comment; 0: none */
     /* recovery */
-    bool recovering;        /* from the error until its production is complete */
-    bool skipping;          /* the refused token was asked for again */
-    uint32_t reported_at;   /* position of the last syntax error: one message a place */
-    uint32_t synced_at;     /* position of the last token that recovery stopped at: never twice the same */
-    size_t closers;         /* "}" still to be made up for bodies that were not closed */
-    bool too_deep;          /* the depth error was given */
+    bool recovering;      /* from the error until its production is complete */
+    bool skipping;        /* the refused token was asked for again */
+    uint32_t reported_at; /* position of the last syntax error: one message a place */
+    uint32_t synced_at;   /* position of the last token that recovery stopped at: never twice the same */
+    size_t closers;       /* "}" still to be made up for bodies that were not closed */
+    bool too_deep;        /* the depth error was given */
 } Parser;
 
 /* --- scan.l */
@@ -59,8 +59,8 @@ int scan_token(CNNC_YYSTYPE *value, Span *place, void *scanner);
 /* --- parser.c */
 int cnnc_yylex(CNNC_YYSTYPE *value, Span *place, Parser *ps);
 void cnnc_yyerror(const Span *place, Parser *ps, const char *message); /* bison's stack is exhausted */
-void parser_resume(Parser *ps);                                       /* an error production is complete */
-void parser_too_deep(Parser *ps, Span span);                          /* reports it, once a file */
+void parser_resume(Parser *ps);                                        /* an error production is complete */
+void parser_too_deep(Parser *ps, Span span);                           /* reports it, once a file */
 /* Parses a file that is in memory. Imports are listed, not loaded. Errors go to diag. */
 AstFile *parser_run(Arena *arena, Diag *diag, const SourceFile *source);
 Str parser_text(const Parser *ps, Span span); /* as written */
@@ -84,8 +84,8 @@ Expr *ast_range(Parser *ps, Span span, Expr *from, Expr *to);
 Expr *ast_attribute(Parser *ps, Span span, Expr *object, NameRef name);
 Expr *ast_index(Parser *ps, Span span, Expr *object, Expr *index);
 Expr *ast_call(Parser *ps, Span span, NameRef callee, ArgList args);
-Expr *ast_stage(Parser *ps, Span span, NameRef callee);                      /* without parentheses */
-Expr *ast_named(Parser *ps, Span span, Expr *call, const Naming *naming);    /* writes into `call` */
+Expr *ast_stage(Parser *ps, Span span, NameRef callee);                   /* without parentheses */
+Expr *ast_named(Parser *ps, Span span, Expr *call, const Naming *naming); /* writes into `call` */
 Expr *ast_pipe(Parser *ps, Span span, Expr *value, Expr *stage);
 const Naming *ast_naming(Parser *ps, Span span, bool is_shared, Naming path);
 
@@ -94,7 +94,9 @@ ArgList ast_args_add(Parser *ps, ArgList list, Arg arg);
 NameList ast_names_add(Parser *ps, NameList list, NameRef name);
 StmtList ast_stmts_add(Parser *ps, StmtList list, Stmt *stmt);
 ParamList ast_params_add(Parser *ps, ParamList list, Param param);
+StmtList ast_stmts_one(Parser *ps, Stmt *stmt);
 Naming ast_path_add(Parser *ps, Naming path, PathPart part);
+Naming ast_path_index(Parser *ps, Naming path, Span span, Expr *index); /* [index] */
 TypeExpr ast_type(Span span, NameRef dtype, NameRef layout, ExprList dims);
 
 Stmt *ast_assign(Parser *ps, Span span, NameList targets, Expr *value);

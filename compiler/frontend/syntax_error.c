@@ -35,9 +35,10 @@ static bool is_one_of(const char *name, const char *const *set)
 static bool is_covered(const Expected *expected, const char *name)
 {
     static const char *const never[] = {"malformed token", "start of a statement", "end of file", NULL};
-    static const char *const operands[] = {"string", "integer", "float", "true", "false", "(", "[", "-", "not", "name", NULL};
-    static const char *const operations[] = {"|>", "?", "or", "and", "==", "!=", "<", "<=", ">", ">=", "..", "+", "-",
-                                             "*", "/", "//", "%", ".", "[", "(", "as", NULL};
+    static const char *const operands[] = {"string", "integer", "float", "true", "false", "(",
+                                           "[",      "-",       "not",   "name", NULL};
+    static const char *const operations[] = {"|>", "?", "or", "and", "==", "!=", "<", "<=", ">", ">=", "..",
+                                             "+",  "-", "*",  "/",   "//", "%",  ".", "[",  "(", "as", NULL};
     static const char *const statements[] = {"name", "if", "for", "return", "input", "output", "training", "}", NULL};
     return is_one_of(name, never) || (expected->operand && is_one_of(name, operands)) ||
            (expected->operation && is_one_of(name, operations)) || (expected->statement && is_one_of(name, statements));

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 enum {
-    GUTTER = 5,        /* width of the line number */
+    GUTTER = 5, /* width of the line number */
     TAB_STOP = 8,
     LINE_WIDTH = 100,  /* columns of a source line that are shown */
     CONTEXT_LEFT = 30, /* of these, kept before the caret when a long line is clipped */
@@ -74,11 +74,11 @@ static bool in_ranges(uint32_t c, const uint32_t (*ranges)[2], size_t count)
 
 /* Wide: the East Asian blocks and the emoji. Zero: combining marks and joiners. Hidden: what could reorder or hide
  * the text around it. Block-wise approximations are enough to place a caret. */
-static const uint32_t wide_ranges[][2] = {{0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0xA4CF},  {0xAC00, 0xD7A3},
-                                          {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},  {0xFFE0, 0xFFE6},
-                                          {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
-static const uint32_t zero_ranges[][2] = {{0x0300, 0x036F}, {0x1AB0, 0x1AFF}, {0x20D0, 0x20FF}, {0x200B, 0x200D},
-                                          {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}};
+static const uint32_t wide_ranges[][2] = {
+    {0x1100, 0x115F}, {0x2E80, 0x303E}, {0x3041, 0xA4CF},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},
+    {0xFF00, 0xFF60}, {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
+static const uint32_t zero_ranges[][2] = {{0x0300, 0x036F}, {0x1AB0, 0x1AFF}, {0x20D0, 0x20FF},
+                                          {0x200B, 0x200D}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}};
 static const uint32_t hidden_ranges[][2] = {{0x80, 0x9F},     {0x200E, 0x200F}, {0x2028, 0x202E},
                                             {0x2066, 0x2069}, {0xFEFF, 0xFEFF}, {0xD800, 0xDFFF}};
 #define RANGES(table) (table), sizeof(table) / sizeof(table)[0]
@@ -107,10 +107,7 @@ static Glyph glyph_at(Str text, size_t at)
         return broken;
     }
     bool hidden = in_ranges(code, RANGES(hidden_ranges));
-    size_t width = hidden                                ? 1
-                   : in_ranges(code, RANGES(zero_ranges)) ? 0
-                   : in_ranges(code, RANGES(wide_ranges)) ? 2
-                                                          : 1;
+    size_t width = hidden ? 1 : in_ranges(code, RANGES(zero_ranges)) ? 0 : in_ranges(code, RANGES(wide_ranges)) ? 2 : 1;
     return (Glyph){.bytes = length, .width = width, .visible = !hidden};
 }
 

@@ -32,7 +32,7 @@ void diag_destroy(Diag *diag);
 
 /* An error at a place in a source. The 21st and later are only counted. */
 void diag_error(Diag *diag, DiagId id, Span span, const char *format, ...) PRINTF(4, 5);
-/* An error about a thing that has no source text: a weights file, an option. `where` comes first ("w.safetensors"). */
+/* An error about a thing without source text: a weights file, an option. `where` comes first ("w.safetensors"). */
 void diag_error_in(Diag *diag, DiagId id, Str where, const char *format, ...) PRINTF(4, 5);
 void diag_warning(Diag *diag, DiagId id, Span span, const char *format, ...) PRINTF(4, 5);
 void diag_warning_in(Diag *diag, DiagId id, Str where, const char *format, ...) PRINTF(4, 5);

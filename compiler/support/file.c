@@ -141,7 +141,7 @@ struct FileOutput {
     StrBuf text;           /* standard output's, held back until commit */
     int error;             /* errno of the first failure */
     bool existed, renamed;
-    dev_t device;          /* of the target, where it existed */
+    dev_t device; /* of the target, where it existed */
     ino_t inode;
 };
 

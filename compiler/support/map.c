@@ -14,7 +14,7 @@ struct Map {
     Arena *arena;
     Entry *entries;
     size_t count, capacity;
-    size_t *slots;  /* n_slots of them, a power of two, at most half in use */
+    size_t *slots; /* n_slots of them, a power of two, at most half in use */
     size_t n_slots;
 };
 

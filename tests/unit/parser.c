@@ -195,28 +195,28 @@ Test(parser, largest_integer)
 
 /* --- what it says */
 
-static const char seven_faults[] = "block one(x, width) {\n"                                       /* 1 */
-                                   "    y = x\n"                                                   /* 2 */
-                                   "        |> conv(width, kernel=3 as conv1\n"                    /* 3: ')' missing */
-                                   "        |> batch_norm\n"                                       /* 4 */
-                                   "        |> relu\n"                                             /* 5 */
-                                   "    z = y |> conv(width, kernel=, pad=1) as conv2\n"           /* 6: no value */
-                                   "    return relu(y + z)\n"                                      /* 7 */
-                                   "}\n"                                                           /* 8 */
-                                   "block two(x, width {\n"                                        /* 9: ')' missing */
-                                   "    a = x\n"                                                   /* 10 */
-                                   "        |> relu\n"                                             /* 11 */
-                                   "        |>\n"                                                  /* 12 */
-                                   "        |> tanh\n"                                             /* 13: no stage */
-                                   "    for i 0..3 {\n"                                            /* 14: no 'in' */
-                                   "        a = a |> conv(3,\n"                                    /* 15 */
-                                   "            kernel=3,\n"                                       /* 16 */
-                                   "            pad=1)\n"                                          /* 17 */
-                                   "    }\n"                                                       /* 18 */
-                                   "    if width = 3 {\n"                                          /* 19: '=' */
-                                   "        a = a + * 2\n"                                         /* 20: two operators */
-                                   "    }\n"                                                       /* 21 */
-                                   "    return a\n"                                                /* 22 */
+static const char seven_faults[] = "block one(x, width) {\n"                             /* 1 */
+                                   "    y = x\n"                                         /* 2 */
+                                   "        |> conv(width, kernel=3 as conv1\n"          /* 3: ')' missing */
+                                   "        |> batch_norm\n"                             /* 4 */
+                                   "        |> relu\n"                                   /* 5 */
+                                   "    z = y |> conv(width, kernel=, pad=1) as conv2\n" /* 6: no value */
+                                   "    return relu(y + z)\n"                            /* 7 */
+                                   "}\n"                                                 /* 8 */
+                                   "block two(x, width {\n"                              /* 9: ')' missing */
+                                   "    a = x\n"                                         /* 10 */
+                                   "        |> relu\n"                                   /* 11 */
+                                   "        |>\n"                                        /* 12 */
+                                   "        |> tanh\n"                                   /* 13: no stage */
+                                   "    for i 0..3 {\n"                                  /* 14: no 'in' */
+                                   "        a = a |> conv(3,\n"                          /* 15 */
+                                   "            kernel=3,\n"                             /* 16 */
+                                   "            pad=1)\n"                                /* 17 */
+                                   "    }\n"                                             /* 18 */
+                                   "    if width = 3 {\n"                                /* 19: '=' */
+                                   "        a = a + * 2\n"                               /* 20: two operators */
+                                   "    }\n"                                             /* 21 */
+                                   "    return a\n"                                      /* 22 */
                                    "}\n";
 
 Test(parser, seven_faults_seven_messages)
@@ -322,13 +322,15 @@ Test(parser, missing_brace_costs_one_message)
     parsed_end(&parsed);
     parsed = parse_text("net a {\n    x = 1\n");
     cr_assert_eq(diag_errors(parsed.diag), 1, "%s", messages(&parsed));
-    cr_assert_not_null(strstr(messages(&parsed), "t.net:2:10: error: expected '}' to end the body, found the end of the file"));
+    cr_assert_not_null(
+        strstr(messages(&parsed), "t.net:2:10: error: expected '}' to end the body, found the end of the file"));
     parsed_end(&parsed);
 }
 
 Test(parser, definitions_after_a_faulty_header_are_read)
 {
-    Parsed parsed = parse_text("block (x) {\n    y = = 1\n    return x\n}\nimport 3\nnet b {\n    x = 1\n}\n}\nnet c { }\n");
+    Parsed parsed =
+        parse_text("block (x) {\n    y = = 1\n    return x\n}\nimport 3\nnet b {\n    x = 1\n}\n}\nnet c { }\n");
     cr_assert_eq(diag_errors(parsed.diag), 4, "%s", messages(&parsed));
     cr_assert_eq(parsed.file->n_definitions, 2);
     parsed_end(&parsed);
@@ -337,7 +339,8 @@ Test(parser, definitions_after_a_faulty_header_are_read)
 /* --- what no input may do */
 
 /* head, then `count` times the unit, then as often the end. */
-static void check_depth(const char *head, const char *unit, int count, const char *middle, const char *end, bool too_deep)
+static void check_depth(const char *head, const char *unit, int count, const char *middle, const char *end,
+                        bool too_deep)
 {
     StrBuf text = {0};
     strbuf_append(&text, str_from(head));
@@ -361,12 +364,18 @@ Test(parser, deep_nesting)
     static const struct {
         const char *head, *unit, *middle, *end;
     } shapes[] = {
-        {"net n { x = ", "(", "1", ")"},       {"net n { x = ", "[", "1", "]"},
-        {"net n { x = ", "f(1, k=", "1", ")"}, {"net n { x = ", "-", "1", ""},
-        {"net n { x = ", "not ", "1", ""},     {"net n { x = ", "1 + ", "1", ""},
-        {"net n { x = y", " |> relu", "", ""}, {"net n { x = y", "[0]", "", ""},
-        {"net n { x = y", ".shape", "", ""},   {"net n { x = ", "a ? b : ", "c", ""},
-        {"net n { ", "if x { ", "y = 1", "}"}, {"net n { ", "for i in x { ", "y = 1", "}"},
+        {"net n { x = ", "(", "1", ")"},
+        {"net n { x = ", "[", "1", "]"},
+        {"net n { x = ", "f(1, k=", "1", ")"},
+        {"net n { x = ", "-", "1", ""},
+        {"net n { x = ", "not ", "1", ""},
+        {"net n { x = ", "1 + ", "1", ""},
+        {"net n { x = y", " |> relu", "", ""},
+        {"net n { x = y", "[0]", "", ""},
+        {"net n { x = y", ".shape", "", ""},
+        {"net n { x = ", "a ? b : ", "c", ""},
+        {"net n { ", "if x { ", "y = 1", "}"},
+        {"net n { ", "for i in x { ", "y = 1", "}"},
         {"net n { if x { } ", "else if x { } ", "", ""},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
@@ -400,11 +409,66 @@ Test(parser, garbage_bytes)
 /* Tokens in any order, on any lines: recovery must always come to an end, and never say two things of one place. */
 Test(parser, token_soups, .timeout = 120)
 {
-    static const char *const tokens[] = {
-        "net",  "block", "import", "input", "output", "return", "for", "in", "if", "else", "and", "or", "not", "as",
-        "shared", "training", "true", "false", "x", "y", "conv", "3", "1.5", "\"s\"", "(", ")", "[", "]", "{", "}",
-        "{", "}", "(", ")", ",", ".", "=", ":", "?", "|>", "..", "==", "<", "+", "-", "*", "/", "//", "%", ";", "\n",
-        "\n    ", "\n        ", "\n", "\n    x = ", "\nnet n {\n    ", "\nblock b(x) {\n    ", ".5", "'q'", "\"open\n"};
+    static const char *const tokens[] = {"net",
+                                         "block",
+                                         "import",
+                                         "input",
+                                         "output",
+                                         "return",
+                                         "for",
+                                         "in",
+                                         "if",
+                                         "else",
+                                         "and",
+                                         "or",
+                                         "not",
+                                         "as",
+                                         "shared",
+                                         "training",
+                                         "true",
+                                         "false",
+                                         "x",
+                                         "y",
+                                         "conv",
+                                         "3",
+                                         "1.5",
+                                         "\"s\"",
+                                         "(",
+                                         ")",
+                                         "[",
+                                         "]",
+                                         "{",
+                                         "}",
+                                         "{",
+                                         "}",
+                                         "(",
+                                         ")",
+                                         ",",
+                                         ".",
+                                         "=",
+                                         ":",
+                                         "?",
+                                         "|>",
+                                         "..",
+                                         "==",
+                                         "<",
+                                         "+",
+                                         "-",
+                                         "*",
+                                         "/",
+                                         "//",
+                                         "%",
+                                         ";",
+                                         "\n",
+                                         "\n    ",
+                                         "\n        ",
+                                         "\n",
+                                         "\n    x = ",
+                                         "\nnet n {\n    ",
+                                         "\nblock b(x) {\n    ",
+                                         ".5",
+                                         "'q'",
+                                         "\"open\n"};
     const size_t n_tokens = sizeof tokens / sizeof tokens[0];
     uint32_t state = 7;
     size_t clean = 0;
@@ -444,8 +508,8 @@ Test(parser, one_token_wrong, .timeout = 120)
         strbuf_append(&changed, (Str){text.ptr + at + cut, text.len - at - cut});
         Parsed parsed = parse_str(strbuf_view(&changed));
         size_t errors = diag_errors(parsed.diag);
-        cr_assert_leq(errors, 6, "one change at byte %zu (cut %zu, insert '%s') gives %zu messages:\n%s", at, cut, insertion,
-                      errors, messages(&parsed));
+        cr_assert_leq(errors, 6, "one change at byte %zu (cut %zu, insert '%s') gives %zu messages:\n%s", at, cut,
+                      insertion, errors, messages(&parsed));
         worst = errors > worst ? errors : worst;
         parsed_end(&parsed);
         strbuf_free(&changed);

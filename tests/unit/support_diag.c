@@ -90,9 +90,10 @@ Test(support_diag, error_with_chain_as_the_language_defines_it)
 {
     Fixture f = start("block bottleneck(x, y) {\n        return relu(x + y)\n}\nx |> stage(bottleneck)\n");
     CallSite outer = {.span = span_of(&f, "stage"), .block = STR("stage"), .path = STR("layer1")};
-    CallSite inner = {.span = span_of(&f, "bottleneck)"), .block = STR("bottleneck"), .path = STR("layer1.0"), .caller = &outer};
-    diag_error(f.diag, DIAG_SHAPE_MISMATCH, span_of(&f, "x + y"),
-               "cannot add %s and %s: channels differ (%d and %d)", "f32[64,56,56]", "f32[256,56,56]", 64, 256);
+    CallSite inner = {
+        .span = span_of(&f, "bottleneck)"), .block = STR("bottleneck"), .path = STR("layer1.0"), .caller = &outer};
+    diag_error(f.diag, DIAG_SHAPE_MISMATCH, span_of(&f, "x + y"), "cannot add %s and %s: channels differ (%d and %d)",
+               "f32[64,56,56]", "f32[256,56,56]", 64, 256);
     diag_chain(f.diag, &inner);
     diag_help(f.diag, "project the shortcut: %s", "x |> conv(256, kernel=1)");
     check_text(&f, "a.net:2:21: error: cannot add f32[64,56,56] and f32[256,56,56]: channels differ (64 and 256) "
@@ -213,8 +214,8 @@ Test(support_diag, long_chains_are_shortened)
     Fixture f = start("x\n");
     static CallSite sites[100];
     for (int i = 0; i < 100; ++i) {
-        sites[i] = (CallSite){.span = span_of(&f, "x"), .block = arena_printf(f.arena, "b%d", i),
-                              .caller = i > 0 ? &sites[i - 1] : NULL};
+        sites[i] = (CallSite){
+            .span = span_of(&f, "x"), .block = arena_printf(f.arena, "b%d", i), .caller = i > 0 ? &sites[i - 1] : NULL};
     }
     diag_error(f.diag, DIAG_CALL_DEPTH, span_of(&f, "x"), "deep");
     diag_chain(f.diag, &sites[99]);

@@ -155,8 +155,8 @@ static const char *suggest(const char *wanted, const char *const *names)
 
 Test(support_suggest, nearest_name)
 {
-    static const char *const ops[] = {"conv", "conv_transpose", "dense", "batch_norm", "max_pool", "avg_pool",
-                                      "relu", "relu6", "softmax", "x", NULL};
+    static const char *const ops[] = {"conv", "conv_transpose", "dense",   "batch_norm", "max_pool", "avg_pool",
+                                      "relu", "relu6",          "softmax", "x",          NULL};
     cr_assert_str_eq(suggest("covn", ops), "conv", "neighbours swapped");
     cr_assert_str_eq(suggest("batchnorm", ops), "batch_norm");
     cr_assert_str_eq(suggest("BatchNorm", ops), "batch_norm", "case costs little");
