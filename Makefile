@@ -10,6 +10,9 @@ WARNINGS  := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wno-sign-co
              -Wformat=2 -Wswitch -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef
 CFLAGS    ?= -O2 -g
 SANITIZE  ?=
+# make V=1 shows the commands
+V         ?=
+Q         := $(if $(V),,@)
 ifneq ($(SANITIZE),)
 BUILD     := build/sanitize
 CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -28,33 +31,37 @@ TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
 all: deps-build $(BUILD)/cnnc                       ## build the compiler: build/cnnc
 
 $(BUILD)/cnnc: $(BUILD)/compiler/main.o $(LIBRARY)
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
 $(LIBRARY): $(filter-out $(BUILD)/compiler/main.o,$(OBJECTS))
-	rm -f $@ && ar rcsD $@ $^
+	$(Q)rm -f $@ && ar rcsD $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC   $@'
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Flex and bison: their output stays in build/, and is compiled without our extra warnings.
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -I$(BUILD)/gen -Wall $(CFLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC   $@'
+	$(Q)$(CC) -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -I$(BUILD)/gen -Wall $(CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/gen/parse.c $(BUILD)/gen/parse.h &: compiler/frontend/parse.y
 	@mkdir -p $(@D)
-	bison -Wall -Werror --defines=$(BUILD)/gen/parse.h -o $(BUILD)/gen/parse.c $<
+	$(Q)bison -Wall -Werror --defines=$(BUILD)/gen/parse.h -o $(BUILD)/gen/parse.c $<
 $(BUILD)/gen/scan.c $(BUILD)/gen/scan.h &: compiler/frontend/scan.l $(BUILD)/gen/parse.h
 	@mkdir -p $(@D)
-	flex --header-file=$(BUILD)/gen/scan.h -o $(BUILD)/gen/scan.c $<
+	$(Q)flex --header-file=$(BUILD)/gen/scan.h -o $(BUILD)/gen/scan.c $<
 $(filter $(BUILD)/compiler/frontend/%,$(OBJECTS)): | $(BUILD)/gen/parse.h $(BUILD)/gen/scan.h
 $(BUILD)/gen/embedded.c: tools/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
-	bash tools/embed.sh $(EMBEDDED) > $@.tmp && mv $@.tmp $@
+	$(Q)bash tools/embed.sh $(EMBEDDED) > $@.tmp && mv $@.tmp $@
 
 # One test program: unit, golden and numeric tests. `make test T=ir` runs the suites whose names match 'ir*'.
 T ?= *
 $(BUILD)/tests/run_all: $(TEST_OBJS) $(LIBRARY)
-	$(CC) $(CFLAGS) -o $@ $^ -lcriterion $(LIBS)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcriterion $(LIBS)
 test: deps-test $(BUILD)/cnnc $(BUILD)/tests/run_all  ## build and run every test (T='ir*' for some)
 	tests/check_tree.sh
 	ASAN_OPTIONS=abort_on_error=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \

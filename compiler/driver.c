@@ -42,15 +42,28 @@ static Str base_name(Str path)
 
 /* --- weights */
 
-/* Opens what --weights says, or MODEL.safetensors beside the model. False after an error; no weights at all is no error. */
+/* MODEL.safetensors beside MODEL.net, or NET.safetensors for another net of the file; empty where there is none. */
+static Str weights_beside(Driver *d)
+{
+    Str stem = without_suffix(d->options->model, STR(".net"));
+    Str net = d->options->frontend.net;
+    if (!str_is_empty(net) && !str_equal(net, base_name(stem))) {
+        stem = arena_printf(d->arena, STR_FMT STR_FMT, (int)(stem.len - base_name(stem).len), stem.ptr, STR_ARG(net));
+    }
+    Str beside = arena_printf(d->arena, STR_FMT ".safetensors", STR_ARG(stem));
+    return file_exists(beside.ptr) ? beside : STR("");
+}
+
+/* Opens what --weights says, or what lies beside the model where values are wanted. False after an error; no weights at
+ * all is no error. */
 static bool open_weights(Driver *d)
 {
-    Str source = d->options->weights;
-    if (str_is_empty(source)) {
-        Str beside = arena_printf(d->arena, STR_FMT ".safetensors", STR_ARG(without_suffix(d->options->model, STR(".net"))));
-        if (file_exists(beside.ptr)) {
-            source = beside;
-        }
+    const Options *options = d->options;
+    bool wants_values = options->command == COMMAND_PACK || options->verify ||
+                        ((options->emit == EMIT_FILES || options->emit == EMIT_C) && (!options->summary || !str_is_empty(options->output)));
+    Str source = options->weights;
+    if (str_is_empty(source) && wants_values) {
+        source = weights_beside(d);
     }
     if (str_is_empty(source)) {
         return true;

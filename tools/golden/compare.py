@@ -25,7 +25,7 @@ def build(name, compiler, options, work):
     net_file, settings, _, _ = nets.NETS[name]
     source = os.path.join(work, name + ".c")
     defines = [part for setting in settings + ["probabilities=false"] for part in ("-D", setting)]
-    subprocess.run([os.path.join(ROOT, "build/cnnc"), os.path.join(ROOT, "dsl/zoo", net_file), "--weights=formula", "--no-embed-weights",
+    subprocess.run([os.environ.get("CNNC", os.path.join(ROOT, "build/cnnc")), os.path.join(ROOT, "dsl/zoo", net_file), "--weights=formula", "--no-embed-weights",
                     "--name=model", *defines, *options, "-o", source], check=True)
     library = os.path.join(work, name + ".so")
     subprocess.run([*compiler.split(), "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
