@@ -91,7 +91,8 @@ typedef struct Elaborator {
     Diag *diag;
     const FrontendOptions *options;
     Graph *graph;
-    bool had_errors;  /* before elaboration: names may be missing because of them */
+    bool had_errors;  /* before elaboration: names and definitions may be missing because of them, so that an unknown
+                         name is only reported where it is near to a known one */
     bool halted;
     bool reported;    /* whether the last elaborate_error was new, and so its notes are */
     struct {

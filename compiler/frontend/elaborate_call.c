@@ -139,7 +139,7 @@ static Value run_block(Elaborator *el, const CallArgs *args, const size_t *given
     }
     el->frame->result = (Value){.kind = VAL_RESULTS};
     elaborate_body(el, &definition->body);
-    bool lost = el->frame->is_broken && !el->frame->has_returned; /* the return could not be parsed */
+    bool lost = el->had_errors && !el->frame->has_returned; /* perhaps the return could not be parsed */
     return lost || el->halted ? value_error() : el->frame->result;
 }
 
@@ -205,10 +205,13 @@ static void report_unknown_callee(Elaborator *el, const Expr *call, const Variab
     if (net != NULL) {
         elaborate_error(el, DIAG_UNKNOWN_BLOCK, span, "'" STR_FMT "' is a net, and nets cannot be called", STR_ARG(name));
         elaborate_help(el, "move what both need into a block");
-    } else if (!el->frame->is_broken && !el->had_errors &&
-               elaborate_error(el, DIAG_UNKNOWN_BLOCK, span, "no block or op is called '" STR_FMT "'", STR_ARG(name))) {
-        Suggest suggest = suggest_start(name);
-        names_suggest_calls(el, el->frame->block->home, &suggest);
+        return;
+    }
+    Suggest suggest = suggest_start(name);
+    names_suggest_calls(el, el->frame->block->home, &suggest);
+    bool is_lost = el->had_errors && str_is_empty(suggest.best);
+    if (!el->frame->is_broken && !is_lost &&
+        elaborate_error(el, DIAG_UNKNOWN_BLOCK, span, "no block or op is called '" STR_FMT "'", STR_ARG(name))) {
         elaborate_suggest(el, suggest);
     }
 }

@@ -5,21 +5,23 @@
 
 static void report_unknown_name(Elaborator *el, Str name, Span span)
 {
-    if (el->frame->is_broken || !elaborate_error(el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
-        return;
-    }
     Span declared;
     const NameRef *port = map_get(el->ports, name);
-    if (names_ended(el, name, &declared)) {
+    bool has_ended = names_ended(el, name, &declared);
+    Suggest suggest = suggest_start(name);
+    names_suggest_variables(el, &suggest);
+    names_suggest_calls(el, el->frame->block->home, &suggest);
+    bool is_lost = el->had_errors && str_is_empty(suggest.best);
+    if (el->frame->is_broken || is_lost || !elaborate_error(el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
+        return;
+    }
+    if (has_ended) {
         elaborate_note(el, declared, "this '" STR_FMT "' ended with its body", STR_ARG(name));
         elaborate_help(el, "assign to '" STR_FMT "' before the body begins", STR_ARG(name));
     } else if (port != NULL) {
         elaborate_note(el, port->span, "an output is no variable");
         elaborate_help(el, "assign `" STR_FMT " = ...` first, then write `output " STR_FMT "`", STR_ARG(name), STR_ARG(name));
     } else {
-        Suggest suggest = suggest_start(name);
-        names_suggest_variables(el, &suggest);
-        names_suggest_calls(el, el->frame->block->home, &suggest);
         elaborate_suggest(el, suggest);
     }
 }

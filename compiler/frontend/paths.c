@@ -109,6 +109,9 @@ Str path_automatic(Elaborator *el, OpKind op)
 
 static void report_duplicate(Elaborator *el, Str name, const WeightEntry *first, OpPlace place)
 {
+    if (el->had_errors) {
+        return; /* a name may be among what could not be parsed */
+    }
     if (elaborate_error(el, DIAG_DUPLICATE_WEIGHT, place.span, "a second weight '" STR_FMT "'", STR_ARG(name))) {
         elaborate_note(el, first->reader->span, "the first is here");
         diag_chain(el->diag, first->reader->site);

@@ -83,40 +83,48 @@ static bool is_known(const Resolver *rs, Str name)
     return map_has(rs->variables, name) || map_has(rs->scope->visible, name) || op_find(name, &op) || builtin_find(name) != NULL;
 }
 
-static void suggest_name(Resolver *rs, Str name)
+static Suggest near_name(const Resolver *rs, Str name)
 {
     Suggest suggest = suggest_start(name);
     for (size_t i = 0; i < map_count(rs->variables); ++i) {
         suggest_consider(&suggest, map_key_at(rs->variables, i));
     }
     names_suggest_calls(rs->el, rs->scope, &suggest);
-    elaborate_suggest(rs->el, suggest);
+    return suggest;
+}
+
+/* Whether an unknown name is worth a report: not where what it stands for may be what could not be parsed. */
+static bool is_news(const Resolver *rs, Suggest suggest)
+{
+    return !rs->is_broken && (!rs->el->had_errors || !str_is_empty(suggest.best));
 }
 
 static void check_name(Resolver *rs, Str name, Span span)
 {
-    if (rs->is_broken || is_known(rs, name)) {
+    if (is_known(rs, name)) {
         return;
     }
-    if (!elaborate_error(rs->el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
-        return;
-    }
+    Suggest suggest = near_name(rs, name);
     const NameRef *output = map_get(rs->outputs, name);
+    if (!is_news(rs, suggest) || !elaborate_error(rs->el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
+        return;
+    }
     if (output != NULL) {
         elaborate_note(rs->el, output->span, "an output is no variable");
         elaborate_help(rs->el, "assign `" STR_FMT " = ...` first, then write `output " STR_FMT "`", STR_ARG(name), STR_ARG(name));
     } else {
-        suggest_name(rs, name);
+        elaborate_suggest(rs->el, suggest);
     }
 }
 
 static void check_callee(Resolver *rs, Str name, Span span)
 {
-    if (rs->is_broken || rs->el->had_errors || is_known(rs, name)) {
+    if (is_known(rs, name)) {
         return;
     }
-    if (elaborate_error(rs->el, DIAG_UNKNOWN_BLOCK, span, "no block or op is called '" STR_FMT "'", STR_ARG(name))) {
-        suggest_name(rs, name);
+    Suggest suggest = near_name(rs, name);
+    if (is_news(rs, suggest) && elaborate_error(rs->el, DIAG_UNKNOWN_BLOCK, span, "no block or op is called '" STR_FMT "'", STR_ARG(name))) {
+        elaborate_suggest(rs->el, suggest);
     }
 }
 
@@ -136,6 +144,7 @@ static void check_call(Resolver *rs, const Expr *expr)
         is_named |= !str_is_empty(args->items[i].name);
         if (is_named && str_is_empty(args->items[i].name)) {
             elaborate_error(rs->el, DIAG_SYNTAX, args->items[i].value->span, "a positional argument after a named one");
+            continue;
         }
         check_expr(rs, args->items[i].value);
     }
@@ -213,7 +222,7 @@ static void check_place(Resolver *rs, const Stmt *stmt, bool is_last)
     } else if (stmt->kind == STMT_RETURN && is_net) {
         elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, span, "a net does not return");
         elaborate_help(rs->el, "write `output NAME = ...`");
-    } else if (stmt->kind == STMT_RETURN && !is_last) {
+    } else if (stmt->kind == STMT_RETURN && !is_last && !rs->el->had_errors) { /* else braces may be missing */
         elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, span, "`return` must be the last statement of its block");
         elaborate_help(rs->el, "assign the result to a variable and return it at the end");
     }
@@ -265,8 +274,12 @@ static void check_stmt(Resolver *rs, const Stmt *stmt, bool is_last)
 
 static void check_body(Resolver *rs, const StmtList *body, bool is_tail)
 {
+    size_t end = body->count; /* of what could be parsed */
+    while (end > 0 && body->items[end - 1]->kind == STMT_ERROR) {
+        --end;
+    }
     for (size_t i = 0; i < body->count; ++i) {
-        check_stmt(rs, body->items[i], is_tail && i + 1 == body->count);
+        check_stmt(rs, body->items[i], is_tail && i + 1 >= end);
     }
 }
 
