@@ -15,25 +15,39 @@
  * keeps             values up to rounding (x+0 turns no -0 into +0 any more); no fold reads a trained weight's value
  * does not handle   0*x; literals as outputs of the net, which stay computed; DOT and HWC_TO_CHW over literals
  */
+#include <math.h>
+
 #include "passes/linear.h"
 #include "passes/literal.h"
 #include "passes/rewrite.h"
 
 /* --- literals */
 
-static bool match_literal(const Rewriter *rewriter, const Node *node)
+/* The values that the node has in every run, in scratch; else NULL. A literal must be finite: the others stay computed. */
+static const double *match_literal(const Rewriter *rewriter, const Node *node)
 {
     bool is_output = node->id < rewriter->n_known && rewriter->uses.is_output[node->id];
-    return !is_output && literal_can_evaluate(node);
+    if (is_output || !literal_can_evaluate(node)) {
+        return NULL;
+    }
+    const double *values = literal_evaluate(node, rewriter->scratch);
+    for (int64_t i = 0; i < type_elements(node->type); ++i) {
+        if (!isfinite(values[i])) {
+            return NULL;
+        }
+    }
+    return values;
 }
 
 /* The node itself becomes the literal: its readers need not be told. */
-static void rewrite_literal(Rewriter *rewriter, Node *node)
+static void rewrite_literal(Rewriter *rewriter, Node *node, const double *values)
 {
-    double *values = literal_evaluate(node, rewriter->graph->arena);
+    size_t count = (size_t)type_elements(node->type);
+    double *copy = ARENA_ARRAY(rewriter->graph->arena, double, count);
+    memcpy(copy, values, count * sizeof *copy);
     WeightRole role = node->op == OP_CONST ? node->attr.constant.role : ROLE_NONE;
     node->op = OP_CONST;
-    node->attr = (Attr){.constant = {.expr = CONST_VALUES, .role = role, .values = values}};
+    node->attr = (Attr){.constant = {.expr = CONST_VALUES, .role = role, .values = copy}};
     node->n_inputs = node->n_data = 0;
     rewriter->changed = true;
 }
@@ -122,6 +136,11 @@ static ChannelAffine constants_of(Graph *graph, const ScaleShift *match, int32_t
 
 /* --- chains */
 
+static bool has_room(const ScaleShift *match)
+{
+    return match->weight == NULL || (recipe_has_room(match->weight) && recipe_has_room(match->bias));
+}
+
 /* Two in a row that one op can do: the inner one is read by nobody else. Of two numbers, x*s + p needs constants of its own;
  * that it stays two ops spares a net without weights the file. */
 static bool match_chain(const Rewriter *rewriter, const Node *node, const ScaleShift *outer, ScaleShift *inner)
@@ -132,9 +151,12 @@ static bool match_chain(const Rewriter *rewriter, const Node *node, const ScaleS
     }
     if (outer->weight == NULL && inner->weight == NULL) {
         bool only_scales = outer->plus == 0.0 && inner->plus == 0.0, only_shifts = outer->scale == 1.0 && inner->scale == 1.0;
-        return only_scales || only_shifts;
+        const OpParam *factor = op_param(OP_SCALE, STR("factor"));
+        double scale = inner->scale * outer->scale, plus = inner->plus + outer->plus;
+        return (only_scales && scale >= factor->lo && scale <= factor->hi) || (only_shifts && isfinite(plus));
     }
-    return node->type.rank == 1 || node->type.rank == 3; /* the ranks that affine takes */
+    bool takes_affine = node->type.rank == 1 || node->type.rank == 3;
+    return takes_affine && has_room(outer) && has_room(inner);
 }
 
 static void become(Rewriter *rewriter, Node *node, OpKind op, Node *const *data, uint32_t n_data)
@@ -232,8 +254,9 @@ static bool walk(PassContext *context, Graph *graph)
     Rewriter rewriter = rewriter_start(context, graph);
     for (uint32_t i = 0; i < rewriter.n_known; ++i) {
         Node *node = rewriter_visit(&rewriter, i);
-        if (match_literal(&rewriter, node)) {
-            rewrite_literal(&rewriter, node);
+        const double *literal = match_literal(&rewriter, node);
+        if (literal != NULL) {
+            rewrite_literal(&rewriter, node, literal);
         } else {
             rewrite_scale_shift(&rewriter, node);
         }

@@ -1,9 +1,7 @@
 /* Scale and shift into the weights of linear layers; see linear.h. */
 #include "passes/linear.h"
 
-/* Recipes are evaluated by recursion, so chains of folds into one layer must end somewhere. No published net folds more
- * than three times into a layer. */
-enum { RECIPE_MAX_DEPTH = 48 };
+enum { RECIPE_MAX_DEPTH = 48 }; /* no published net folds more than three times into a layer */
 
 /* --- recipes */
 
@@ -49,6 +47,21 @@ Node *recipe_for_role(Graph *graph, Node *constant, WeightRole role)
     return node;
 }
 
+static int recipe_depth(const Node *constant)
+{
+    int depth = 0;
+    for (uint32_t i = 0; i < constant->n_inputs; ++i) {
+        int below = recipe_depth(constant->inputs[i]);
+        depth = below > depth ? below : depth;
+    }
+    return depth + 1;
+}
+
+bool recipe_has_room(const Node *constant)
+{
+    return recipe_depth(constant) < RECIPE_MAX_DEPTH;
+}
+
 /* plus - minus*scale as [channels]; NULL where that is nothing. */
 static Node *shift_of(Graph *graph, const ChannelAffine *affine)
 {
@@ -92,20 +105,10 @@ static bool is_conv_like(const Node *node)
     return node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV || node->op == OP_CONV_TRANSPOSE;
 }
 
-static int recipe_depth(const Node *constant)
-{
-    int depth = 0;
-    for (uint32_t i = 0; i < constant->n_inputs; ++i) {
-        int below = recipe_depth(constant->inputs[i]);
-        depth = below > depth ? below : depth;
-    }
-    return depth + 1;
-}
-
 static bool has_room(const Node *layer)
 {
     const Node *weight = node_weight(layer, ROLE_WEIGHT), *bias = node_weight(layer, ROLE_BIAS);
-    return recipe_depth(weight) < RECIPE_MAX_DEPTH && (bias == NULL || recipe_depth(bias) < RECIPE_MAX_DEPTH);
+    return recipe_has_room(weight) && (bias == NULL || recipe_has_room(bias));
 }
 
 static void set_bias(Graph *graph, Node *layer, Node *bias)

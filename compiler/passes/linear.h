@@ -19,6 +19,10 @@ Node *recipe_values(Graph *graph, int32_t count, double value, WeightRole role, 
 /* The constant as a weight of one role: itself where it says so, else a recipe for it. */
 Node *recipe_for_role(Graph *graph, Node *constant, WeightRole role);
 
+/* False for a constant that is deep enough: recipes are evaluated and printed by recursion, so no pass may let one grow with
+ * the length of the net. */
+bool recipe_has_room(const Node *constant);
+
 /* scale and plus - minus*scale of an affine as weights [channels], made where it has none: for a node of op affine. */
 Node *affine_weight(Graph *graph, const ChannelAffine *affine, int32_t channels, const Node *origin);
 Node *affine_bias(Graph *graph, const ChannelAffine *affine, int32_t channels, const Node *origin);

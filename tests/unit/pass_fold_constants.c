@@ -120,6 +120,45 @@ Test(pass_fold_constants, chain_that_cancels)
     check_left(&nb, OP_RELU);
 }
 
+/* A factor has bounds (ops.def), and a literal is finite: what would leave them stays as it is. */
+Test(pass_fold_constants, numbers_that_grow_without_end)
+{
+    NetBuilder nb = nb_create();
+    Node *x = nb_input(&nb, 1, 2, 2), *y = nb_literal(&nb, 1e200);
+    for (int i = 0; i < 7; ++i) {
+        x = nb_scale(&nb, 1e10, x);
+    }
+    y = nb_op(&nb, OP_MUL, NULL, none, y, nb_literal(&nb, 1e200));
+    nb_output(&nb, "x", x);
+    nb_output(&nb, "y", nb_op(&nb, OP_ADD, NULL, none, nb_input(&nb, 1, 1, 1), y));
+    PassContext context = {arena_create(), nb.diag};
+    cr_assert(fold_constants(&context, nb.graph));
+    Str message = STR("");
+    cr_assert(graph_verify(nb.graph, nb.arena, &message), "%.*s", (int)message.len, message.ptr);
+    cr_assert_eq(nb_count(&nb, OP_SCALE), 3, "1e30, 1e30, 1e10:\n%s", nb_dump(&nb));
+    cr_assert_eq(nb_count(&nb, OP_MUL), 1);
+    arena_destroy(context.scratch);
+    nb_destroy(&nb);
+}
+
+/* Recipes do not grow with the length of the net. */
+Test(pass_fold_constants, very_many_affines)
+{
+    NetBuilder nb = nb_create();
+    Node *x = nb_input(&nb, 2, 2, 2);
+    for (int i = 0; i < 1000; ++i) {
+        x = nb_scale(&nb, 0.5, affine(&nb, "a", x));
+    }
+    nb_output(&nb, "y", x);
+    PassContext context = {arena_create(), nb.diag};
+    cr_assert(fold_constants(&context, nb.graph));
+    cr_assert_not(fold_constants(&context, nb.graph));
+    cr_assert_lt(nb_count(&nb, OP_AFFINE), 100);
+    cr_assert_lt(strlen(nb_dump(&nb)), 200 * 1000, "the text of all recipes together");
+    arena_destroy(context.scratch);
+    nb_destroy(&nb);
+}
+
 Test(pass_fold_constants, chain_with_a_tapped_link)
 {
     NetBuilder nb = nb_create();
