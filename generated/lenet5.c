@@ -562,28 +562,28 @@ cnn_status lenet5_run(lenet5 *net, const float *image, float *probabilities)
     float *const arena = net->arena;
     const float *const weights = net->weights;
 
-    /* conv1 + tanh   conv 5x5 s1 p0   f32[1,32,32] -> f32[6,28,28]   117600 MAC   lenet5.net:14 */
+    /* conv1 + tanh   conv 5x5 s1 p0   f32[1,32,32] -> f32[6,28,28]   117600 MAC   lenet5.net:15 */
     step_xwbsy(conv5x5_s1_1x32x32_to_6x28x28_tanh, image, weights, weights + 224, arena + 4704, arena);
 
-    /* pool1   avg_pool 2x2 s2 p0   f32[6,28,28] -> f32[6,14,14]   lenet5.net:14 */
+    /* pool1   avg_pool 2x2 s2 p0   f32[6,28,28] -> f32[6,14,14]   lenet5.net:15 */
     step_xsy(avg_pool2x2_s2_6x28x28_to_6x14x14, arena, arena + 4704, arena + 19072);
 
-    /* conv2 + tanh   conv 5x5 s1 p0   f32[6,14,14] -> f32[16,10,10]   240000 MAC   lenet5.net:15 */
+    /* conv2 + tanh   conv 5x5 s1 p0   f32[6,14,14] -> f32[16,10,10]   240000 MAC   lenet5.net:16 */
     step_xwbsy(conv5x5_s1_6x14x14_to_16x10x10_tanh, arena + 19072, weights + 240, weights + 2672, arena, arena + 17472);
 
-    /* pool2   avg_pool 2x2 s2 p0   f32[16,10,10] -> f32[16,5,5]   lenet5.net:15 */
+    /* pool2   avg_pool 2x2 s2 p0   f32[16,10,10] -> f32[16,5,5]   lenet5.net:16 */
     step_xsy(avg_pool2x2_s2_16x10x10_to_16x5x5, arena + 17472, arena + 400, arena);
 
-    /* fc1 + tanh   dense   f32[400] -> f32[120]   48000 MAC   lenet5.net:17 */
+    /* fc1 + tanh   dense   f32[400] -> f32[120]   48000 MAC   lenet5.net:18 */
     step_xwby(dense_400_to_120_tanh, arena, weights + 2688, weights + 53888, arena + 400);
 
     /* fc2 + tanh   dense   f32[120] -> f32[84]   10080 MAC   lenet5.net:18 */
     step_xwby(dense_120_to_84_tanh, arena + 400, weights + 54016, weights + 65536, arena);
 
-    /* fc3   dense   f32[84] -> f32[10]   840 MAC   lenet5.net:19 */
+    /* fc3   dense   f32[84] -> f32[10]   840 MAC   lenet5.net:18 */
     step_xwby(dense_84_to_10, arena, weights + 65632, weights + 66976, arena + 96);
 
-    /* softmax1   softmax   f32[10] -> f32[10]   lenet5.net:22 */
+    /* softmax1   softmax   f32[10] -> f32[10]   lenet5.net:19 */
     step_xy(softmax_10, arena + 96, probabilities);
 
     return CNN_OK;

@@ -93,27 +93,48 @@ typedef enum cnn_status {
 static inline const char *cnn_status_text(cnn_status status)
 {
     switch (status) {
-    case CNN_OK: return "no error";
-    case CNN_ERROR_NULL_ARGUMENT: return "a pointer that must not be NULL is NULL";
-    case CNN_ERROR_NOT_INITIALISED: return "the network is not initialised: its init was not called, or failed";
-    case CNN_ERROR_ARENA_TOO_SMALL: return "the arena has fewer bytes than the network's ..._ARENA_BYTES";
-    case CNN_ERROR_ARENA_MISALIGNED: return "the arena does not start at a multiple of 64 bytes (see CNN_ALIGNED)";
-    case CNN_ERROR_WEIGHTS_MISSING: return "the network needs weights and got none";
-    case CNN_ERROR_WEIGHTS_MISALIGNED: return "the weights do not start at a multiple of 64 bytes";
-    case CNN_ERROR_WEIGHTS_NOT_A_BLOB: return "the weights are not a file written by cnnc (such as model.weights)";
-    case CNN_ERROR_WEIGHTS_BYTE_ORDER: return "weights are little-endian and this machine is not";
-    case CNN_ERROR_WEIGHTS_VERSION: return "the weights have another format version: pack them with the cnnc that wrote the code";
-    case CNN_ERROR_WEIGHTS_NETWORK: return "the weights belong to another network, or to other options of cnnc: pack them again";
-    case CNN_ERROR_WEIGHTS_TRUNCATED: return "the weights end too early";
-    case CNN_ERROR_WEIGHTS_TOO_LONG: return "there are more bytes than the weights should have";
-    case CNN_ERROR_WEIGHTS_DAMAGED: return "the weights are damaged: their checksum does not match";
-    case CNN_ERROR_WEIGHTS_BUILT_IN: return "the network has its weights built in: pass NULL and 0";
-    case CNN_ERROR_FILE_OPEN: return "the file cannot be opened";
-    case CNN_ERROR_FILE_READ: return "the file cannot be read, or is no ordinary file";
-    case CNN_ERROR_FILE_EMPTY: return "the file is empty";
-    case CNN_ERROR_OUT_OF_MEMORY: return "not enough memory";
-    case CNN_ERROR_THREAD_COUNT: return "the number of threads must be 1 to 256";
-    case CNN_ERROR_THREAD_START: return "the system cannot start another thread";
+    case CNN_OK:
+        return "no error";
+    case CNN_ERROR_NULL_ARGUMENT:
+        return "a pointer that must not be NULL is NULL";
+    case CNN_ERROR_NOT_INITIALISED:
+        return "the network is not initialised: its init was not called, or failed";
+    case CNN_ERROR_ARENA_TOO_SMALL:
+        return "the arena has fewer bytes than the network's ..._ARENA_BYTES";
+    case CNN_ERROR_ARENA_MISALIGNED:
+        return "the arena does not start at a multiple of 64 bytes (see CNN_ALIGNED)";
+    case CNN_ERROR_WEIGHTS_MISSING:
+        return "the network needs weights and got none";
+    case CNN_ERROR_WEIGHTS_MISALIGNED:
+        return "the weights do not start at a multiple of 64 bytes";
+    case CNN_ERROR_WEIGHTS_NOT_A_BLOB:
+        return "the weights are not a file written by cnnc (such as model.weights)";
+    case CNN_ERROR_WEIGHTS_BYTE_ORDER:
+        return "weights are little-endian and this machine is not";
+    case CNN_ERROR_WEIGHTS_VERSION:
+        return "the weights have another format version: pack them with the cnnc that wrote the code";
+    case CNN_ERROR_WEIGHTS_NETWORK:
+        return "the weights belong to another network, or to other options of cnnc: pack them again";
+    case CNN_ERROR_WEIGHTS_TRUNCATED:
+        return "the weights end too early";
+    case CNN_ERROR_WEIGHTS_TOO_LONG:
+        return "there are more bytes than the weights should have";
+    case CNN_ERROR_WEIGHTS_DAMAGED:
+        return "the weights are damaged: their checksum does not match";
+    case CNN_ERROR_WEIGHTS_BUILT_IN:
+        return "the network has its weights built in: pass NULL and 0";
+    case CNN_ERROR_FILE_OPEN:
+        return "the file cannot be opened";
+    case CNN_ERROR_FILE_READ:
+        return "the file cannot be read, or is no ordinary file";
+    case CNN_ERROR_FILE_EMPTY:
+        return "the file is empty";
+    case CNN_ERROR_OUT_OF_MEMORY:
+        return "not enough memory";
+    case CNN_ERROR_THREAD_COUNT:
+        return "the number of threads must be 1 to 256";
+    case CNN_ERROR_THREAD_START:
+        return "the system cannot start another thread";
     }
     return "unknown status";
 }

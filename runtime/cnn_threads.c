@@ -1,14 +1,15 @@
 /* A pool of threads for cnn_parallel_for (POSIX threads, C11 atomics).
  *
  * A run is published as one 64-bit ticket: number of the run, count of tasks, next task. Whoever moves `next` up by
- * compare-and-swap owns that task, so a thread that comes late, with the ticket of a run that is over, fails the swap and
- * touches nothing. The caller works too and returns when all tasks are done; it never waits for a thread that got none.
+ * compare-and-swap owns that task, so a thread that comes late, with the ticket of a run that is over, fails the swap
+ * and touches nothing. The caller works too and returns when all tasks are done; it never waits for a thread that got
+ * none.
  *
- * Between runs threads poll the ticket a bounded number of times, then sleep: layers of a network follow each other within
- * microseconds, while an idle network costs no processor time.
+ * Between runs threads poll the ticket a bounded number of times, then sleep: layers of a network follow each other
+ * within microseconds, while an idle network costs no processor time.
  *
- * A run from inside a task, or while another thread's run is going on, is carried out by its caller alone: correct, only
- * not faster. So one pool may serve several networks on several threads. */
+ * A run from inside a task, or while another thread's run is going on, is carried out by its caller alone: correct,
+ * only not faster. So one pool may serve several networks on several threads. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -34,9 +35,9 @@ struct cnn_threads {
     void *data;
     int first; /* index of the ticket's task 0 */
 
-    _Atomic uint64_t ticket;  /* run << 32 | count << 16 | next */
-    atomic_int done;          /* finished tasks of the run */
-    atomic_bool busy;         /* a run is going on */
+    _Atomic uint64_t ticket; /* run << 32 | count << 16 | next */
+    atomic_int done;         /* finished tasks of the run */
+    atomic_bool busy;        /* a run is going on */
     atomic_bool stopping;
     atomic_int sleepers;      /* threads that wait for `work` */
     atomic_bool caller_waits; /* for `finished` */

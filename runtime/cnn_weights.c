@@ -1,6 +1,6 @@
-/* A weights file in memory. On POSIX systems it is mapped: opening costs nothing, pages come in as they are read, and all
- * processes that map one file share them. Elsewhere, or with -DCNN_WEIGHTS_READ, it is read into memory with C's own
- * library. In both cases whether the bytes are weights is for the network's init to say. */
+/* A weights file in memory. On POSIX systems it is mapped: opening costs nothing, pages come in as they are read, and
+ * all processes that map one file share them. Elsewhere, or with -DCNN_WEIGHTS_READ, it is read into memory with C's
+ * own library. In both cases whether the bytes are weights is for the network's init to say. */
 #if !defined(_WIN32) && !defined(CNN_WEIGHTS_READ) && (defined(__unix__) || defined(__APPLE__))
 #define CNN_WEIGHTS_MMAP 1
 #ifndef _POSIX_C_SOURCE

@@ -1,5 +1,5 @@
-/* Exact decimal literals. The C library formats and reads in the program's locale, so the digits are tried there and the
- * decimal point is made a '.' at the end: the text is the same in every locale. */
+/* Exact decimal literals. The C library formats and reads in the program's locale, so the digits are tried there and
+ * the decimal point is made a '.' at the end: the text is the same in every locale. */
 #include "backend/cliteral.h"
 
 #include <math.h>

@@ -5,8 +5,8 @@
 #include "support/arena.h"
 
 enum { CLITERAL_MAX = 32 };
-/* Shortest "%.{6..9}g" that reads back as the same float, with ".0" where it would look like an integer and suffix f; "-0.0f".
- * `text` has CLITERAL_MAX bytes. Infinity and NaN are an ICE: they are refused earlier. Returns text. */
+/* Shortest "%.{6..9}g" that reads back as the same float, with ".0" where it would look like an integer and suffix f;
+ * "-0.0f". `text` has CLITERAL_MAX bytes. Infinity and NaN are an ICE: they are refused earlier. Returns text. */
 const char *cliteral_float(float value, char *text);
 
 #endif

@@ -1,8 +1,8 @@
 /* C identifiers: which names a network may not take, and different names for different texts in one scope.
  *
- * An identifier is reserved when a C or C++ compiler, or a header beside ours, may give it another meaning: the names of
- * reserved.def, everything of the runtime (cnn, cnn_*, in any case, because header guards are upper case), names that
- * start with an underscore or hold two in a row (C++ reserves those). */
+ * An identifier is reserved when a C or C++ compiler, or a header beside ours, may give it another meaning: the names
+ * of reserved.def, everything of the runtime (cnn, cnn_*, in any case, because header guards are upper case), names
+ * that start with an underscore or hold two in a row (C++ reserves those). */
 #include "backend/cnames.h"
 
 static const char *const reserved_names[] = {
@@ -29,8 +29,8 @@ static char upper_char(char c)
 
 static bool is_of_runtime(Str name)
 {
-    return name.len >= 3 && upper_char(name.ptr[0]) == 'C' && upper_char(name.ptr[1]) == 'N' && upper_char(name.ptr[2]) == 'N' &&
-           (name.len == 3 || name.ptr[3] == '_');
+    return name.len >= 3 && upper_char(name.ptr[0]) == 'C' && upper_char(name.ptr[1]) == 'N' &&
+           upper_char(name.ptr[2]) == 'N' && (name.len == 3 || name.ptr[3] == '_');
 }
 
 bool cname_is_reserved(Str name)

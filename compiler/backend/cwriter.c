@@ -1,5 +1,6 @@
 /* CWriter: lines, braces, comments and blank lines of C text. Indentation follows the open scopes, four columns each;
- * preprocessor lines stand at the margin. A line is formatted straight into the text: there is no limit on its length. */
+ * preprocessor lines stand at the margin. A line is formatted straight into the text: there is no limit on its length.
+ */
 #include "backend/cwriter.h"
 
 enum { INDENT_COLUMNS = 4, COMMENT_COLUMNS = 100 };

@@ -1,5 +1,6 @@
-/* The generated source file: head comment, includes, types, shared functions, kernels, init, run, set_parallel, weights.
- * Whatever the network does not use is not written; which standard headers it needs is read off the text itself. */
+/* The generated source file: head comment, includes, types, shared functions, kernels, init, run, set_parallel,
+ * weights. Whatever the network does not use is not written; which standard headers it needs is read off the text
+ * itself. */
 #include "backend/emit.h"
 
 #include <inttypes.h>
@@ -12,9 +13,12 @@
 const char *emit_c_type(DType dtype)
 {
     switch (dtype) {
-    case DT_F32: return "float";
-    case DT_U8: return "uint8_t";
-    case DT_I32: return "int32_t";
+    case DT_F32:
+        return "float";
+    case DT_U8:
+        return "uint8_t";
+    case DT_I32:
+        return "int32_t";
     }
     ICE("no C type for element type %d", (int)dtype);
 }
@@ -68,7 +72,8 @@ void emit_head(const Program *program, const EmitOptions *options, Str file, con
 {
     Str model = model_name(program->graph);
     StrBuf text = {0};
-    strbuf_printf(&text, STR_FMT ": %s of the network '" STR_FMT "'.\n", STR_ARG(file), role, STR_ARG(program->graph->name));
+    strbuf_printf(&text, STR_FMT ": %s of the network '" STR_FMT "'.\n", STR_ARG(file), role,
+                  STR_ARG(program->graph->name));
     strbuf_printf(&text, "Written by cnnc " CNNC_VERSION "%s" STR_FMT "; change that and compile again, not this.\n",
                   model.len > 0 ? " from " : "", STR_ARG(model.len > 0 ? model : STR("")));
     strbuf_printf(&text, "\n");
@@ -79,7 +84,8 @@ void emit_head(const Program *program, const EmitOptions *options, Str file, con
     if (!emit_has_weights(program)) {
         strbuf_printf(&text, "Weights  none\n");
     } else if (emit_has_blob(program, options)) {
-        strbuf_printf(&text, "Weights  " STR_FMT ", %" PRId64 " bytes\n", STR_ARG(options->weights_name), program->blob_bytes);
+        strbuf_printf(&text, "Weights  " STR_FMT ", %" PRId64 " bytes\n", STR_ARG(options->weights_name),
+                      program->blob_bytes);
     } else {
         strbuf_printf(&text, "Weights  built in, %" PRId64 " bytes\n", program->blob_bytes - BLOB_HEADER_BYTES);
     }
@@ -95,19 +101,44 @@ void emit_head(const Program *program, const EmitOptions *options, Str file, con
 static void emit_kernel(const Kernel *kernel, CWriter *w)
 {
     switch (kernel->family) {
-    case KERNEL_CONV: emit_conv(kernel, w); return;
-    case KERNEL_DEPTHWISE: emit_depthwise(kernel, w); return;
-    case KERNEL_DENSE: emit_dense(kernel, w); return;
-    case KERNEL_MAX_POOL: emit_max_pool(kernel, w); return;
-    case KERNEL_AVG_POOL: emit_avg_pool(kernel, w); return;
-    case KERNEL_GLOBAL_POOL: emit_global_pool(kernel, w); return;
-    case KERNEL_UNARY: emit_unary(kernel, w); return;
-    case KERNEL_BINARY: emit_binary(kernel, w); return;
-    case KERNEL_CHANNEL_AFFINE: emit_channel_affine(kernel, w); return;
-    case KERNEL_LRN: emit_lrn(kernel, w); return;
-    case KERNEL_SOFTMAX: emit_softmax(kernel, w); return;
-    case KERNEL_COPY: emit_copy(kernel, w); return;
-    case KERNEL_FAMILY_COUNT: break;
+    case KERNEL_CONV:
+        emit_conv(kernel, w);
+        return;
+    case KERNEL_DEPTHWISE:
+        emit_depthwise(kernel, w);
+        return;
+    case KERNEL_DENSE:
+        emit_dense(kernel, w);
+        return;
+    case KERNEL_MAX_POOL:
+        emit_max_pool(kernel, w);
+        return;
+    case KERNEL_AVG_POOL:
+        emit_avg_pool(kernel, w);
+        return;
+    case KERNEL_GLOBAL_POOL:
+        emit_global_pool(kernel, w);
+        return;
+    case KERNEL_UNARY:
+        emit_unary(kernel, w);
+        return;
+    case KERNEL_BINARY:
+        emit_binary(kernel, w);
+        return;
+    case KERNEL_CHANNEL_AFFINE:
+        emit_channel_affine(kernel, w);
+        return;
+    case KERNEL_LRN:
+        emit_lrn(kernel, w);
+        return;
+    case KERNEL_SOFTMAX:
+        emit_softmax(kernel, w);
+        return;
+    case KERNEL_COPY:
+        emit_copy(kernel, w);
+        return;
+    case KERNEL_FAMILY_COUNT:
+        break;
     }
     ICE("no emitter for kernel family %d", (int)kernel->family);
 }
@@ -134,20 +165,27 @@ void emit_private(const Program *program, bool has_blob, CWriter *w)
 
 /* --- the rest of the interface */
 
-static void emit_return(CWriter *w, const char *condition, const char *status)
+/* "if (condition) return status", the condition as a format. */
+static void emit_return(CWriter *w, const char *status, const char *condition, ...) PRINTF(3, 4);
+static void emit_return(CWriter *w, const char *status, const char *condition, ...)
 {
-    cw_open(w, "if (%s)", condition);
+    StrBuf text = {0};
+    va_list args;
+    va_start(args, condition);
+    strbuf_vprintf(&text, condition, args);
+    va_end(args);
+    cw_open(w, "if (%s)", text.ptr);
     cw_line(w, "return %s;", status);
     cw_close(w, "");
+    strbuf_free(&text);
 }
 
-static void emit_arena_checks(const ApiNames *n, Arena *arena, CWriter *w)
+static void emit_arena_checks(const ApiNames *n, CWriter *w)
 {
-    emit_return(w, arena_printf(arena, STR_FMT " == NULL", STR_ARG(n->arena)).ptr, "CNN_ERROR_NULL_ARGUMENT");
-    emit_return(w, arena_printf(arena, "(uintptr_t)" STR_FMT " %% CNN_ALIGNMENT != 0", STR_ARG(n->arena)).ptr,
-                "CNN_ERROR_ARENA_MISALIGNED");
-    emit_return(w, arena_printf(arena, STR_FMT " < (size_t)" STR_FMT "_ARENA_BYTES", STR_ARG(n->arena_bytes), STR_ARG(n->upper)).ptr,
-                "CNN_ERROR_ARENA_TOO_SMALL");
+    emit_return(w, "CNN_ERROR_NULL_ARGUMENT", STR_FMT " == NULL", STR_ARG(n->arena));
+    emit_return(w, "CNN_ERROR_ARENA_MISALIGNED", "(uintptr_t)" STR_FMT " %% CNN_ALIGNMENT != 0", STR_ARG(n->arena));
+    emit_return(w, "CNN_ERROR_ARENA_TOO_SMALL", STR_FMT " < (size_t)" STR_FMT "_ARENA_BYTES", STR_ARG(n->arena_bytes),
+                STR_ARG(n->upper));
 }
 
 void emit_init_prototype(const ApiNames *n, const char *tail, CWriter *w)
@@ -169,10 +207,10 @@ static void emit_init(const Program *program, const ApiNames *n, const EmitOptio
     bool has_arena = program->arena_bytes > 0, has_blob = emit_has_blob(program, options);
     emit_init_prototype(n, "", w);
     cw_body(w);
-    emit_return(w, arena_printf(arena, STR_FMT " == NULL", STR_ARG(n->net)).ptr, "CNN_ERROR_NULL_ARGUMENT");
+    emit_return(w, "CNN_ERROR_NULL_ARGUMENT", STR_FMT " == NULL", STR_ARG(n->net));
     cw_line(w, STR_FMT "->ready = 0;", STR_ARG(n->net));
     if (has_arena) {
-        emit_arena_checks(n, arena, w);
+        emit_arena_checks(n, w);
     } else {
         cw_line(w, "(void)" STR_FMT "; /* this network needs no arena */", STR_ARG(n->arena));
         cw_line(w, "(void)" STR_FMT ";", STR_ARG(n->arena_bytes));
@@ -184,12 +222,12 @@ static void emit_init(const Program *program, const ApiNames *n, const EmitOptio
         items_add(&list, "(size_t)" STR_FMT "_WEIGHTS_BYTES", STR_ARG(n->upper));
         items_add(&list, "UINT64_C(0x%016" PRIx64 ")", program->fingerprint);
         emit_items(w, "const cnn_status status = cnn_check_weights", &list, ";");
-        emit_return(w, "status != CNN_OK", "status");
-        cw_line(w, STR_FMT "->weights = (const float *)" STR_FMT " + sizeof(cnn_blob_header) / sizeof(float);", STR_ARG(n->net),
-                STR_ARG(n->weights));
+        emit_return(w, "status", "status != CNN_OK");
+        cw_line(w, STR_FMT "->weights = (const float *)" STR_FMT " + sizeof(cnn_blob_header) / sizeof(float);",
+                STR_ARG(n->net), STR_ARG(n->weights));
     } else {
-        emit_return(w, arena_printf(arena, STR_FMT " != NULL || " STR_FMT " != 0", STR_ARG(n->weights), STR_ARG(n->weights_bytes)).ptr,
-                    "CNN_ERROR_WEIGHTS_BUILT_IN");
+        emit_return(w, "CNN_ERROR_WEIGHTS_BUILT_IN", STR_FMT " != NULL || " STR_FMT " != 0", STR_ARG(n->weights),
+                    STR_ARG(n->weights_bytes));
     }
     if (has_arena) {
         cw_line(w, STR_FMT "->arena = (float *)" STR_FMT ";", STR_ARG(n->net), STR_ARG(n->arena));
@@ -207,7 +245,9 @@ static void emit_init(const Program *program, const ApiNames *n, const EmitOptio
 
 void emit_set_parallel_prototype(const ApiNames *n, const char *tail, CWriter *w)
 {
-    cw_line(w, "void " STR_FMT "_set_parallel(" STR_FMT " *" STR_FMT ", cnn_parallel_for *" STR_FMT ", void *" STR_FMT ")%s",
+    cw_line(w,
+            "void " STR_FMT "_set_parallel(" STR_FMT " *" STR_FMT ", cnn_parallel_for *" STR_FMT ", void *" STR_FMT
+            ")%s",
             STR_ARG(n->prefix), STR_ARG(n->prefix), STR_ARG(n->net), STR_ARG(n->run), STR_ARG(n->context), tail);
 }
 
@@ -247,9 +287,9 @@ static void emit_restrict(CWriter *w)
 /* The standard headers that the text needs beside those of the net's own header (stddef.h, stdint.h). */
 static void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w)
 {
-    static const char *const math[] = {"expf", "expm1f", "logf", "log1pf", "tanhf", "erff", "sqrtf", "powf", "fabsf", "floorf",
-                                       "ceilf", "fmaxf", "fminf", "fmaf", "roundf", "exp", "log", "pow", "sqrt", "tanh", "erf",
-                                       "HUGE_VALF", "INFINITY"};
+    static const char *const math[] = {"expf",  "expm1f", "logf",  "log1pf", "tanhf", "erff",      "sqrtf",   "powf",
+                                       "fabsf", "floorf", "ceilf", "fmaxf",  "fminf", "fmaf",      "roundf",  "exp",
+                                       "log",   "pow",    "sqrt",  "tanh",   "erf",   "HUGE_VALF", "INFINITY"};
     static const char *const string[] = {"memcpy", "memset", "memmove"};
     Str text = strbuf_view(&body->text);
     bool needs_math = false, needs_string = false;

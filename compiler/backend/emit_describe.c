@@ -1,5 +1,5 @@
-/* What the comment of a step says: what it is in the network, what it computes, shapes, work, and where in the .net files
- * it comes from. */
+/* What the comment of a step says: what it is in the network, what it computes, shapes, work, and where in the .net
+ * files it comes from. */
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"

@@ -1,4 +1,5 @@
-/* The generated header: what the network takes and gives, how to use it, the runtime's text, sizes, struct, functions. */
+/* The generated header: what the network takes and gives, how to use it, the runtime's text, sizes, struct, functions.
+ */
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"
@@ -27,8 +28,8 @@ static void describe_layout(const Buffer *buffer, int32_t batch, StrBuf *out)
     }
 }
 
-static void describe_ports(const char *title, const Port *ports, const PortName *names, Buffer *const *buffers, uint32_t count,
-                           int32_t batch, StrBuf *out)
+static void describe_ports(const char *title, const Port *ports, const PortName *names, Buffer *const *buffers,
+                           uint32_t count, int32_t batch, StrBuf *out)
 {
     strbuf_printf(out, "%s\n", title);
     for (uint32_t i = 0; i < count; ++i) {
@@ -48,19 +49,21 @@ static void describe_use(const Program *program, const EmitOptions *options, con
     bool has_blob = emit_has_blob(program, options), has_arena = program->arena_bytes > 0;
     strbuf_printf(out, "Use\n");
     if (has_arena) {
-        strbuf_printf(out, "    static CNN_ALIGNED unsigned char memory[" STR_FMT "_ARENA_BYTES];\n", STR_ARG(n->upper));
+        strbuf_printf(out, "    static CNN_ALIGNED unsigned char memory[" STR_FMT "_ARENA_BYTES];\n",
+                      STR_ARG(n->upper));
     }
     for (uint32_t i = 0; i < graph->n_inputs + graph->n_outputs; ++i) {
         bool is_input = i < graph->n_inputs;
         const PortName *port = is_input ? &n->inputs[i] : &n->outputs[i - graph->n_inputs];
         const Buffer *buffer = is_input ? program->inputs[i] : program->outputs[i - graph->n_inputs];
-        strbuf_printf(out, "    static %s " STR_FMT "[" STR_FMT "];\n", emit_c_type(buffer->dtype), STR_ARG(port->parameter),
-                      STR_ARG(port->elements));
+        strbuf_printf(out, "    static %s " STR_FMT "[" STR_FMT "];\n", emit_c_type(buffer->dtype),
+                      STR_ARG(port->parameter), STR_ARG(port->elements));
     }
     strbuf_printf(out, "    static " STR_FMT " network;\n", STR_ARG(n->prefix));
     if (has_blob) {
         strbuf_printf(out, "    cnn_weights file; (runtime/cnn_weights.c; or any copy of the file in memory)\n");
-        strbuf_printf(out, "    cnn_status status = cnn_weights_map(&file, \"" STR_FMT "\");\n", STR_ARG(options->weights_name));
+        strbuf_printf(out, "    cnn_status status = cnn_weights_map(&file, \"" STR_FMT "\");\n",
+                      STR_ARG(options->weights_name));
         strbuf_printf(out, "    if (status == CNN_OK)\n");
         strbuf_printf(out, "        status = " STR_FMT "_init(&network, file.bytes, file.size, ", STR_ARG(n->prefix));
     } else {
@@ -83,7 +86,8 @@ static void emit_description(const Program *program, const EmitOptions *options,
     const Graph *graph = program->graph;
     StrBuf text = {0};
     describe_ports("Inputs", graph->inputs, names->inputs, program->inputs, graph->n_inputs, program->batch, &text);
-    describe_ports("Outputs", graph->outputs, names->outputs, program->outputs, graph->n_outputs, program->batch, &text);
+    describe_ports("Outputs", graph->outputs, names->outputs, program->outputs, graph->n_outputs, program->batch,
+                   &text);
     strbuf_char(&text, '\n');
     describe_use(program, options, names, &text);
     cw_comment(w, "%s", text.ptr);
@@ -143,7 +147,8 @@ static void emit_sizes(const Program *program, const EmitOptions *options, const
     }
     emit_number(w, &macros, n, "BATCH", program->batch);
     emit_number(w, &macros, n, "THREADS_MAX", program->parts);
-    cw_line(w, STR_FMT "_READY = 0x%08" PRIx32 " /* private */", STR_ARG(n->upper), (uint32_t)(program->fingerprint >> 33) | 1u);
+    cw_line(w, STR_FMT "_READY = 0x%08" PRIx32 " /* private */", STR_ARG(n->upper),
+            (uint32_t)(program->fingerprint >> 33) | 1u);
     cw_close(w, ";");
     cw_join(w, &macros);
     cw_free(&macros);
@@ -152,8 +157,10 @@ static void emit_sizes(const Program *program, const EmitOptions *options, const
 
 static void emit_struct(const Program *program, const EmitOptions *options, const ApiNames *n, CWriter *w)
 {
-    cw_comment(w, "One network. The caller's memory, nothing to free; the members are private. A network and its arena serve one "
-                  "thread at a time; weights are only read and may be shared by any number of networks.");
+    cw_comment(
+        w,
+        "One network. The caller's memory, nothing to free; the members are private. A network and its arena serve one "
+        "thread at a time; weights are only read and may be shared by any number of networks.");
     cw_open(w, "typedef struct " STR_FMT, STR_ARG(n->prefix));
     cw_line(w, "uint32_t ready;");
     if (program->arena_bytes > 0) {
@@ -174,25 +181,35 @@ static void emit_struct(const Program *program, const EmitOptions *options, cons
 static void emit_functions(const Program *program, const EmitOptions *options, const ApiNames *n, CWriter *w)
 {
     bool has_blob = emit_has_blob(program, options);
-    cw_comment(w, "Prepares a network. The arena: %s. The weights: %s. Both stay the caller's, and must stay in place as long as the "
-                  "network is used. Any status but CNN_OK leaves the network unusable.",
-               program->arena_bytes > 0 ? "..._ARENA_BYTES or more, on a multiple of 64 bytes, with any contents" : "none, NULL and 0",
-               has_blob ? "the contents of the weights file, all of it, on a multiple of 64 bytes; they are checked to be whole, "
-                          "undamaged and this network's"
-                        : "NULL and 0");
+    cw_comment(
+        w,
+        "Prepares a network. The arena: %s. The weights: %s. Both stay the caller's, and must stay in place as long as "
+        "the "
+        "network is used. Any status but CNN_OK leaves the network unusable.",
+        program->arena_bytes > 0 ? "..._ARENA_BYTES or more, on a multiple of 64 bytes, with any contents"
+                                 : "none, NULL and 0",
+        has_blob
+            ? "the contents of the weights file, all of it, on a multiple of 64 bytes; they are checked to be whole, "
+              "undamaged and this network's"
+            : "NULL and 0");
     emit_init_prototype(n, ";", w);
     cw_blank(w);
-    cw_comment(w, "Computes the outputs from the inputs%s. Inputs and outputs must not overlap. The same inputs give the same "
-                  "bits in every run, with any number of threads.",
-               program->batch > 1 ? ", for all images of the batch, which lie back to back" : "");
+    cw_comment(
+        w,
+        "Computes the outputs from the inputs%s. Inputs and outputs must not overlap. The same inputs give the same "
+        "bits in every run, with any number of threads.",
+        program->batch > 1 ? ", for all images of the batch, which lie back to back" : "");
     emit_run_prototype(program, n, ";", w);
     cw_blank(w);
     if (program->parts > 1) {
-        cw_comment(w, "Optional, after init: lets `" STR_FMT "` (such as cnn_threads_run of runtime/cnn_threads.c) carry out the "
-                      STR_FMT "_THREADS_MAX parts of each step on threads; NULL goes back to one.",
+        cw_comment(w,
+                   "Optional, after init: lets `" STR_FMT
+                   "` (such as cnn_threads_run of runtime/cnn_threads.c) carry out the " STR_FMT
+                   "_THREADS_MAX parts of each step on threads; NULL goes back to one.",
                    STR_ARG(n->run), STR_ARG(n->upper));
     } else {
-        cw_comment(w, "Accepted without effect: this code was compiled for one thread (cnnc --threads-max=N makes code for more).");
+        cw_comment(w, "Accepted without effect: this code was compiled for one thread (cnnc --threads-max=N makes code "
+                      "for more).");
     }
     emit_set_parallel_prototype(n, ";", w);
     cw_blank(w);
@@ -213,7 +230,9 @@ void emit_header(const Program *program, const EmitOptions *options, StrBuf *out
     cw_raw(&w, str_from(embedded_cnn_h));
     cw_blank(&w);
     cw_line(&w, "#if CNN_INTERFACE != 1");
-    cw_line(&w, "#error \"" STR_FMT " and the cnn.h included before it come from versions of cnnc that do not fit each other\"",
+    cw_line(&w,
+            "#error \"" STR_FMT
+            " and the cnn.h included before it come from versions of cnnc that do not fit each other\"",
             STR_ARG(options->header_name));
     cw_line(&w, "#endif");
     cw_blank(&w);

@@ -12,7 +12,8 @@ typedef struct Token {
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           (unsigned char)c >= 0x80;
 }
 
 static Token token_at(Str text, size_t at)
@@ -83,7 +84,8 @@ static CNames function_scope(Arena *arena, const Program *program, Str prefix)
     for (unsigned i = 0; i < EMIT_STEP_FUNCTIONS; ++i) {
         take(&scope, emit_step_function_name(arena, i));
     }
-    static const char *const types[] = {"step_kernel", "step_arguments", "parallel_step", "run_step", "built_in_weights"};
+    static const char *const types[] = {"step_kernel", "step_arguments", "parallel_step", "run_step",
+                                        "built_in_weights"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; ++i) {
         take(&scope, str_from(types[i]));
     }
@@ -107,8 +109,8 @@ static void pick_elements(CNames *scope, Str upper, uint32_t count, PortName *na
     for (uint32_t i = 0; i < count; ++i) {
         Str role = cname_upper(scope->arena, names[i].parameter);
         const char *gap = role.ptr[role.len - 1] == '_' ? "" : "_";
-        names[i].elements = cname_pick(scope, arena_printf(scope->arena, STR_FMT "_" STR_FMT "%sELEMENTS", STR_ARG(upper),
-                                                           STR_ARG(role), gap));
+        names[i].elements = cname_pick(
+            scope, arena_printf(scope->arena, STR_FMT "_" STR_FMT "%sELEMENTS", STR_ARG(upper), STR_ARG(role), gap));
     }
 }
 
@@ -142,8 +144,8 @@ ApiNames api_names(Arena *arena, const Program *program, Str prefix)
 }
 
 /* --- the net's name among the source's own: locals and types of kernels must not hide it, nor it a kernel. The text is
- * written with the net's name in disguise (bit 7 of each character set: as wide, and no other text has it); then the names
- * that are spelled like it get another spelling, and the disguise comes off. */
+ * written with the net's name in disguise (bit 7 of each character set: as wide, and no other text has it); then the
+ * names that are spelled like it get another spelling, and the disguise comes off. */
 
 static Str disguised(Arena *arena, Str name)
 {
@@ -168,8 +170,8 @@ static void replace_name(Str text, Str name, Str replacement, Str net, StrBuf *o
     for (Token token = first_token(text); token.text.len > 0; token = next_token(text, token)) {
         size_t at = (size_t)(token.text.ptr - text.ptr);
         const char *member = at > before ? token.text.ptr - before : NULL;
-        bool is_member = member != NULL && memcmp(member, net.ptr, net.len) == 0 && memcmp(member + net.len, "->", 2) == 0 &&
-                         !is_word(member[-1]);
+        bool is_member = member != NULL && memcmp(member, net.ptr, net.len) == 0 &&
+                         memcmp(member + net.len, "->", 2) == 0 && !is_word(member[-1]);
         bool is_hit = token.kind == TOKEN_WORD && !is_member && str_equal(token.text, name);
         strbuf_append(out, is_hit ? replacement : token.text);
     }
@@ -179,7 +181,8 @@ void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out)
 {
     Str other = arena_printf(arena, STR_FMT "_", STR_ARG(prefix));
     for (unsigned ordinal = 2; text_uses_name(text, other) || cname_is_reserved(other); ++ordinal) {
-        other = arena_printf(arena, STR_FMT "%s%u", STR_ARG(prefix), prefix.ptr[prefix.len - 1] == '_' ? "" : "_", ordinal);
+        other =
+            arena_printf(arena, STR_FMT "%s%u", STR_ARG(prefix), prefix.ptr[prefix.len - 1] == '_' ? "" : "_", ordinal);
     }
     StrBuf renamed = {0};
     replace_name(text, prefix, other, net, &renamed);
@@ -202,7 +205,8 @@ bool emit_check_names(const Program *program, Str prefix, Diag *diag)
         return false;
     }
     if (cname_is_reserved(prefix)) {
-        diag_error_in(diag, DIAG_RESERVED_NAME, prefix, "the net's name means something else in C or C++, or in their libraries");
+        diag_error_in(diag, DIAG_RESERVED_NAME, prefix,
+                      "the net's name means something else in C or C++, or in their libraries");
         diag_help(diag, "rename the net, or choose a name for the generated code: --name=%s" STR_FMT "_net",
                   prefix.ptr[0] == '_' ? "my" : "", STR_ARG(prefix));
         return false;

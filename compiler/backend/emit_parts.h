@@ -12,15 +12,15 @@ typedef struct PortName {
 } PortName;
 
 typedef struct ApiNames {
-    Str prefix, upper;                                        /* "resnet50", "RESNET50" */
-    Str net, weights, weights_bytes, arena, arena_bytes;      /* parameters of init; the first of run too */
-    Str run, context;                                         /* parameters of set_parallel */
-    PortName *inputs, *outputs;                               /* by port */
-    Str local_arena, local_weights, batch_index;              /* locals of run */
+    Str prefix, upper;                                   /* "resnet50", "RESNET50" */
+    Str net, weights, weights_bytes, arena, arena_bytes; /* parameters of init; the first of run too */
+    Str run, context;                                    /* parameters of set_parallel */
+    PortName *inputs, *outputs;                          /* by port */
+    Str local_arena, local_weights, batch_index;         /* locals of run */
 } ApiNames;
 ApiNames api_names(Arena *arena, const Program *program, Str prefix);
-/* The same with the prefix in disguise, and what turns text written with that into C: a net may be called like a variable
- * of a kernel, which then gets another name. */
+/* The same with the prefix in disguise, and what turns text written with that into C: a net may be called like a
+ * variable of a kernel, which then gets another name. */
 ApiNames api_names_disguised(Arena *arena, const Program *program, Str prefix);
 void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out);
 
@@ -37,10 +37,11 @@ static inline bool emit_has_weights(const Program *program)
 {
     return program->n_segments > 0;
 }
-const char *emit_c_type(DType dtype);      /* "float" */
+const char *emit_c_type(DType dtype); /* "float" */
 enum { FLOAT_BYTES = 4 };
 
-/* The head comment of a generated file: who wrote it, from what, and whose it is. `file` is its name, `role` what it holds. */
+/* The head comment of a generated file: who wrote it, from what, and whose it is. `file` is its name, `role` what it
+ * holds. */
 void emit_head(const Program *program, const EmitOptions *options, Str file, const char *role, CWriter *w);
 
 /* Appends "head(item, item, ...)" + tail, broken before column 120 and aligned with the first item. */
@@ -65,7 +66,8 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
 void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
 void emit_run_prototype(const Program *program, const ApiNames *names, const char *tail, CWriter *w);
 
-/* --- emit_describe.c: "layer1.0.conv1 + bn1 + relu   conv 3x3 s1 p1   f32[64,56,56] -> f32[64,56,56]   115.6 MMAC   resnet50.net:31" */
+/* --- emit_describe.c: "layer1.0.conv1 + bn1 + relu   conv 3x3 s1 p1   f32[64,56,56] -> f32[64,56,56]   115.6 MMAC
+ * resnet50.net:31" */
 Str step_describe(Arena *arena, const Program *program, const Step *step);
 
 /* --- emit_weights.c: embedded weights. The array stands at the end of the file, behind a function. */

@@ -21,16 +21,18 @@ static unsigned operands_of(const Step *step)
 Str emit_step_function_name(Arena *arena, unsigned operands)
 {
     return arena_printf(arena, "step_%s%s%s%s%s%sy", operands & HAS_X ? "x" : "", operands & HAS_X2 ? "x" : "",
-                        operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "", operands & HAS_BIAS ? "b" : "",
-                        operands & HAS_SCRATCH ? "s" : "");
+                        operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "",
+                        operands & HAS_BIAS ? "b" : "", operands & HAS_SCRATCH ? "s" : "");
 }
 
 /* --- step functions */
 
 static void emit_parallel(const ApiNames *names, CWriter *w)
 {
-    cw_comment(w, "A step for the caller's threads. Always " STR_FMT "_THREADS_MAX parts, whatever the number of threads, "
-                  "so that every run gives the same bits.", STR_ARG(names->upper));
+    cw_comment(w,
+               "A step for the caller's threads. Always " STR_FMT "_THREADS_MAX parts, whatever the number of threads, "
+               "so that every run gives the same bits.",
+               STR_ARG(names->upper));
     cw_open(w, "typedef struct parallel_step");
     cw_line(w, "step_kernel *kernel;");
     cw_line(w, "const step_arguments *a;");
@@ -42,8 +44,8 @@ static void emit_parallel(const ApiNames *names, CWriter *w)
     cw_line(w, "step->kernel(step->a, part, " STR_FMT "_THREADS_MAX);", STR_ARG(names->upper));
     cw_close(w, "");
     cw_blank(w);
-    cw_line(w, "static void run_step(const " STR_FMT " *" STR_FMT ", step_kernel *kernel, const step_arguments *a)", STR_ARG(names->prefix),
-            STR_ARG(names->net));
+    cw_line(w, "static void run_step(const " STR_FMT " *" STR_FMT ", step_kernel *kernel, const step_arguments *a)",
+            STR_ARG(names->prefix), STR_ARG(names->net));
     cw_body(w);
     cw_open(w, "if (" STR_FMT "->parallel_for == NULL)", STR_ARG(names->net));
     cw_line(w, "kernel(a, 0, 1);");
@@ -51,23 +53,31 @@ static void emit_parallel(const ApiNames *names, CWriter *w)
     cw_line(w, "parallel_step step;");
     cw_line(w, "step.kernel = kernel;");
     cw_line(w, "step.a = a;");
-    cw_line(w, STR_FMT "->parallel_for(" STR_FMT "->parallel_context, run_part, &step, " STR_FMT "_THREADS_MAX);", STR_ARG(names->net),
-            STR_ARG(names->net), STR_ARG(names->upper));
+    cw_line(w, STR_FMT "->parallel_for(" STR_FMT "->parallel_context, run_part, &step, " STR_FMT "_THREADS_MAX);",
+            STR_ARG(names->net), STR_ARG(names->net), STR_ARG(names->upper));
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
 }
 
-static void emit_step_function(Arena *arena, const Program *program, const ApiNames *names, unsigned operands, CWriter *w)
+static void emit_step_function(Arena *arena, const Program *program, const ApiNames *names, unsigned operands,
+                               CWriter *w)
 {
     ItemList parameters = {.arena = arena};
     if (program->parts > 1) {
         items_add(&parameters, "const " STR_FMT " *" STR_FMT, STR_ARG(names->prefix), STR_ARG(names->net));
     }
     items_add(&parameters, "step_kernel *kernel");
-    static const struct { unsigned operand; const char *parameter; } table[] = {
-        {HAS_X, "const float *x"}, {HAS_X2, "const float *x2"}, {HAS_RESIDUAL, "const float *residual"},
-        {HAS_WEIGHTS, "const float *weights"}, {HAS_BIAS, "const float *bias"}, {HAS_SCRATCH, "float *scratch"},
+    static const struct {
+        unsigned operand;
+        const char *parameter;
+    } table[] = {
+        {HAS_X, "const float *x"},
+        {HAS_X2, "const float *x2"},
+        {HAS_RESIDUAL, "const float *residual"},
+        {HAS_WEIGHTS, "const float *weights"},
+        {HAS_BIAS, "const float *bias"},
+        {HAS_SCRATCH, "float *scratch"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i) {
         if (operands & table[i].operand) {
@@ -104,8 +114,9 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
     for (uint32_t i = 0; i < program->n_steps; ++i) {
         used[operands_of(&program->steps[i])] = true;
     }
-    cw_comment(w, "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
-                  "r residual, w weights, b bias, s scratch, y output.");
+    cw_comment(w,
+               "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
+               "r residual, w weights, b bias, s scratch, y output.");
     for (unsigned operands = 0; operands < EMIT_STEP_FUNCTIONS; ++operands) {
         if (used[operands]) {
             emit_step_function(arena, program, names, operands, w);
@@ -189,7 +200,8 @@ void emit_run_prototype(const Program *program, const ApiNames *names, const cha
     ItemList list = {.arena = arena};
     items_add(&list, STR_FMT " *" STR_FMT, STR_ARG(names->prefix), STR_ARG(names->net));
     for (uint32_t i = 0; i < graph->n_inputs; ++i) {
-        items_add(&list, "const %s *" STR_FMT, emit_c_type(program->inputs[i]->dtype), STR_ARG(names->inputs[i].parameter));
+        items_add(&list, "const %s *" STR_FMT, emit_c_type(program->inputs[i]->dtype),
+                  STR_ARG(names->inputs[i].parameter));
     }
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         items_add(&list, "%s *" STR_FMT, emit_c_type(program->outputs[i]->dtype), STR_ARG(names->outputs[i].parameter));
@@ -237,8 +249,9 @@ void emit_run(const Program *program, const ApiNames *names, const EmitOptions *
     Arena *arena = arena_create();
     CWriter steps = {.depth = 1}; /* inside the function */
     if (program->batch > 1) {
-        cw_open(&steps, "for (int " STR_FMT " = 0; " STR_FMT " < " STR_FMT "_BATCH; ++" STR_FMT ")", STR_ARG(names->batch_index),
-                STR_ARG(names->batch_index), STR_ARG(names->upper), STR_ARG(names->batch_index));
+        cw_open(&steps, "for (int " STR_FMT " = 0; " STR_FMT " < " STR_FMT "_BATCH; ++" STR_FMT ")",
+                STR_ARG(names->batch_index), STR_ARG(names->batch_index), STR_ARG(names->upper),
+                STR_ARG(names->batch_index));
     }
     for (uint32_t i = 0; i < program->n_steps; ++i) {
         emit_step(arena, program, names, &program->steps[i], &steps);

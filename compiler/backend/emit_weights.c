@@ -1,5 +1,6 @@
-/* Embedded weights: the contents of the blob as one constant array of exact decimal literals, segment by segment. The array
- * stands at the end of the file, so that the code comes first for a reader; a function gives its address before that. */
+/* Embedded weights: the contents of the blob as one constant array of exact decimal literals, segment by segment. The
+ * array stands at the end of the file, so that the code comes first for a reader; a function gives its address before
+ * that. */
 #include <inttypes.h>
 
 #include "backend/cliteral.h"

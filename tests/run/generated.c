@@ -1,6 +1,6 @@
-/* Generated code as a program meets it: compiled by cc, loaded, run; its numbers against the interpreter's, its bits against
- * its own under batches, threads and other instances. The nets are in nets/; together they hold every op that the backend
- * supports. */
+/* Generated code as a program meets it: compiled by cc, loaded, run; its numbers against the interpreter's, its bits
+ * against its own under batches, threads and other instances. The nets are in nets/; together they hold every op that
+ * the backend supports. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -73,7 +73,8 @@ static size_t port_sizes(Arena *arena, const char *header, const char *title, co
             char *c = (char *)upper.ptr + i;
             *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
         }
-        strbuf_printf(names, "    MODEL_" STR_FMT "%sELEMENTS,\n", STR_ARG(upper), upper.ptr[upper.len - 1] == '_' ? "" : "_");
+        strbuf_printf(names, "    MODEL_" STR_FMT "%sELEMENTS,\n", STR_ARG(upper),
+                      upper.ptr[upper.len - 1] == '_' ? "" : "_");
         count++;
     }
     return count;
@@ -83,15 +84,19 @@ static size_t port_sizes(Arena *arena, const char *header, const char *title, co
 static void write_shim(Built *built)
 {
     Str header, reason;
-    cr_assert(file_read(built->arena, arena_printf(built->arena, "%s/model.h", built->folder).ptr, 1 << 20, &header, &reason));
+    cr_assert(file_read(built->arena, arena_printf(built->arena, "%s/model.h", built->folder).ptr, 1 << 20, &header,
+                        &reason));
     StrBuf shim = {0}, sizes = {0};
     built->n_inputs = port_sizes(built->arena, header.ptr, "Inputs\n", "Outputs\n", &sizes);
     built->n_outputs = port_sizes(built->arena, header.ptr, "Outputs\n", "Use\n", &sizes);
     strbuf_printf(&shim, "#include \"model.h\"\n");
-    strbuf_printf(&shim, "extern const size_t shim_sizes[];\nconst size_t shim_sizes[] = {\n    sizeof(model), MODEL_ARENA_BYTES, MODEL_WEIGHTS_BYTES,\n" STR_FMT "};\n",
+    strbuf_printf(&shim,
+                  "extern const size_t shim_sizes[];\nconst size_t shim_sizes[] = {\n    sizeof(model), "
+                  "MODEL_ARENA_BYTES, MODEL_WEIGHTS_BYTES,\n" STR_FMT "};\n",
                   STR_ARG(strbuf_view(&sizes)));
     strbuf_printf(&shim, "cnn_status shim_run(model *net, const float *const *inputs, float *const *outputs);\n");
-    strbuf_printf(&shim, "cnn_status shim_run(model *net, const float *const *inputs, float *const *outputs)\n{\n    return model_run(net");
+    strbuf_printf(&shim, "cnn_status shim_run(model *net, const float *const *inputs, float *const *outputs)\n{\n    "
+                         "return model_run(net");
     for (size_t i = 0; i < built->n_inputs; ++i) {
         strbuf_printf(&shim, ", inputs[%zu]", i);
     }
@@ -120,12 +125,17 @@ static Built build_net(const char *test, const char *net, const char *arguments)
     Built built = {.arena = arena_create()};
     Arena *arena = built.arena;
     built.folder = fresh_folder(arena, test);
-    shell(arena, built.folder, arena_printf(arena, "'%s/cnnc' '%s' --weights=formula %s --name=model -o '%s/model.c'", build_folder(), net,
-                                            arguments, built.folder));
+    shell(arena, built.folder,
+          arena_printf(arena, "'%s/cnnc' '%s' --weights=formula %s --name=model -o '%s/model.c'", build_folder(), net,
+                       arguments, built.folder));
     write_shim(&built);
-    shell(arena, built.folder, arena_printf(arena, "cc -std=c11 -O2 -Iruntime -shared -fPIC '%s/model.c' '%s/shim.c' runtime/cnn_threads.c"
-                                                   " -o '%s/model.so' -lm -pthread", built.folder, built.folder, built.folder));
-    built.library = dlopen(arena_printf(arena, "%s%s/model.so", built.folder[0] == '/' ? "" : "./", built.folder).ptr, RTLD_NOW | RTLD_LOCAL);
+    shell(arena, built.folder,
+          arena_printf(arena,
+                       "cc -std=c11 -O2 -Iruntime -shared -fPIC '%s/model.c' '%s/shim.c' runtime/cnn_threads.c"
+                       " -o '%s/model.so' -lm -pthread",
+                       built.folder, built.folder, built.folder));
+    built.library = dlopen(arena_printf(arena, "%s%s/model.so", built.folder[0] == '/' ? "" : "./", built.folder).ptr,
+                           RTLD_NOW | RTLD_LOCAL);
     cr_assert(built.library != NULL, "%s", dlerror());
     built.sizes = symbol(built.library, "shim_sizes");
     *(void **)&built.init = symbol(built.library, "model_init");
@@ -176,7 +186,8 @@ static Instance instance_create(const Built *built, int arena_fill)
     for (size_t i = 0; i < built->n_inputs + built->n_outputs; ++i) {
         instance.port[i] = aligned_bytes(port_bytes(built, i) + GUARD, GUARD_BYTE);
     }
-    cnn_status status = built->init(instance.net, built->blob, built->sizes[2], built->sizes[1] > 0 ? instance.memory : NULL, built->sizes[1]);
+    cnn_status status = built->init(instance.net, built->blob, built->sizes[2],
+                                    built->sizes[1] > 0 ? instance.memory : NULL, built->sizes[1]);
     cr_assert_eq(status, CNN_OK, "init: %s", cnn_status_text(status));
     return instance;
 }
@@ -187,7 +198,8 @@ static void instance_run(Instance *instance)
     for (size_t i = built->n_inputs; i < built->n_inputs + built->n_outputs; ++i) {
         memset(instance->port[i], 0xFF, port_bytes(built, i)); /* NaN: every element must be written */
     }
-    cnn_status status = built->run(instance->net, (const float *const *)instance->port, instance->port + built->n_inputs);
+    cnn_status status =
+        built->run(instance->net, (const float *const *)instance->port, instance->port + built->n_inputs);
     cr_assert_eq(status, CNN_OK, "run: %s", cnn_status_text(status));
 }
 
@@ -225,7 +237,8 @@ static void fill_inputs(Instance *instance, uint32_t seed)
 static void expect_same_bits(const Instance *a, const Instance *b, const char *what)
 {
     for (size_t i = a->built->n_inputs; i < a->built->n_inputs + a->built->n_outputs; ++i) {
-        cr_assert_eq(memcmp(a->port[i], b->port[i], port_bytes(a->built, i)), 0, "output %zu: %s", i - a->built->n_inputs, what);
+        cr_assert_eq(memcmp(a->port[i], b->port[i], port_bytes(a->built, i)), 0, "output %zu: %s",
+                     i - a->built->n_inputs, what);
     }
 }
 
@@ -252,7 +265,8 @@ static Reference reference_create(const char *net)
     cr_assert(reference.graph != NULL, STR_FMT, STR_ARG(diag_text(reference.diag)));
     Weights *weights = weights_formula(reference.arena);
     reference.inputs = interp_formula_inputs(reference.graph, reference.arena);
-    reference.result = interp_run(reference.graph, weights, (const double *const *)reference.inputs, false, reference.arena);
+    reference.result =
+        interp_run(reference.graph, weights, (const double *const *)reference.inputs, false, reference.arena);
     weights_close(weights);
     return reference;
 }
@@ -301,7 +315,8 @@ static void check_numbers(const char *test, const char *net, const char *argumen
     instance_run(&instance);
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         cr_assert_eq(built.sizes[3 + graph->n_inputs + i], (size_t)type_elements(graph->outputs[i].node->type));
-        check_output(&graph->outputs[i], reference.result.values[graph->outputs[i].node->id], instance.port[graph->n_inputs + i]);
+        check_output(&graph->outputs[i], reference.result.values[graph->outputs[i].node->id],
+                     instance.port[graph->n_inputs + i]);
     }
     for (uint32_t i = 0; i < graph->n_inputs; ++i) { /* inputs are only read */
         float *again = aligned_bytes(port_bytes(&built, i), 0);
@@ -352,7 +367,8 @@ Test(generated, names_that_clash_against_the_interpreter)
 Test(generated, blocks_without_passes_against_the_interpreter)
 {
     check_numbers("blocks-plain", "tests/run/nets/blocks.net",
-                  "--embed-weights --no-fold-batch-norm --no-fold-normalize --no-fuse-activation --no-fuse-add --no-elide-flatten");
+                  "--embed-weights --no-fold-batch-norm --no-fold-normalize --no-fuse-activation --no-fuse-add "
+                  "--no-elide-flatten");
 }
 
 /* --- bits */
@@ -473,8 +489,8 @@ static void check_batch(const char *test, const char *net)
         instance_run(&single);
         for (size_t i = one.n_inputs; i < one.n_inputs + one.n_outputs; ++i) {
             cr_assert_eq(many.sizes[3 + i], BATCH * one.sizes[3 + i]);
-            cr_assert_eq(memcmp(batch.port[i] + (size_t)image * one.sizes[3 + i], single.port[i], port_bytes(&one, i)), 0,
-                         "image %d of a batch, output %zu", image, i - one.n_inputs);
+            cr_assert_eq(memcmp(batch.port[i] + (size_t)image * one.sizes[3 + i], single.port[i], port_bytes(&one, i)),
+                         0, "image %d of a batch, output %zu", image, i - one.n_inputs);
         }
     }
     instance_release(&single);
@@ -526,7 +542,8 @@ typedef struct InitCase {
     unsigned char *memory, *blob; /* one alignment longer than needed */
 } InitCase;
 
-static void expect_init(const InitCase *c, cnn_status expected, const void *weights, size_t weights_bytes, void *memory, size_t memory_bytes)
+static void expect_init(const InitCase *c, cnn_status expected, const void *weights, size_t weights_bytes, void *memory,
+                        size_t memory_bytes)
 {
     cnn_status status = c->built->init(c->net, weights, weights_bytes, memory, memory_bytes);
     cr_assert_eq(status, expected, "got: %s; expected: %s", cnn_status_text(status), cnn_status_text(expected));
@@ -551,7 +568,8 @@ Test(generated, init_says_what_is_wrong)
     Built built = build_net("init", "tests/run/nets/camera.net", "--no-embed-weights");
     size_t arena_bytes = built.sizes[1], blob_bytes = built.sizes[2];
     cr_assert(arena_bytes > 0 && blob_bytes > 64);
-    InitCase c = {&built, aligned_bytes(built.sizes[0], 0), aligned_bytes(arena_bytes + CNN_ALIGNMENT, 0), aligned_bytes(blob_bytes + CNN_ALIGNMENT, 0)};
+    InitCase c = {&built, aligned_bytes(built.sizes[0], 0), aligned_bytes(arena_bytes + CNN_ALIGNMENT, 0),
+                  aligned_bytes(blob_bytes + CNN_ALIGNMENT, 0)};
     memcpy(c.blob, built.blob, blob_bytes);
 
     cr_assert_eq(built.init(NULL, built.blob, blob_bytes, c.memory, arena_bytes), CNN_ERROR_NULL_ARGUMENT);
@@ -569,9 +587,10 @@ Test(generated, init_says_what_is_wrong)
     expect_init(&c, CNN_ERROR_WEIGHTS_TRUNCATED, built.blob, blob_bytes - 1, c.memory, arena_bytes);
     expect_init(&c, CNN_ERROR_WEIGHTS_TOO_LONG, c.blob, blob_bytes + 1, c.memory, arena_bytes);
 
-    /* Every byte of the header, every bit of the contents: magic, version, checksum, size, fingerprint, reserved, data. */
+    /* Every byte of the header, every bit of the contents: magic, version, checksum, size, fingerprint, reserved, data.
+     */
     for (size_t at = 0; at < 64; ++at) {
-        cnn_status expected = at < 8 ? CNN_ERROR_WEIGHTS_NOT_A_BLOB
+        cnn_status expected = at < 8    ? CNN_ERROR_WEIGHTS_NOT_A_BLOB
                               : at < 12 ? CNN_ERROR_WEIGHTS_VERSION
                               : at < 24 ? CNN_ERROR_WEIGHTS_DAMAGED
                               : at < 32 ? CNN_ERROR_WEIGHTS_NETWORK
@@ -627,7 +646,8 @@ Test(generated, run_refuses_null_and_what_is_not_initialised)
         float *ports[64];
         memcpy(ports, instance.port, sizeof ports);
         ports[missing] = NULL;
-        cr_assert_eq(built.run(instance.net, (const float *const *)ports, ports + built.n_inputs), CNN_ERROR_NULL_ARGUMENT, "port %zu", missing);
+        cr_assert_eq(built.run(instance.net, (const float *const *)ports, ports + built.n_inputs),
+                     CNN_ERROR_NULL_ARGUMENT, "port %zu", missing);
     }
     cr_assert_eq(built.run(instance.net, inputs, outputs), CNN_OK);
     free(zeroed);

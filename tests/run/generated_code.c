@@ -1,5 +1,5 @@
-/* Generated code as text and as object files: warnings of four compilers, what it links, how much stack it takes, headers
- * together, names that are refused, the folder generated/, and the fixed texts compiled alone. */
+/* Generated code as text and as object files: warnings of four compilers, what it links, how much stack it takes,
+ * headers together, names that are refused, the folder generated/, and the fixed texts compiled alone. */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -11,7 +11,8 @@
 #include "support/strbuf.h"
 
 static const char warnings[] = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
-static const char *const compilers[] = {"gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -x c++", "clang++ -std=c++11 -x c++"};
+static const char *const compilers[] = {"gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -x c++",
+                                        "clang++ -std=c++11 -x c++"};
 enum { COMPILERS = sizeof compilers / sizeof compilers[0] };
 
 typedef struct Place { /* a folder of its own for each test */
@@ -32,8 +33,10 @@ static Place place_create(const char *test)
 static int run_line(const Place *place, Str line, Str *output)
 {
     Str reason;
-    int status = system(arena_printf(place->arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), place->folder).ptr);
-    cr_assert(file_read(place->arena, arena_printf(place->arena, "%s/log.txt", place->folder).ptr, 1 << 22, output, &reason));
+    int status =
+        system(arena_printf(place->arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), place->folder).ptr);
+    cr_assert(
+        file_read(place->arena, arena_printf(place->arena, "%s/log.txt", place->folder).ptr, 1 << 22, output, &reason));
     cr_assert(WIFEXITED(status));
     return WEXITSTATUS(status);
 }
@@ -48,7 +51,8 @@ static Str expect_success(const Place *place, Str line)
 
 static void cnnc(const Place *place, const char *arguments, const char *output)
 {
-    expect_success(place, arena_printf(place->arena, "'%s/cnnc' %s -o '%s/%s.c'", place->build, arguments, place->folder, output));
+    expect_success(
+        place, arena_printf(place->arena, "'%s/cnnc' %s -o '%s/%s.c'", place->build, arguments, place->folder, output));
 }
 
 static void write_text(const Place *place, const char *name, const char *text)
@@ -72,7 +76,8 @@ static void check_warnings(const char *test, const char *net, const char *argume
     Place place = place_create(test);
     cnnc(&place, arena_printf(place.arena, "%s --weights=formula %s", net, arguments).ptr, "net");
     for (int i = 0; i < COMPILERS; ++i) {
-        expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -O1 -c net.c -o net.o", place.folder, compilers[i], warnings));
+        expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -O1 -c net.c -o net.o", place.folder,
+                                            compilers[i], warnings));
     }
     arena_destroy(place.arena);
 }
@@ -122,7 +127,8 @@ Test(generated_code, clean_resnet50)
     Place place = place_create("resnet50");
     cnnc(&place, "dsl/zoo/resnet50.net --no-embed-weights", "resnet50");
     for (int i = 0; i < COMPILERS; ++i) {
-        expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -c resnet50.c -o net.o", place.folder, compilers[i], warnings));
+        expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -c resnet50.c -o net.o", place.folder,
+                                            compilers[i], warnings));
     }
     Str source = read_text(&place, arena_printf(place.arena, "%s/resnet50.c", place.folder).ptr);
     size_t lines = 0;
@@ -135,11 +141,13 @@ Test(generated_code, clean_resnet50)
 
 /* --- object files */
 
-/* What a generated object may ask of other objects: mathematics, and the memory functions that compilers put in themselves. */
+/* What a generated object may ask of other objects: mathematics, and the memory functions that compilers put in
+ * themselves. */
 static bool may_link(Str name)
 {
-    static const char *const allowed[] = {"memcpy", "memset", "memmove", "expf", "expm1f", "logf", "log1pf", "tanhf", "erff", "sqrtf",
-                                          "powf", "sqrt", "exp", "log", "pow", "_GLOBAL_OFFSET_TABLE_"};
+    static const char *const allowed[] = {
+        "memcpy", "memset", "memmove", "expf", "expm1f", "logf", "log1pf", "tanhf",
+        "erff",   "sqrtf",  "powf",    "sqrt", "exp",    "log",  "pow",    "_GLOBAL_OFFSET_TABLE_"};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; ++i) {
         if (str_equal(name, str_from(allowed[i]))) {
             return true;
@@ -156,10 +164,12 @@ static void audit_object(const Place *place, const char *cc, const char *prefix)
     for (const char *at = symbols.ptr; *at != '\0';) {
         Str name = {at, strcspn(at, " ")};
         char kind = at[name.len + 1];
-        cr_assert(strchr("UTtrR", kind) != NULL, "symbol " STR_FMT " is of kind %c: writable data", STR_ARG(name), kind);
+        cr_assert(strchr("UTtrR", kind) != NULL, "symbol " STR_FMT " is of kind %c: writable data", STR_ARG(name),
+                  kind);
         cr_assert(kind != 'U' || may_link(name), "the object asks for " STR_FMT, STR_ARG(name));
         if (kind == 'T') {
-            cr_assert(name.len > strlen(prefix) && memcmp(name.ptr, prefix, strlen(prefix)) == 0, "public name " STR_FMT, STR_ARG(name));
+            cr_assert(name.len > strlen(prefix) && memcmp(name.ptr, prefix, strlen(prefix)) == 0,
+                      "public name " STR_FMT, STR_ARG(name));
             functions++;
         }
         at += strcspn(at, "\n");
@@ -169,7 +179,8 @@ static void audit_object(const Place *place, const char *cc, const char *prefix)
     Str sections = expect_success(place, arena_printf(place->arena, "cd '%s' && size -A net.o", place->folder));
     for (const char *section = sections.ptr; (section = strchr(section, '\n')) != NULL; ++section) {
         const char *name = section + 1;
-        if (strncmp(name, ".data", 5) == 0 || strncmp(name, ".bss", 4) == 0 || strncmp(name, ".tdata", 6) == 0 || strncmp(name, ".tbss", 5) == 0) {
+        if (strncmp(name, ".data", 5) == 0 || strncmp(name, ".bss", 4) == 0 || strncmp(name, ".tdata", 6) == 0 ||
+            strncmp(name, ".tbss", 5) == 0) {
             bool read_only = strncmp(name, ".data.rel.ro", 12) == 0;
             cr_assert(read_only || strtol(name + strcspn(name, " "), NULL, 10) == 0, "%.60s", name);
         }
@@ -212,7 +223,8 @@ static void check_stack(const char *test, const char *net, const char *arguments
     enum { STACK_BYTES = 8192 };
     Place place = place_create(test);
     cnnc(&place, arena_printf(place.arena, "%s %s", net, arguments).ptr, "net");
-    expect_success(&place, arena_printf(place.arena, "cd '%s' && gcc -std=c99 -O2 -fstack-usage -c net.c -o net.o", place.folder));
+    expect_success(
+        &place, arena_printf(place.arena, "cd '%s' && gcc -std=c99 -O2 -fstack-usage -c net.c -o net.o", place.folder));
     Str usage = read_text(&place, arena_printf(place.arena, "%s/net.su", place.folder).ptr);
     int functions = 0;
     for (const char *at = usage.ptr; *at != '\0'; ++functions) {
@@ -244,30 +256,36 @@ Test(generated_code, stack_of_vgg16)
 
 /* --- headers */
 
-static const char two_headers[] = "int main(void)\n"
-                                  "{\n"
-                                  "    static CNN_ALIGNED unsigned char memory[FIRST_ARENA_BYTES + SECOND_ARENA_BYTES];\n"
-                                  "    first x;\n"
-                                  "    second y;\n"
-                                  "    cnn_status status = first_init(&x, NULL, 0, memory, FIRST_ARENA_BYTES);\n"
-                                  "    if (status == CNN_OK) {\n"
-                                  "        status = second_init(&y, NULL, 0, memory, 0);\n"
-                                  "    }\n"
-                                  "    return status == CNN_ERROR_ARENA_TOO_SMALL && cnn_status_text(status)[0] == 't' ? 0 : 1;\n"
-                                  "}\n";
+static const char two_headers[] =
+    "int main(void)\n"
+    "{\n"
+    "    static CNN_ALIGNED unsigned char memory[FIRST_ARENA_BYTES + SECOND_ARENA_BYTES];\n"
+    "    first x;\n"
+    "    second y;\n"
+    "    cnn_status status = first_init(&x, NULL, 0, memory, FIRST_ARENA_BYTES);\n"
+    "    if (status == CNN_OK) {\n"
+    "        status = second_init(&y, NULL, 0, memory, 0);\n"
+    "    }\n"
+    "    return status == CNN_ERROR_ARENA_TOO_SMALL && cnn_status_text(status)[0] == 't' ? 0 : 1;\n"
+    "}\n";
 
 Test(generated_code, headers_go_together_in_any_order)
 {
-    static const char *const orders[] = {"#include \"a.h\"\n#include \"b.h\"\n#include \"cnn.h\"\n", "#include \"cnn.h\"\n#include \"b.h\"\n#include \"a.h\"\n",
-                                         "#include \"b.h\"\n#include \"a.h\"\n#include \"b.h\"\n", "#include \"b.h\"\n#include \"cnn.h\"\n#include \"a.h\"\n"};
+    static const char *const orders[] = {"#include \"a.h\"\n#include \"b.h\"\n#include \"cnn.h\"\n",
+                                         "#include \"cnn.h\"\n#include \"b.h\"\n#include \"a.h\"\n",
+                                         "#include \"b.h\"\n#include \"a.h\"\n#include \"b.h\"\n",
+                                         "#include \"b.h\"\n#include \"cnn.h\"\n#include \"a.h\"\n"};
     Place place = place_create("headers");
     cnnc(&place, "tests/run/nets/camera.net --weights=formula --embed-weights --name=first", "a");
-    cnnc(&place, "tests/run/nets/blocks.net --weights=formula --embed-weights --name=second --batch=2 --threads-max=3", "b");
+    cnnc(&place, "tests/run/nets/blocks.net --weights=formula --embed-weights --name=second --batch=2 --threads-max=3",
+         "b");
     for (size_t order = 0; order < sizeof orders / sizeof orders[0]; ++order) {
         write_text(&place, "main.c", arena_printf(place.arena, "%s%s", orders[order], two_headers).ptr);
         for (int i = 0; i < COMPILERS; ++i) { /* C++ links the objects of C */
-            expect_success(&place, arena_printf(place.arena, "cp runtime/cnn.h '%s' && cd '%s' && %s %s -O0 -c main.c -o main.o && gcc -std=c99 -O0 -c a.c b.c && "
-                                                             "gcc main.o a.o b.o -lm -lstdc++ -o main && ./main",
+            expect_success(&place, arena_printf(place.arena,
+                                                "cp runtime/cnn.h '%s' && cd '%s' && %s %s -O0 -c main.c -o main.o && "
+                                                "gcc -std=c99 -O0 -c a.c b.c && "
+                                                "gcc main.o a.o b.o -lm -lstdc++ -o main && ./main",
                                                 place.folder, place.folder, compilers[i], warnings));
         }
     }
@@ -278,10 +296,16 @@ Test(generated_code, runtime_of_another_version_is_refused)
 {
     Place place = place_create("version");
     cnnc(&place, "tests/run/nets/camera.net --weights=formula --name=first", "a");
-    write_text(&place, "main.c", "#define CNN_H\n#define CNN_INTERFACE 99\n#include \"a.h\"\nint main(void) { return 0; }\n");
+    write_text(&place, "main.c",
+               "#define CNN_H\n#define CNN_INTERFACE 99\n#include \"a.h\"\nint main(void) { return 0; }\n");
     Str output;
-    cr_assert_neq(run_line(&place, arena_printf(place.arena, "cd '%s' && gcc -std=c99 -fmax-errors=1 -c main.c -o main.o", place.folder), &output), 0);
-    cr_assert(strstr(output.ptr, "come from versions of cnnc that do not fit each other") != NULL, STR_FMT, STR_ARG(output));
+    cr_assert_neq(
+        run_line(&place,
+                 arena_printf(place.arena, "cd '%s' && gcc -std=c99 -fmax-errors=1 -c main.c -o main.o", place.folder),
+                 &output),
+        0);
+    cr_assert(strstr(output.ptr, "come from versions of cnnc that do not fit each other") != NULL, STR_FMT,
+              STR_ARG(output));
     arena_destroy(place.arena);
 }
 
@@ -291,7 +315,10 @@ Test(generated_code, the_use_in_the_header_works)
     static const char *const choices[] = {"--embed-weights", "--no-embed-weights"};
     Place place = place_create("use");
     for (size_t choice = 0; choice < 2; ++choice) {
-        cnnc(&place, arena_printf(place.arena, "tests/run/nets/camera.net --weights=formula %s --name=camera", choices[choice]).ptr, "camera");
+        cnnc(&place,
+             arena_printf(place.arena, "tests/run/nets/camera.net --weights=formula %s --name=camera", choices[choice])
+                 .ptr,
+             "camera");
         Str header = read_text(&place, arena_printf(place.arena, "%s/camera.h", place.folder).ptr);
         const char *at = strstr(header.ptr, "Use\n");
         cr_assert(at != NULL);
@@ -313,8 +340,13 @@ Test(generated_code, the_use_in_the_header_works)
         }
         strbuf_printf(&program, "    return status == CNN_OK ? 0 : 1;\n}\n");
         write_text(&place, "main.c", program.ptr);
-        expect_success(&place, arena_printf(place.arena, "cp runtime/cnn.h runtime/cnn_weights.c '%s' && cd '%s' && gcc -std=c99 %s -c main.c -o main.o &&"
-                                                         " gcc main.o camera.c cnn_weights.c -lm -o main && ./main", place.folder, place.folder, warnings));
+        expect_success(
+            &place,
+            arena_printf(
+                place.arena,
+                "cp runtime/cnn.h runtime/cnn_weights.c '%s' && cd '%s' && gcc -std=c99 %s -c main.c -o main.o &&"
+                " gcc main.o camera.c cnn_weights.c -lm -o main && ./main",
+                place.folder, place.folder, warnings));
         strbuf_free(&program);
     }
     arena_destroy(place.arena);
@@ -324,18 +356,27 @@ Test(generated_code, the_use_in_the_header_works)
 
 static void expect_name_refused(const Place *place, const char *net_name, const char *option, const char *advice)
 {
-    write_text(place, "n.net", arena_printf(place->arena, "net %s() {\n    input x: f32[3, 5, 5]\n    output y = x |> conv(2, kernel=3) |> relu\n}\n", net_name).ptr);
+    write_text(place, "n.net",
+               arena_printf(place->arena,
+                            "net %s() {\n    input x: f32[3, 5, 5]\n    output y = x |> conv(2, kernel=3) |> relu\n}\n",
+                            net_name)
+                   .ptr);
     Str output;
-    int status = run_line(place, arena_printf(place->arena, "'%s/cnnc' '%s/n.net' --weights=formula %s -o '%s/n.c'", place->build, place->folder, option, place->folder), &output);
+    int status = run_line(place,
+                          arena_printf(place->arena, "'%s/cnnc' '%s/n.net' --weights=formula %s -o '%s/n.c'",
+                                       place->build, place->folder, option, place->folder),
+                          &output);
     cr_assert_eq(status, 1, "%s %s: status %d: " STR_FMT, net_name, option, status, STR_ARG(output));
-    cr_assert(strstr(output.ptr, "[reserved-name]") != NULL && strstr(output.ptr, advice) != NULL, "%s %s: " STR_FMT, net_name, option, STR_ARG(output));
+    cr_assert(strstr(output.ptr, "[reserved-name]") != NULL && strstr(output.ptr, advice) != NULL, "%s %s: " STR_FMT,
+              net_name, option, STR_ARG(output));
     cr_assert(!file_exists(arena_printf(place->arena, "%s/n.c", place->folder).ptr));
 }
 
 Test(generated_code, names_of_nets_that_c_cannot_have)
 {
-    static const char *const names[] = {"exp", "index", "class", "namespace", "signal", "main", "y0", "gamma", "errno", "stdin", "printf", "size_t",
-                                        "co_await", "template", "cnn_net", "cnn", "CNN_X", "restrict", "bool"};
+    static const char *const names[] = {"exp",     "index", "class", "namespace", "signal", "main",     "y0",
+                                        "gamma",   "errno", "stdin", "printf",    "size_t", "co_await", "template",
+                                        "cnn_net", "cnn",   "CNN_X", "restrict",  "bool"};
     Place place = place_create("refused");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i) {
         expect_name_refused(&place, names[i], "", arena_printf(place.arena, "--name=%s_net", names[i]).ptr);
@@ -348,15 +389,55 @@ Test(generated_code, names_of_nets_that_c_cannot_have)
 /* Nets whose names look dangerous and are not; among them names that the generated code itself uses. */
 Test(generated_code, names_of_nets_that_c_can_have)
 {
-    static const char *const names[] = {"x_net", "Exp", "net1", "image", "output_1", "RESNET", "o", "probabilities", "a", "x", "y", "p", "i", "part", "parts",
-                                        "sums", "rows", "first", "net_", "step_arguments", "step_kernel", "step_xwby", "kernel", "bytes", "header",
-                                        "lanes", "status", "ready", "arena", "weights", "run_step", "parallel_step", "softmax_2x3x3", "end", "y_"};
+    static const char *const names[] = {"x_net",
+                                        "Exp",
+                                        "net1",
+                                        "image",
+                                        "output_1",
+                                        "RESNET",
+                                        "o",
+                                        "probabilities",
+                                        "a",
+                                        "x",
+                                        "y",
+                                        "p",
+                                        "i",
+                                        "part",
+                                        "parts",
+                                        "sums",
+                                        "rows",
+                                        "first",
+                                        "net_",
+                                        "step_arguments",
+                                        "step_kernel",
+                                        "step_xwby",
+                                        "kernel",
+                                        "bytes",
+                                        "header",
+                                        "lanes",
+                                        "status",
+                                        "ready",
+                                        "arena",
+                                        "weights",
+                                        "run_step",
+                                        "parallel_step",
+                                        "softmax_2x3x3",
+                                        "end",
+                                        "y_"};
     Place place = place_create("accepted");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i) {
-        write_text(&place, "n.net", arena_printf(place.arena, "net %s() {\n    input image: f32[3, 5, 5]\n    output probabilities = image |> conv(2, kernel=3) |> softmax\n}\n", names[i]).ptr);
-        cnnc(&place, arena_printf(place.arena, "'%s/n.net' --weights=formula --batch=2 --threads-max=2", place.folder).ptr, "n");
+        write_text(&place, "n.net",
+                   arena_printf(place.arena,
+                                "net %s() {\n    input image: f32[3, 5, 5]\n    output probabilities = image |> "
+                                "conv(2, kernel=3) |> softmax\n}\n",
+                                names[i])
+                       .ptr);
+        cnnc(&place,
+             arena_printf(place.arena, "'%s/n.net' --weights=formula --batch=2 --threads-max=2", place.folder).ptr,
+             "n");
         for (int c = 0; c < COMPILERS; ++c) {
-            expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -fsyntax-only n.c", place.folder, compilers[c], warnings));
+            expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -fsyntax-only n.c", place.folder,
+                                                compilers[c], warnings));
         }
     }
     arena_destroy(place.arena);
@@ -367,11 +448,14 @@ Test(generated_code, names_of_nets_that_c_can_have)
 Test(generated_code, same_bytes_in_two_folders)
 {
     Place place = place_create("twice");
-    Str line = arena_printf(place.arena, "cnnc=$(realpath '%s/cnnc') && nets=$(realpath tests/run/nets) && mkdir -p '%s/one' '%s/a longer name/two' && "
-                                         "(cd '%s/one' && \"$cnnc\" \"$nets/blocks.net\" --weights=formula --no-embed-weights -o m.c) && "
-                                         "(cd '%s/a longer name/two' && cp \"$nets/blocks.net\" . && LC_ALL=C.UTF-8 \"$cnnc\" blocks.net --weights=formula --no-embed-weights -o m.c) && "
-                                         "for end in c h weights; do cmp '%s/one/'m.$end '%s/a longer name/two/'m.$end || exit 1; done",
-                            place.build, place.folder, place.folder, place.folder, place.folder, place.folder, place.folder);
+    Str line = arena_printf(
+        place.arena,
+        "cnnc=$(realpath '%s/cnnc') && nets=$(realpath tests/run/nets) && mkdir -p '%s/one' '%s/a longer name/two' && "
+        "(cd '%s/one' && \"$cnnc\" \"$nets/blocks.net\" --weights=formula --no-embed-weights -o m.c) && "
+        "(cd '%s/a longer name/two' && cp \"$nets/blocks.net\" . && LC_ALL=C.UTF-8 \"$cnnc\" blocks.net "
+        "--weights=formula --no-embed-weights -o m.c) && "
+        "for end in c h weights; do cmp '%s/one/'m.$end '%s/a longer name/two/'m.$end || exit 1; done",
+        place.build, place.folder, place.folder, place.folder, place.folder, place.folder, place.folder);
     expect_success(&place, line);
     arena_destroy(place.arena);
 }
@@ -385,8 +469,11 @@ Test(generated_code, embedded_texts_compile_alone)
                                         "compiler/backend/embed/cnn_blob.c compiler/backend/embed/cnn_check_weights.c"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
         for (int c = 0; c < COMPILERS; ++c) {
-            expect_success(&place, arena_printf(place.arena, "(echo '#include \"cnn.h\"'; cat %s) > '%s/text.c' && %s %s -Wno-unused-function -Iruntime -c '%s/text.c' -o '%s/text.o'",
-                                                texts[i], place.folder, compilers[c], warnings, place.folder, place.folder));
+            expect_success(&place,
+                           arena_printf(place.arena,
+                                        "(echo '#include \"cnn.h\"'; cat %s) > '%s/text.c' && %s %s "
+                                        "-Wno-unused-function -Iruntime -c '%s/text.c' -o '%s/text.o'",
+                                        texts[i], place.folder, compilers[c], warnings, place.folder, place.folder));
         }
     }
     arena_destroy(place.arena);
@@ -396,13 +483,21 @@ Test(generated_code, runtime_compiles_everywhere)
 {
     Place place = place_create("runtime");
     for (int c = 0; c < COMPILERS; ++c) {
-        write_text(&place, "header.c", "#include \"cnn.h\"\n#include \"cnn.h\"\nint f(void);\nint f(void) { return cnn_status_text(CNN_OK)[0]; }\n");
-        expect_success(&place, arena_printf(place.arena, "%s %s -Iruntime -c '%s/header.c' -o '%s/header.o'", compilers[c], warnings, place.folder, place.folder));
-        expect_success(&place, arena_printf(place.arena, "%s %s -Iruntime -c runtime/cnn_weights.c -o '%s/w.o'", compilers[c], warnings, place.folder));
-        expect_success(&place, arena_printf(place.arena, "%s %s -Iruntime -DCNN_WEIGHTS_READ -c runtime/cnn_weights.c -o '%s/w.o'", compilers[c], warnings, place.folder));
+        write_text(&place, "header.c",
+                   "#include \"cnn.h\"\n#include \"cnn.h\"\nint f(void);\nint f(void) { return "
+                   "cnn_status_text(CNN_OK)[0]; }\n");
+        expect_success(&place, arena_printf(place.arena, "%s %s -Iruntime -c '%s/header.c' -o '%s/header.o'",
+                                            compilers[c], warnings, place.folder, place.folder));
+        expect_success(&place, arena_printf(place.arena, "%s %s -Iruntime -c runtime/cnn_weights.c -o '%s/w.o'",
+                                            compilers[c], warnings, place.folder));
+        expect_success(&place, arena_printf(place.arena,
+                                            "%s %s -Iruntime -DCNN_WEIGHTS_READ -c runtime/cnn_weights.c -o '%s/w.o'",
+                                            compilers[c], warnings, place.folder));
     }
-    expect_success(&place, arena_printf(place.arena, "gcc -std=c11 %s -Iruntime -c runtime/cnn_threads.c -o '%s/t.o'", warnings, place.folder));
-    expect_success(&place, arena_printf(place.arena, "clang -std=c11 %s -Iruntime -c runtime/cnn_threads.c -o '%s/t.o'", warnings, place.folder));
+    expect_success(&place, arena_printf(place.arena, "gcc -std=c11 %s -Iruntime -c runtime/cnn_threads.c -o '%s/t.o'",
+                                        warnings, place.folder));
+    expect_success(&place, arena_printf(place.arena, "clang -std=c11 %s -Iruntime -c runtime/cnn_threads.c -o '%s/t.o'",
+                                        warnings, place.folder));
     arena_destroy(place.arena);
 }
 
@@ -411,42 +506,47 @@ Test(generated_code, threads_are_free_of_races)
 {
     Place place = place_create("tsan");
     cnnc(&place, "tests/run/nets/blocks.net --weights=formula --embed-weights --threads-max=4 --name=model", "model");
-    write_text(&place, "main.c",
-               "#include <pthread.h>\n"
-               "#include \"model.h\"\n"
-               "static CNN_ALIGNED unsigned char memory[2][MODEL_ARENA_BYTES];\n"
-               "static float image[MODEL_IMAGE_ELEMENTS], features[2][MODEL_FEATURES_ELEMENTS], logits[2][10], probabilities[2][10];\n"
-               "static cnn_threads *pool;\n"
-               "static void *serve(void *argument)\n"
-               "{\n"
-               "    int which = *(int *)argument;\n"
-               "    model net;\n"
-               "    if (model_init(&net, NULL, 0, memory[which], sizeof memory[which]) != CNN_OK) {\n"
-               "        return NULL;\n"
-               "    }\n"
-               "    model_set_parallel(&net, cnn_threads_run, pool);\n"
-               "    for (int i = 0; i < 30; ++i) {\n"
-               "        if (model_run(&net, image, features[which], logits[which], probabilities[which]) != CNN_OK) {\n"
-               "            return NULL;\n"
-               "        }\n"
-               "    }\n"
-               "    return argument;\n"
-               "}\n"
-               "int main(void)\n"
-               "{\n"
-               "    int which[2] = {0, 1};\n"
-               "    pthread_t thread;\n"
-               "    void *first, *second;\n"
-               "    if (cnn_threads_create(&pool, 4) != CNN_OK || pthread_create(&thread, NULL, serve, &which[1]) != 0) {\n"
-               "        return 2;\n"
-               "    }\n"
-               "    first = serve(&which[0]);\n"
-               "    pthread_join(thread, &second);\n"
-               "    cnn_threads_destroy(pool);\n"
-               "    return first == NULL || second == NULL;\n"
-               "}\n");
-    expect_success(&place, arena_printf(place.arena, "cp runtime/cnn.h runtime/cnn_threads.c '%s' && cd '%s' && gcc -std=gnu11 -O1 -g -fsanitize=thread main.c model.c cnn_threads.c "
-                                                     "-o main -lm -pthread && TSAN_OPTIONS=halt_on_error=1 ./main", place.folder, place.folder));
+    write_text(
+        &place, "main.c",
+        "#include <pthread.h>\n"
+        "#include \"model.h\"\n"
+        "static CNN_ALIGNED unsigned char memory[2][MODEL_ARENA_BYTES];\n"
+        "static float image[MODEL_IMAGE_ELEMENTS], features[2][MODEL_FEATURES_ELEMENTS], logits[2][10], "
+        "probabilities[2][10];\n"
+        "static cnn_threads *pool;\n"
+        "static void *serve(void *argument)\n"
+        "{\n"
+        "    int which = *(int *)argument;\n"
+        "    model net;\n"
+        "    if (model_init(&net, NULL, 0, memory[which], sizeof memory[which]) != CNN_OK) {\n"
+        "        return NULL;\n"
+        "    }\n"
+        "    model_set_parallel(&net, cnn_threads_run, pool);\n"
+        "    for (int i = 0; i < 30; ++i) {\n"
+        "        if (model_run(&net, image, features[which], logits[which], probabilities[which]) != CNN_OK) {\n"
+        "            return NULL;\n"
+        "        }\n"
+        "    }\n"
+        "    return argument;\n"
+        "}\n"
+        "int main(void)\n"
+        "{\n"
+        "    int which[2] = {0, 1};\n"
+        "    pthread_t thread;\n"
+        "    void *first, *second;\n"
+        "    if (cnn_threads_create(&pool, 4) != CNN_OK || pthread_create(&thread, NULL, serve, &which[1]) != 0) {\n"
+        "        return 2;\n"
+        "    }\n"
+        "    first = serve(&which[0]);\n"
+        "    pthread_join(thread, &second);\n"
+        "    cnn_threads_destroy(pool);\n"
+        "    return first == NULL || second == NULL;\n"
+        "}\n");
+    expect_success(&place, arena_printf(place.arena,
+                                        "cp runtime/cnn.h runtime/cnn_threads.c '%s' && cd '%s' && gcc -std=gnu11 -O1 "
+                                        "-g -fsanitize=thread main.c model.c cnn_threads.c "
+                                        "-o main -lm -pthread && TSAN_OPTIONS=halt_on_error=1 ./main",
+                                        place.folder, place.folder));
     arena_destroy(place.arena);
 }
 
@@ -492,7 +592,8 @@ Test(generated_code, committed_code_is_clean)
     Place place = place_create("committed");
     for (size_t i = 0; i < sizeof committed / sizeof committed[0]; ++i) {
         for (int c = 0; c < COMPILERS; ++c) {
-            expect_success(&place, arena_printf(place.arena, "%s %s -O1 -c 'generated/%s.c' -o '%s/net.o'", compilers[c], warnings, committed[i].name, place.folder));
+            expect_success(&place, arena_printf(place.arena, "%s %s -O1 -c 'generated/%s.c' -o '%s/net.o'",
+                                                compilers[c], warnings, committed[i].name, place.folder));
         }
     }
     arena_destroy(place.arena);

@@ -7,17 +7,22 @@
 Test(backend_names, reserved)
 {
     static const char *const reserved[] = {
-        "int", "restrict", "constexpr", "nullptr", "class", "co_await", "char8_t", "and_eq", "typename", "std",  /* keywords */
-        "main", "exp", "expf", "y0", "j1", "jn", "gamma", "signal", "index", "abs", "printf", "malloc", "memcpy", "read", /* functions */
-        "size_t", "uint8_t", "FILE", "float_t", "atomic_int", "ssize_t", "clock_t",                        /* types */
-        "errno", "stdin", "stdout", "environ", "EOF", "NULL", "NAN", "INFINITY", "INT_MAX", "M_PI", "EPERM", "SIGINT", "I", "true",
-        "unix", "linux", "min", "max", "near", "far",
-        "cnn", "CNN", "Cnn", "cnn_status", "CNN_OK", "cnn_x", "_x", "_Bool", "__x", "a__b"};
+        "int",      "restrict", "constexpr", "nullptr", "class",      "co_await", "char8_t", "and_eq",
+        "typename", "std", /* keywords */
+        "main",     "exp",      "expf",      "y0",      "j1",         "jn",       "gamma",   "signal",
+        "index",    "abs",      "printf",    "malloc",  "memcpy",     "read",                /* functions */
+        "size_t",   "uint8_t",  "FILE",      "float_t", "atomic_int", "ssize_t",  "clock_t", /* types */
+        "errno",    "stdin",    "stdout",    "environ", "EOF",        "NULL",     "NAN",     "INFINITY",
+        "INT_MAX",  "M_PI",     "EPERM",     "SIGINT",  "I",          "true",     "unix",    "linux",
+        "min",      "max",      "near",      "far",     "cnn",        "CNN",      "Cnn",     "cnn_status",
+        "CNN_OK",   "cnn_x",    "_x",        "_Bool",   "__x",        "a__b"};
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; ++i) {
         cr_assert(cname_is_reserved(str_from(reserved[i])), "%s", reserved[i]);
     }
-    static const char *const free_names[] = {"resnet50", "lenet5", "cnnc", "image", "probabilities", "logits", "Int", "exps", "inception_v3",
-                                             "alexnet", "vgg16", "mobilenet_v1", "perceptron", "ENET", "EfficientNet", "in", "t"};
+    static const char *const free_names[] = {
+        "resnet50",     "lenet5",       "cnnc",    "image", "probabilities", "logits",     "Int",
+        "exps",         "inception_v3", "alexnet", "vgg16", "mobilenet_v1",  "perceptron", "ENET",
+        "EfficientNet", "in",           "t"};
     for (size_t i = 0; i < sizeof free_names / sizeof free_names[0]; ++i) {
         cr_assert(!cname_is_reserved(str_from(free_names[i])), "%s", free_names[i]);
     }
@@ -62,7 +67,8 @@ Test(backend_names, picks_stay_readable)
     arena_destroy(arena);
 }
 
-/* All texts of up to four characters of an alphabet chosen to collide: each gets an identifier of its own, none reserved. */
+/* All texts of up to four characters of an alphabet chosen to collide: each gets an identifier of its own, none
+ * reserved. */
 Test(backend_names, picks_are_injective)
 {
     static const char alphabet[] = {'a', '_', '.', '2', 'A', '-'};

@@ -28,8 +28,9 @@ Test(backend_text, scopes_indent_and_close)
     cw_close(&w, "");
     cw_line(&w, "#pragma once");
     cw_close(&w, ";");
-    expect_text(&w, "static void f(int n)\n{\n    for (int i = 0; i < 3; ++i) {\n        if (i == n) {\n            g(i);\n"
-                    "        } else if (i > n) {\n            h();\n        }\n    }\n#pragma once\n};\n");
+    expect_text(&w,
+                "static void f(int n)\n{\n    for (int i = 0; i < 3; ++i) {\n        if (i == n) {\n            g(i);\n"
+                "        } else if (i > n) {\n            h();\n        }\n    }\n#pragma once\n};\n");
 }
 
 Test(backend_text, blank_lines_never_double_nor_stand_at_braces)
@@ -86,8 +87,12 @@ Test(backend_text, comments_wrap_and_cannot_end_early)
 Test(backend_text, comments_keep_utf8_but_not_what_turns_its_direction)
 {
     CWriter w = {0};
-    cw_comment(&w, "%s", "gr\xC3\xB6\xC3\x9F" "e \xE2\x80\xAE" "evil \xE2\x81\xA6x \xE2\x80\x94 dash");
-    expect_text(&w, "/* gr\xC3\xB6\xC3\x9F" "e  evil  x \xE2\x80\x94 dash */\n");
+    cw_comment(&w, "%s",
+               "gr\xC3\xB6\xC3\x9F"
+               "e \xE2\x80\xAE"
+               "evil \xE2\x81\xA6x \xE2\x80\x94 dash");
+    expect_text(&w, "/* gr\xC3\xB6\xC3\x9F"
+                    "e  evil  x \xE2\x80\x94 dash */\n");
 }
 
 Test(backend_text, sections_join)
@@ -187,7 +192,8 @@ static bool enter_comma_locale(void)
     const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
     char command[2048], path[600];
     snprintf(path, sizeof path, "%s/tmp/backend_text-locale", build);
-    snprintf(command, sizeof command, "mkdir -p '%s' && localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' > /dev/null 2>&1", path, path);
+    snprintf(command, sizeof command, "mkdir -p '%s' && localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' > /dev/null 2>&1",
+             path, path);
     if (system(command) != 0) {
         return false;
     }
