@@ -90,16 +90,17 @@ static Bracket *innermost(Parser *ps)
 
 static void open_bracket(Parser *ps, const Token *token)
 {
-    bool after_value = ps->before.kind == TOK_NAME || ps->before.kind == TOK_RPAREN || ps->before.kind == TOK_RBRACKET;
-    ps->brackets = arena_grow(ps->arena, ps->brackets, ps->n_brackets, &ps->bracket_capacity, sizeof *ps->brackets);
-    ps->brackets[ps->n_brackets++] = (Bracket){
+    int before = ps->before.kind;
+    Bracket bracket = {
         .kind = token->kind,
         .span = token->span,
-        .is_call = after_value,
-        .is_params = ps->n_brackets == 0 && token->kind == TOK_LPAREN && ps->before.kind == TOK_NAME,
+        .is_call = before == TOK_NAME || before == TOK_RPAREN || before == TOK_RBRACKET,
+        .is_params = ps->n_brackets == 0 && token->kind == TOK_LPAREN && before == TOK_NAME,
         .is_type = ps->in_type,
         .indent = UINT32_MAX,
     };
+    ps->brackets = arena_grow(ps->arena, ps->brackets, ps->n_brackets, &ps->bracket_capacity, sizeof *ps->brackets);
+    ps->brackets[ps->n_brackets++] = bracket;
 }
 
 static void close_bracket(Parser *ps, int opening)

@@ -242,7 +242,7 @@ Test(parser, messages)
     static const struct {
         const char *body, *message, *help;
     } cases[] = {
-        {"y = f(x {", "expected ',', ')' or '=' after argument, found '{'", "'(' opened here"},
+        {"y = f(x {", "expected ',' or ')' after argument, found '{'", "'(' opened here"},
         {"y = [1, 2", "expected ',' or ']' after element, found '}'", "'[' opened here"},
         {"y = x[1", "expected ']' after index, found '}'", "'[' opened here"},
         {"input x: f32[3, 4", "expected ',' or ']' after dimension, found '}'", "'[' opened here"},
