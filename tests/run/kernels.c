@@ -767,3 +767,83 @@ Test(kernels, copy)
     }
     check_batch(&b, "copy", 0.0);
 }
+
+/* --- what the others do not reach */
+
+/* A NaN is seen at the end, as in PyTorch: a rectifier or a maximum must not swallow it. */
+Test(kernels, nan_passes)
+{
+    Batch b = batch_create();
+    static const OpKind acts[] = {OP_RELU, OP_RELU6, OP_LEAKY_RELU, OP_CLAMP,    OP_HARD_SIGMOID, OP_HARD_SWISH,
+                                  OP_ELU,  OP_SILU,  OP_GELU,       OP_SOFTPLUS, OP_PRELU};
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; ++i) {
+        add(&b, KERNEL_UNARY, elementwise(1, 3, 3), false, false, acts[i]);
+    }
+    add(&b, KERNEL_MAX_POOL, window(1, 3, 3, 1, 3, 1, 0, 0), false, false, OP_IDENTITY);
+    KernelSizes global = elementwise(1, 3, 3);
+    global.out_rows = global.out_cols = 1;
+    global.is_max = true;
+    add(&b, KERNEL_GLOBAL_POOL, global, false, false, OP_IDENTITY);
+    step_kernel *const *table = batch_load(&b, "nan", "cc -O2");
+    for (uint32_t i = 0; i < b.count; ++i) {
+        for (int at = 0; at < 9; ++at) {
+            float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, y[9] = {0}, scratch[64] = {0}, slope[1] = {0.5f};
+            x[at] = NAN;
+            step_arguments a = {.x = {x, NULL}, .weights = slope, .y = y, .scratch = scratch};
+            table[i](&a, 0, 1);
+            cr_assert(isnan(y[b.kernels[i]->family == KERNEL_UNARY ? at : 0]), "%s", describe(&b, b.kernels[i]));
+        }
+    }
+    arena_destroy(b.arena);
+}
+
+/* Tensors of more than 2^31 elements: too large to run here, but the text must compile, with indices that can hold
+ * them. */
+Test(kernels, huge_tensors_have_wide_indices)
+{
+    Batch b = batch_create();
+    KernelSizes pointwise = window(70000, 1, 1, 70000, 1, 1, 0, 0), grouped = window(70000, 3, 3, 140000, 3, 1, 1, 0);
+    grouped.groups = 2;
+    KernelSizes channelwise = window(60000, 200, 200, 60000, 3, 1, 1, 0);
+    channelwise.multiplier = 1;
+    KernelSizes dense = elementwise(70000, 1, 1), same = elementwise(60000, 200, 200), scaled = same, pixels = same;
+    scaled.op = OP_MUL;
+    scaled.broadcast[1] = BROADCAST_CHANNEL;
+    pixels.lrn = (LrnAttr){5, 1e-4, 0.75, 1.0, true};
+    KernelSizes whole = same;
+    whole.out_rows = whole.out_cols = 1;
+    KernelSizes adaptive = same;
+    adaptive.adaptive = true;
+    adaptive.out_rows = adaptive.out_cols = 7;
+    KernelSizes moved = {.in_channels = 60000,
+                         .in_rows = 200,
+                         .in_cols = 200,
+                         .out_rows = 202,
+                         .out_cols = 200,
+                         .pad_top = 1,
+                         .pad_bottom = 1,
+                         .in_stride = {40000, 200, 1},
+                         .out_stride = {40400, 200, 1}};
+    add(&b, KERNEL_CONV, pointwise, true, true, OP_RELU);
+    add(&b, KERNEL_CONV, grouped, true, true, OP_RELU);
+    add(&b, KERNEL_CONV, channelwise, true, false, OP_RELU)->sizes.groups = 1;
+    add(&b, KERNEL_DEPTHWISE, channelwise, true, true, OP_RELU);
+    add(&b, KERNEL_DENSE, dense, true, true, OP_RELU);
+    add(&b, KERNEL_MAX_POOL, channelwise, false, false, OP_IDENTITY);
+    add(&b, KERNEL_AVG_POOL, channelwise, false, false, OP_IDENTITY);
+    add(&b, KERNEL_AVG_POOL, adaptive, false, false, OP_IDENTITY);
+    add(&b, KERNEL_GLOBAL_POOL, whole, false, false, OP_IDENTITY);
+    add(&b, KERNEL_UNARY, same, false, false, OP_TANH);
+    add(&b, KERNEL_UNARY, same, false, false, OP_PRELU);
+    add(&b, KERNEL_BINARY, scaled, false, true, OP_RELU);
+    add(&b, KERNEL_CHANNEL_AFFINE, same, true, false, OP_IDENTITY);
+    add(&b, KERNEL_LRN, pixels, false, false, OP_IDENTITY);
+    add(&b, KERNEL_SOFTMAX, same, false, false, OP_IDENTITY);
+    add(&b, KERNEL_COPY, moved, false, false, OP_IDENTITY);
+    for (uint32_t i = 0; i < b.count; ++i) {
+        Batch one = {.arena = b.arena, .kernels = {b.kernels[i]}, .count = 1};
+        cr_assert(strstr(batch_text(&one).ptr, "(ptrdiff_t ") != NULL, "%s", describe(&b, b.kernels[i]));
+    }
+    batch_load(&b, "huge", "cc -O1");
+    arena_destroy(b.arena);
+}

@@ -1,0 +1,37 @@
+/* Index expressions of generated code: what folds, and what an int cannot hold. */
+#include <criterion/criterion.h>
+
+#include "backend/cexpr.h"
+#include "support/str.h"
+
+static void expect(CExpr expr, const char *text)
+{
+    cr_assert_str_eq(expr.text, text);
+}
+
+Test(cexpr, sums_fold)
+{
+    expect(cexpr_sum((Term[]){{"ic", 3136}, {"iy", 56}, {"ix", 1}, {NULL, 0}}, 0), "ic * 3136 + iy * 56 + ix");
+    expect(cexpr_sum((Term[]){{"oy", 2}, {"ky", 1}, {NULL, 0}}, -1), "oy * 2 + ky - 1");
+    expect(cexpr_sum((Term[]){{"a", 0}, {"b", 1}, {NULL, 0}}, 7), "b + 7");
+    expect(cexpr_sum((Term[]){{"a", 0}, {NULL, 0}}, 0), "0");
+    expect(cexpr_sum((Term[]){{NULL, 0}}, -5), "-5");
+    expect(cexpr_sum((Term[]){{"a", -1}, {"b", -3}, {"c", 2}, {NULL, 0}}, 4), "-a - b * 3 + c * 2 + 4");
+    expect(cexpr_sum((Term[]){{"a", 5000000000}, {NULL, 0}}, 0), "a * 5000000000");
+}
+
+Test(cexpr, quotients_fold)
+{
+    expect(cexpr_div("tap", 9), "tap / 9");
+    expect(cexpr_div("tap", 1), "tap");
+    expect(cexpr_mod("tap", 9), "tap % 9");
+    expect(cexpr_mod("tap", 1), "0");
+    expect(cexpr_at("x", cexpr_sum((Term[]){{"i", 1}, {NULL, 0}}, 2)), "x[i + 2]");
+    expect(cexpr_int(-12), "-12");
+}
+
+Test(cexpr, index_types)
+{
+    cr_assert_str_eq(cexpr_index_type(INT32_MAX), "int");
+    cr_assert_str_eq(cexpr_index_type((int64_t)INT32_MAX + 1), "ptrdiff_t");
+}

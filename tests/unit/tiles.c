@@ -1,0 +1,79 @@
+/* Tiles of kernels: what every record must have so that the emitters can rely on it, over many shapes. */
+#include <criterion/criterion.h>
+
+#include "lower/program.h"
+
+static Kernel conv(int32_t ic, int32_t side, int32_t oc, int32_t kernel, int32_t groups)
+{
+    Kernel k = {.family = KERNEL_CONV};
+    k.sizes = (KernelSizes){.in_channels = ic,
+                            .in_rows = side,
+                            .in_cols = side,
+                            .out_channels = oc,
+                            .out_rows = side,
+                            .out_cols = side,
+                            .kernel_rows = kernel,
+                            .kernel_cols = kernel,
+                            .stride_rows = 1,
+                            .stride_cols = 1,
+                            .dilation_rows = 1,
+                            .dilation_cols = 1,
+                            .pad_top = kernel / 2,
+                            .pad_left = kernel / 2,
+                            .groups = groups};
+    tiles_choose(target_find(STR("portable")), &k);
+    return k;
+}
+
+Test(tiles, conv_fits_its_scratch)
+{
+    for (int32_t ic = 1; ic <= 2048; ic = ic * 2 + ic % 3) {
+        for (int32_t oc = 1; oc <= 512; oc = oc * 3 + 1) {
+            for (int32_t side = 1; side <= 224; side = side * 2 + 1) {
+                for (int32_t kernel = 1; kernel <= 7; kernel += 2) {
+                    Kernel k = conv(ic, side, oc, kernel, 1);
+                    int64_t taps = (int64_t)ic * kernel * kernel, acc = taps <= k.tile_taps ? 4 : (oc + 3) / 4 * 4;
+                    cr_assert(k.tile_pixels > 0 && k.tile_pixels % 16 == 0 && k.tile_taps > 0 && k.tile_taps % 4 == 0);
+                    cr_assert_geq(k.scratch_bytes, 4 * k.tile_pixels * (k.tile_taps + acc));
+                    cr_assert_eq(k.scratch_bytes % 64, 0);
+                    cr_assert_eq(k.weight_format.row_block, 4);
+                    cr_assert_eq(k.weight_format.col_block, 4);
+                    cr_assert_leq((int64_t)k.tile_taps * k.tile_pixels, 18432,
+                                  "gathered taps leave L2's near end: %dx%d", k.tile_taps, k.tile_pixels);
+                }
+            }
+        }
+    }
+}
+
+/* The last tile is mostly filled: what a tile computes beyond the image is lost. */
+Test(tiles, conv_wastes_little)
+{
+    static const int32_t sides[] = {7, 14, 28, 56, 112, 224, 13, 27, 55, 17, 35, 149};
+    for (size_t i = 0; i < sizeof sides / sizeof sides[0]; ++i) {
+        Kernel k = conv(64, sides[i], 64, 3, 1);
+        int64_t pixels = (int64_t)sides[i] * sides[i],
+                done = (pixels + k.tile_pixels - 1) / k.tile_pixels * k.tile_pixels;
+        cr_assert_leq(done * 100, pixels * 145, "%d pixels in tiles of %d", (int)pixels, k.tile_pixels);
+        cr_assert(pixels < 190 || done * 100 <= pixels * 125, "%d pixels in tiles of %d", (int)pixels, k.tile_pixels);
+    }
+}
+
+Test(tiles, dense_pads_little)
+{
+    static const int32_t units[] = {1, 10, 16, 17, 84, 120, 1000, 4096}, blocks[] = {16, 16, 16, 16, 16, 64, 64, 64};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; ++i) {
+        Kernel k = {.family = KERNEL_DENSE, .sizes = {.in_channels = 100, .out_channels = units[i]}};
+        tiles_choose(target_find(STR("portable")), &k);
+        cr_assert_eq(k.weight_format.row_block, blocks[i], "%d units", units[i]);
+        cr_assert_eq(k.weight_format.col_block, 1);
+        cr_assert_eq(k.scratch_bytes, 0);
+    }
+}
+
+Test(tiles, choosing_twice_changes_nothing)
+{
+    Kernel once = conv(96, 27, 256, 5, 2), twice = once;
+    tiles_choose(target_find(STR("portable")), &twice);
+    cr_assert(kernel_equal(&once, &twice));
+}
