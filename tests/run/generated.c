@@ -667,3 +667,91 @@ Test(generated, weights_of_another_net_are_refused)
     built_release(&camera);
     built_release(&blocks);
 }
+
+/* --- under the sanitizers: a program whose every buffer is exactly as long as the header says */
+
+static const char sanitized_main[] =
+    "#include <stdio.h>\n"
+    "#include <stdlib.h>\n"
+    "#include \"model.h\"\n"
+    "extern const size_t shim_sizes[];\n"
+    "cnn_status shim_run(model *net, const float *const *inputs, float *const *outputs);\n"
+    "static void backwards(void *context, cnn_task *task, void *data, int count)\n"
+    "{\n"
+    "    (void)context;\n"
+    "    while (count > 0) {\n"
+    "        task(data, --count);\n"
+    "    }\n"
+    "}\n"
+    "int main(int argc, char **argv)\n"
+    "{\n"
+    "    int inputs = atoi(argv[1]), ports = inputs + atoi(argv[2]), i;\n"
+    "    float *port[64];\n"
+    "    model net;\n"
+    "    cnn_weights file = {NULL, 0, NULL};\n"
+    "    void *arena = aligned_alloc(64, shim_sizes[1]);\n"
+    "    cnn_status status = shim_sizes[2] > 0 ? cnn_weights_map(&file, \"model.weights\") : CNN_OK;\n"
+    "    for (i = 0; i < ports; ++i) {\n"
+    "        port[i] = (float *)calloc(shim_sizes[3 + i], sizeof(float));\n"
+    "    }\n"
+    "    (void)argc;\n"
+    "    if (status == CNN_OK) {\n"
+    "        status = model_init(&net, file.bytes, file.size, arena, shim_sizes[1]);\n"
+    "    }\n"
+    "    if (status == CNN_OK) {\n"
+    "        status = shim_run(&net, (const float *const *)port, port + inputs);\n"
+    "    }\n"
+    "    if (status == CNN_OK) {\n"
+    "        model_set_parallel(&net, backwards, NULL);\n"
+    "        status = shim_run(&net, (const float *const *)port, port + inputs);\n"
+    "    }\n"
+    "    puts(cnn_status_text(status));\n"
+    "    for (i = 0; i < ports; ++i) {\n"
+    "        free(port[i]);\n"
+    "    }\n"
+    "    free(arena);\n"
+    "    cnn_weights_unmap(&file);\n"
+    "    return status != CNN_OK;\n"
+    "}\n";
+
+static void check_sanitized(const char *test, const char *net, const char *arguments)
+{
+    Built built = build_net(test, net, arguments);
+    Arena *arena = built.arena;
+    FILE *file = fopen(arena_printf(arena, "%s/main.c", built.folder).ptr, "w");
+    cr_assert(file != NULL && fputs(sanitized_main, file) >= 0);
+    cr_assert_eq(fclose(file), 0);
+    shell(arena, built.folder,
+          arena_printf(
+              arena,
+              "cp runtime/cnn_weights.c runtime/cnn.h '%s' && cd '%s' && cc -std=c11 -O1 -g -fno-sanitize-recover=all "
+              "-fsanitize=address,undefined main.c model.c shim.c cnn_weights.c -o main -lm && "
+              "ASAN_OPTIONS=abort_on_error=1:detect_leaks=0 ./main %zu %zu",
+              built.folder, built.folder, built.n_inputs, built.n_outputs));
+    built_release(&built);
+}
+
+Test(generated, sanitizers_find_nothing_in_conv)
+{
+    check_sanitized("sanitized-conv", "tests/run/nets/conv.net", "--no-embed-weights --threads-max=3");
+}
+
+Test(generated, sanitizers_find_nothing_in_pool)
+{
+    check_sanitized("sanitized-pool", "tests/run/nets/pool.net", "--no-embed-weights --threads-max=2");
+}
+
+Test(generated, sanitizers_find_nothing_in_elementwise)
+{
+    check_sanitized("sanitized-elementwise", "tests/run/nets/elementwise.net", "--embed-weights --batch=2");
+}
+
+Test(generated, sanitizers_find_nothing_in_shape)
+{
+    check_sanitized("sanitized-shape", "tests/run/nets/shape.net", "--no-embed-weights --threads-max=4");
+}
+
+Test(generated, sanitizers_find_nothing_in_blocks)
+{
+    check_sanitized("sanitized-blocks", "tests/run/nets/blocks.net", "--no-embed-weights --threads-max=5 --batch=2");
+}
