@@ -8,41 +8,16 @@
 #include "support/file.h"
 #include "support/map.h"
 
+/* A line of dsl/zoo/index: a variant, and how to elaborate it. */
 typedef struct Network {
-    const char *name;    /* row of networks.csv */
-    const char *file;    /* dsl/zoo/FILE.net */
-    const char *defines; /* "alpha=0.75 size=192" */
-    const char *layers;  /* networks/LAYERS.tsv; NULL: none for this variant */
+    const char *name;     /* row of networks.csv */
+    const char *file;     /* dsl/zoo/FILE */
+    const char *net;      /* in that file; "": its only one */
+    const char *defines;  /* "alpha=0.75 size=192" */
+    bool with_training;   /* the name ends in +aux */
 } Network;
 
-static const Network networks[] = {
-    {"lenet5_avgpool_tanh", "lenet5", "", "lenet5_avgpool_tanh"},
-    {"alexnet_tv", "alexnet", "", "alexnet_tv"},
-    {"vgg16", "vgg16", "", "vgg16"},
-    {"resnet18", "resnet18", "", "resnet18"},
-    {"resnet34", "resnet34", "", "resnet34"},
-    {"resnet50", "resnet50", "", "resnet50"},
-    {"resnet101", "resnet101", "", "resnet101"},
-    {"resnet152", "resnet152", "", "resnet152"},
-    {"mobilenet_v1_100_224", "mobilenet_v1", "", "mobilenet_v1_100_224"},
-    {"mobilenet_v1_100_192", "mobilenet_v1", "size=192", NULL},
-    {"mobilenet_v1_100_160", "mobilenet_v1", "size=160", NULL},
-    {"mobilenet_v1_100_128", "mobilenet_v1", "size=128", NULL},
-    {"mobilenet_v1_75_224", "mobilenet_v1", "alpha=0.75", NULL},
-    {"mobilenet_v1_75_192", "mobilenet_v1", "alpha=0.75 size=192", NULL},
-    {"mobilenet_v1_75_160", "mobilenet_v1", "alpha=0.75 size=160", NULL},
-    {"mobilenet_v1_75_128", "mobilenet_v1", "alpha=0.75 size=128", NULL},
-    {"mobilenet_v1_50_224", "mobilenet_v1", "alpha=0.5", NULL},
-    {"mobilenet_v1_50_192", "mobilenet_v1", "alpha=0.5 size=192", NULL},
-    {"mobilenet_v1_50_160", "mobilenet_v1", "alpha=0.5 size=160", "mobilenet_v1_50_160"},
-    {"mobilenet_v1_50_128", "mobilenet_v1", "alpha=0.5 size=128", NULL},
-    {"mobilenet_v1_25_224", "mobilenet_v1", "alpha=0.25", NULL},
-    {"mobilenet_v1_25_192", "mobilenet_v1", "alpha=0.25 size=192", NULL},
-    {"mobilenet_v1_25_160", "mobilenet_v1", "alpha=0.25 size=160", NULL},
-    {"mobilenet_v1_25_128", "mobilenet_v1", "alpha=0.25 size=128", NULL},
-    {"mobilenet_v1_100_224_timm", "mobilenet_v1", "same=false eps=1e-5", "mobilenet_v1_100_224_timm"},
-};
-enum { N_NETWORKS = sizeof networks / sizeof networks[0], MAX_FIELDS = 16 };
+enum { MAX_FIELDS = 16, MAX_DEFINES = 8, MAX_NETWORKS = 128 };
 
 static Str next_field(Str *rest, char separator)
 {
@@ -84,16 +59,17 @@ static Graph *load(Arena *arena, Diag **diag, const Network *network)
 {
     Sources *sources = sources_create(arena);
     *diag = diag_create(arena, sources);
-    Definement defines[4];
-    FrontendOptions options = {.defines = defines};
+    Definement defines[MAX_DEFINES];
+    FrontendOptions options = {.defines = defines, .net = str_from(network->net), .with_training_outputs = network->with_training};
     Str rest = str_from(network->defines);
     while (rest.len > 0) {
         Str value = next_field(&rest, ' ');
         Str name = next_field(&value, '=');
+        cr_assert(options.n_defines < MAX_DEFINES);
         defines[options.n_defines++] = (Definement){name, value};
     }
     AstFile *file =
-        frontend_parse(arena, sources, *diag, arena_printf(arena, "dsl/zoo/%s.net", network->file), &options);
+        frontend_parse(arena, sources, *diag, arena_printf(arena, "dsl/zoo/%s", network->file), &options);
     cr_assert(file != NULL && diag_errors(*diag) == 0, "%s: " STR_FMT, network->name, STR_ARG(diag_text(*diag)));
     Graph *graph = frontend_elaborate(arena, sources, *diag, file, &options);
     cr_assert(graph != NULL, "%s: " STR_FMT, network->name, STR_ARG(diag_text(*diag)));
@@ -107,6 +83,41 @@ static Str read_or_skip(Arena *arena, const char *path)
         cr_skip_test("%s is not here", path);
     }
     return text;
+}
+
+/* The next word of a line; words are parted by any number of blanks. */
+static Str next_word(Str *rest)
+{
+    while (rest->len > 0 && rest->ptr[0] == ' ') {
+        *rest = (Str){rest->ptr + 1, rest->len - 1};
+    }
+    return next_field(rest, ' ');
+}
+
+/* Reads dsl/zoo/index; returns the number of variants. */
+static int read_index(Arena *arena, Network networks[MAX_NETWORKS])
+{
+    Str text, reason;
+    cr_assert(file_read(arena, "dsl/zoo/index", 1u << 20, &text, &reason), STR_FMT, STR_ARG(reason));
+    int count = 0;
+    while (text.len > 0) {
+        Str line = next_field(&text, '\n');
+        if (line.len == 0 || line.ptr[0] == '#') {
+            continue;
+        }
+        cr_assert(count < MAX_NETWORKS);
+        Network *network = &networks[count++];
+        Str name = next_word(&line);
+        network->name = arena_cstr(arena, name);
+        network->file = arena_cstr(arena, next_word(&line));
+        network->net = arena_cstr(arena, next_word(&line));
+        while (line.len > 0 && line.ptr[0] == ' ') {
+            line = (Str){line.ptr + 1, line.len - 1};
+        }
+        network->defines = arena_cstr(arena, line);
+        network->with_training = name.len > 4 && memcmp(name.ptr + name.len - 4, "+aux", 4) == 0;
+    }
+    return count;
 }
 
 /* --- totals */
@@ -123,7 +134,11 @@ static Counts count(const Graph *graph, Arena *arena)
         const Node *node = graph->nodes[n];
         counts.macs += node_is_constant(node) ? 0 : node_macs(node);
         counts.norms += node->op == OP_BATCH_NORM;
-        if (!node_is_constant(node) || !map_put(names, node->attr.constant.name, graph->nodes[n])) {
+        if (node->op == OP_RBF) { /* its rows are given, not trained: they are a tensor, but no parameters */
+            counts.params -= type_elements(node->inputs[1]->type);
+        }
+        bool is_weight = node_is_constant(node) && node->attr.constant.expr == CONST_WEIGHT;
+        if (!is_weight || !map_put(names, node->attr.constant.name, graph->nodes[n])) {
             continue;
         }
         WeightRole role = node->attr.constant.role;
@@ -168,8 +183,12 @@ static void check_totals(const Network *network, Arena *arena, Str row)
     expect_total(network, "running statistics", counts.stats, number_of(arena, field[6]));
     expect_total(network, "batch norms", counts.norms, number_of(arena, field[7]));
     expect_total(network, "outputs", graph->n_outputs, number_of(arena, field[9]));
-    cr_expect(str_equal(type_format(arena, graph->inputs[0].node->type), shape_text(arena, field[2])), "%s",
-              network->name);
+    Str shapes = field[2]; /* parted by ';' where there are several inputs */
+    for (uint32_t i = 0; i < graph->n_inputs; ++i) {
+        Str shape = next_field(&shapes, ';');
+        cr_expect(str_equal(type_format(arena, graph->inputs[i].node->type), shape_text(arena, shape)), "%s", network->name);
+    }
+    cr_expect(shapes.len == 0, "%s: inputs", network->name);
     cr_expect(str_equal(type_format(arena, graph->outputs[0].node->type), shape_text(arena, field[8])), "%s",
               network->name);
     StrBuf summary = {0};
@@ -184,18 +203,23 @@ Test(zoo, totals_are_those_of_the_literature)
 {
     Arena *arena = arena_create();
     Str csv = read_or_skip(arena, "../shared/design/networks.csv");
-    int found = 0;
+    Network networks[MAX_NETWORKS];
+    int count = read_index(arena, networks), rows = 0;
+    next_field(&csv, '\n'); /* the head of the table */
     for (Str rest = csv; rest.len > 0;) {
         Str row = next_field(&rest, '\n'), after = row;
         Str name = next_field(&after, ',');
-        for (int i = 0; i < N_NETWORKS; ++i) {
+        bool is_found = false;
+        for (int i = 0; i < count; ++i) {
             if (str_equal(name, str_from(networks[i].name))) {
                 check_totals(&networks[i], arena, row);
-                ++found;
+                is_found = true;
             }
         }
+        cr_expect(is_found, STR_FMT " is not in dsl/zoo/index", STR_ARG(name));
+        ++rows;
     }
-    cr_expect(found == N_NETWORKS, "%d of %d networks are in the table", found, N_NETWORKS);
+    cr_expect(rows == count, "%d variants in the index, %d in the table", count, rows);
     arena_destroy(arena);
 }
 
@@ -203,7 +227,7 @@ Test(zoo, totals_are_those_of_the_literature)
 
 /* A layer of the table: its weights by name and shape, the shape of its result, and its MACs. */
 static void check_layer(const Network *network, Arena *arena, const Map *weights, const Map *readers,
-                        Str field[MAX_FIELDS], size_t *n_weights)
+                        Str field[MAX_FIELDS], Map *seen)
 {
     const Node *layer = NULL;
     for (Str rest = field[9]; rest.len > 0;) {
@@ -214,7 +238,7 @@ static void check_layer(const Network *network, Arena *arena, const Map *weights
         if (weight == NULL) {
             continue;
         }
-        ++*n_weights;
+        map_put(seen, name, (void *)(uintptr_t)weight);
         Str type = arena_printf(arena, "f32[" STR_FMT, STR_ARG(shape));
         cr_expect(str_equal(type_format(arena, weight->type), type), "%s: " STR_FMT " is %s, not " STR_FMT,
                   network->name, STR_ARG(name), type_text(weight->type).text, STR_ARG(type));
@@ -240,29 +264,35 @@ static void check_layers(const Network *network, Arena *arena, Str table)
             map_put(readers, node->inputs[i]->attr.constant.name, node);
         }
     }
-    size_t n_weights = 0;
+    Map *seen = map_create(arena); /* a shared weight stands at each of its layers */
     for (Str rest = table; rest.len > 0;) {
         Str field[MAX_FIELDS];
         Str line = next_field(&rest, '\n');
-        if (split(line, '\t', field) >= 9 && field[0].ptr[0] >= '0' && field[0].ptr[0] <= '9') {
-            check_layer(network, arena, weights, readers, field, &n_weights);
+        bool is_left_out = !network->with_training && split(line, '\t', field) > 1 && !str_equal(field[1], STR("main"));
+        if (!is_left_out && split(line, '\t', field) >= 9 && field[0].ptr[0] >= '0' && field[0].ptr[0] <= '9') {
+            check_layer(network, arena, weights, readers, field, seen);
         }
     }
-    cr_expect(n_weights == map_count(weights), "%s: %zu of %zu weights are in the table", network->name, n_weights,
-              map_count(weights));
+    cr_expect(map_count(seen) == map_count(weights), "%s: %zu of %zu weights are in the table", network->name,
+              map_count(seen), map_count(weights));
     diag_destroy(diag);
 }
 
 Test(zoo, every_layer_is_that_of_the_reference)
 {
     Arena *arena = arena_create();
-    for (int i = 0; i < N_NETWORKS; ++i) {
-        if (networks[i].layers != NULL) {
-            const char *path =
-                arena_cstr(arena, arena_printf(arena, "../shared/design/networks/%s.tsv", networks[i].layers));
+    Network networks[MAX_NETWORKS];
+    int count = read_index(arena, networks), found = 0;
+    read_or_skip(arena, "../shared/design/networks.csv");
+    for (int i = 0; i < count; ++i) {
+        size_t length = strlen(networks[i].name) - (networks[i].with_training ? 4 : 0); /* one table serves both */
+        const char *path = arena_printf(arena, "../shared/design/networks/%.*s.tsv", (int)length, networks[i].name).ptr;
+        if (file_exists(path)) { /* of MobileNet's variants only three have a table */
             check_layers(&networks[i], arena, read_or_skip(arena, path));
+            ++found;
         }
     }
+    cr_expect(found >= 70, "%d tables of layers", found);
     arena_destroy(arena);
 }
 
@@ -270,12 +300,12 @@ Test(zoo, every_layer_is_that_of_the_reference)
 
 Test(zoo, the_image_comes_in_and_logits_can_come_out)
 {
-    static const char *const files[] = {"lenet5",   "alexnet",   "vgg16",     "resnet18",    "resnet34",
-                                        "resnet50", "resnet101", "resnet152", "mobilenet_v1"};
+    static const char *const files[] = {"lenet5.net",   "alexnet.net",   "vgg16.net",     "resnet18.net", "resnet34.net",
+                                        "resnet50.net", "resnet101.net", "resnet152.net", "mobilenet_v1.net", "xception.net"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
         Arena *arena = arena_create();
         Diag *diag;
-        Network network = {files[i], files[i], "", NULL};
+        Network network = {files[i], files[i], "", "", false};
         Graph *graph = load(arena, &diag, &network);
         cr_expect(graph->n_inputs == 1 && str_equal(graph->inputs[0].name, STR("image")), "%s", files[i]);
         cr_expect(graph->n_outputs == 1 && str_equal(graph->outputs[0].name, STR("probabilities")), "%s", files[i]);
