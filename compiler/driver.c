@@ -280,7 +280,7 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     } else {
         ok = write_text(d, outputs, arena_printf(d->arena, STR_FMT ".c", STR_ARG(stem)), &source);
         ok = ok && write_text(d, outputs, arena_printf(d->arena, STR_FMT ".h", STR_ARG(stem)), &header);
-        if (ok && d->weights != NULL && !embeds) {
+        if (ok && d->weights != NULL && !embeds && program->n_segments > 0) {
             FileOutput *file = open_output(d, outputs, arena_printf(d->arena, STR_FMT ".weights", STR_ARG(stem)));
             ok = file != NULL && write_blob(d, program, file, NULL);
         }
@@ -288,7 +288,7 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     strbuf_free(&source);
     strbuf_free(&header);
     ok = commit(d, outputs, ok);
-    if (ok && !prints && d->weights == NULL) {
+    if (ok && !prints && d->weights == NULL && program->n_segments > 0) {
         say_how_to_pack(d, stem);
     }
     return ok;
