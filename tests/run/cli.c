@@ -149,6 +149,7 @@ Test(cli, outputs_that_cannot_be_written)
     cr_assert(cli_said(&cli, "no/such/folder/tiny.c: error: cannot write"), STR_FMT, STR_ARG(cli.output));
     cr_assert_eq(cli_run(&cli, "tiny.net --weights=formula --emit=c -o /dev/full"), 1);
     cr_assert(cli_said(&cli, "/dev/full: error: cannot write"), STR_FMT, STR_ARG(cli.output));
+    cr_assert(cli_said(&cli, "[file-unwritable]"));
     cr_assert_eq(cli_run(&cli, "--help > /dev/full; echo status $?"), 0);
     cr_assert_eq(cli_run(&cli, "pack tiny.net --weights=formula -o /dev/full"), 1);
     arena_destroy(cli.arena);
