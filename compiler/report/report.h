@@ -13,4 +13,8 @@ void summary_print(const Graph *graph, const Program *program, StrBuf *out);
 void ops_help(StrBuf *out);
 void ops_markdown(StrBuf *out);
 
+/* dsl/editors/net.vim and net.tmLanguage.json: syntax colouring. */
+void editor_vim(StrBuf *out);
+void editor_textmate(StrBuf *out);
+
 #endif
