@@ -364,6 +364,11 @@ Test(generated, names_that_clash_against_the_interpreter)
     check_numbers("names", "tests/run/nets/names.net", "");
 }
 
+Test(generated, net_without_weights_and_arena_against_the_interpreter)
+{
+    check_numbers("bare", "tests/run/nets/bare.net", "--no-embed-weights --batch=1 --threads-max=2");
+}
+
 Test(generated, blocks_without_passes_against_the_interpreter)
 {
     check_numbers("blocks-plain", "tests/run/nets/blocks.net",

@@ -122,6 +122,26 @@ Test(generated_code, clean_names)
     check_warnings("names", "tests/run/nets/names.net", "--batch=2");
 }
 
+Test(generated_code, clean_bare)
+{
+    check_warnings("bare", "tests/run/nets/bare.net", "");
+}
+
+/* Older and newer standards than the two that the code is written for. */
+Test(generated_code, clean_in_other_standards)
+{
+    static const char *const others[] = {
+        "gcc -std=c11",          "gcc -std=c2x",          "clang -std=c17",           "clang -std=gnu2x",
+        "g++ -std=c++17 -x c++", "g++ -std=c++20 -x c++", "clang++ -std=c++2b -x c++"};
+    Place place = place_create("standards");
+    cnnc(&place, "tests/run/nets/blocks.net --weights=formula --no-embed-weights --threads-max=2 --batch=2", "net");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; ++i) {
+        expect_success(&place, arena_printf(place.arena, "cd '%s' && %s %s -fsyntax-only net.c", place.folder,
+                                            others[i], warnings));
+    }
+    arena_destroy(place.arena);
+}
+
 Test(generated_code, clean_resnet50)
 {
     Place place = place_create("resnet50");
