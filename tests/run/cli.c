@@ -191,7 +191,7 @@ Test(cli, every_stage_prints)
         {"tiny.net --emit=program", "conv3x3"},
         {"tiny.net --emit=plan", "lower bound"},
         {"tiny.net --emit=c", "tiny_run("},
-        {"tiny.net --summary", "Total"},
+        {"tiny.net --summary", "total"},
         {"tiny.net --emit=c --print-after=fuse_activation", "after fuse_activation"},
         {"tiny.net --emit=c --time-passes", "fold_batch_norm"},
         {"tiny.net --emit=c --verify", "verified"},

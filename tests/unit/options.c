@@ -3,7 +3,7 @@
 
 #include "options.h"
 
-enum { MAX_WORDS = 16 };
+enum { MAX_WORDS = 32 };
 
 typedef struct Parsed {
     Arena *arena;
