@@ -112,7 +112,8 @@ static Case run_case(const char *path)
     AstFile *file = frontend_parse(c.arena, c.sources, c.diag, str_from(path), &c.options);
     cr_assert(file != NULL, "%s cannot be read", path);
     Graph *graph = frontend_elaborate(c.arena, c.sources, c.diag, file, &c.options);
-    cr_assert_eq(graph == NULL, diag_errors(c.diag) > 0, "%s: %zu errors, and %s graph", path, diag_errors(c.diag), graph == NULL ? "no" : "a");
+    cr_assert_eq(graph == NULL, diag_errors(c.diag) > 0, "%s: %zu errors, and %s graph", path, diag_errors(c.diag),
+                 graph == NULL ? "no" : "a");
     c.file = file;
     return c;
 }
@@ -162,10 +163,14 @@ static void expect_of_file(Arena *arena, Lines *lines, const AstFile *file)
         Str errors = after_marker(line, "# error:"), warnings = after_marker(line, "# warning:");
         Str nowhere = after_marker(line, "# nowhere:");
         while (next_word(&errors, &id)) {
-            add_line(arena, lines, arena_printf(arena, STR_FMT ":%u: error: " STR_FMT, STR_ARG(file->source->path), number, STR_ARG(id)));
+            add_line(
+                arena, lines,
+                arena_printf(arena, STR_FMT ":%u: error: " STR_FMT, STR_ARG(file->source->path), number, STR_ARG(id)));
         }
         while (next_word(&warnings, &id)) {
-            add_line(arena, lines, arena_printf(arena, STR_FMT ":%u: warning: " STR_FMT, STR_ARG(file->source->path), number, STR_ARG(id)));
+            add_line(arena, lines,
+                     arena_printf(arena, STR_FMT ":%u: warning: " STR_FMT, STR_ARG(file->source->path), number,
+                                  STR_ARG(id)));
         }
         while (next_word(&nowhere, &id)) {
             add_line(arena, lines, arena_printf(arena, "nowhere: error: " STR_FMT, STR_ARG(id)));
@@ -195,7 +200,8 @@ static void add_found(Arena *arena, Lines *lines, Str line)
     unsigned long number = colon == NULL ? 0 : strtoul(colon + 1, &end, 10);
     if (number > 0 && *end == ':') {
         Str path = {line.ptr, (size_t)(colon - line.ptr)};
-        add_line(arena, lines, arena_printf(arena, STR_FMT ":%lu: %s: " STR_FMT, STR_ARG(path), number, severity, STR_ARG(id)));
+        add_line(arena, lines,
+                 arena_printf(arena, STR_FMT ":%lu: %s: " STR_FMT, STR_ARG(path), number, severity, STR_ARG(id)));
     } else {
         add_line(arena, lines, arena_printf(arena, "nowhere: %s: " STR_FMT, severity, STR_ARG(id)));
     }
@@ -211,8 +217,8 @@ static void check_ids(const Case *c, const char *path)
     }
     cr_assert(expected.count > 0, "%s expects nothing", path);
     Str wanted = join_sorted(c->arena, &expected), got = join_sorted(c->arena, &found);
-    cr_assert(str_equal(wanted, got), "%s\n--- expected\n" STR_FMT "--- found\n" STR_FMT "--- in full\n" STR_FMT, path, STR_ARG(wanted),
-              STR_ARG(got), STR_ARG(diag_text(c->diag)));
+    cr_assert(str_equal(wanted, got), "%s\n--- expected\n" STR_FMT "--- found\n" STR_FMT "--- in full\n" STR_FMT, path,
+              STR_ARG(wanted), STR_ARG(got), STR_ARG(diag_text(c->diag)));
 }
 
 static void check_text(const Case *c, const char *path)
@@ -224,13 +230,14 @@ static void check_text(const Case *c, const char *path)
     }
     if (getenv("CNNC_BLESS") != NULL) {
         FILE *out = fopen(golden.ptr, "w");
-        cr_assert(out != NULL && fwrite(diag_text(c->diag).ptr, 1, diag_text(c->diag).len, out) == diag_text(c->diag).len);
+        cr_assert(out != NULL &&
+                  fwrite(diag_text(c->diag).ptr, 1, diag_text(c->diag).len, out) == diag_text(c->diag).len);
         cr_assert_eq(fclose(out), 0);
         return;
     }
     cr_assert(file_read(c->arena, golden.ptr, 1 << 20, &wanted, &reason), STR_FMT, STR_ARG(reason));
-    cr_assert(str_equal(wanted, diag_text(c->diag)), "%s\n--- expected\n" STR_FMT "--- found\n" STR_FMT, golden.ptr, STR_ARG(wanted),
-              STR_ARG(diag_text(c->diag)));
+    cr_assert(str_equal(wanted, diag_text(c->diag)), "%s\n--- expected\n" STR_FMT "--- found\n" STR_FMT, golden.ptr,
+              STR_ARG(wanted), STR_ARG(diag_text(c->diag)));
 }
 
 /* --- all cases */

@@ -71,8 +71,10 @@ static Value extreme(Elaborator *el, const Builtin *self, const CallArgs *args, 
             return wrong_argument(el, self, args, is_list ? 0 : i, "numbers, or one list of numbers");
         }
         bool both_int = value.kind == VAL_INT && best.kind == VAL_INT;
-        bool is_larger = i > 0 && (both_int ? value.as.integer > best.as.integer : value_number(value) > value_number(best));
-        bool is_smaller = i > 0 && (both_int ? value.as.integer < best.as.integer : value_number(value) < value_number(best));
+        bool is_larger =
+            i > 0 && (both_int ? value.as.integer > best.as.integer : value_number(value) > value_number(best));
+        bool is_smaller =
+            i > 0 && (both_int ? value.as.integer < best.as.integer : value_number(value) < value_number(best));
         if (i == 0 || (want_larger ? is_larger : is_smaller)) {
             best = value;
         }
@@ -196,7 +198,8 @@ static Value run_str(Elaborator *el, const Builtin *self, const CallArgs *args)
     Value result = value_error();
     if (text.len > VALUE_MAX_TEXT) {
         elaborate_error(el, DIAG_VALUE_TOO_LARGE, args->call->span, "a string of more than %d bytes", VALUE_MAX_TEXT);
-    } else if (elaborate_step(el, args->call->span, (int64_t)(text.len / 64)) && elaborate_memory(el, args->call->span, text.len + 1)) {
+    } else if (elaborate_step(el, args->call->span, (int64_t)(text.len / 64)) &&
+               elaborate_memory(el, args->call->span, text.len + 1)) {
         result = value_string(arena_copy(el->arena, strbuf_view(&text)));
     }
     strbuf_free(&text);
@@ -214,7 +217,8 @@ static Value run_len(Elaborator *el, const Builtin *self, const CallArgs *args)
     if (value.kind == VAL_STRING) {
         return value_int((int64_t)value.as.text.len);
     }
-    return value.kind == VAL_RANGE ? value_int(range_length(value.as.range)) : wrong_argument(el, self, args, 0, "a list, a range or a string");
+    return value.kind == VAL_RANGE ? value_int(range_length(value.as.range))
+                                   : wrong_argument(el, self, args, 0, "a list, a range or a string");
 }
 
 static Value run_range(Elaborator *el, const Builtin *self, const CallArgs *args)
@@ -320,20 +324,20 @@ Value builtin_call(Elaborator *el, const Builtin *builtin, const CallArgs *args)
     bool ok = true;
     for (size_t i = 0; i < args->count; ++i) {
         if (!str_is_empty(args_name(args, i))) {
-            elaborate_error(el, DIAG_UNKNOWN_PARAMETER, args_name_span(args, i), "%s has no named parameters: %s", builtin->name,
-                            builtin->usage);
+            elaborate_error(el, DIAG_UNKNOWN_PARAMETER, args_name_span(args, i), "%s has no named parameters: %s",
+                            builtin->name, builtin->usage);
             ok = false;
         }
         ok &= args_value(el, args, i).kind != VAL_ERROR;
     }
     if (args->count > builtin->max_args) {
-        elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, builtin->max_args), "%s takes %zu argument%s: %s", builtin->name,
-                        builtin->max_args, builtin->max_args == 1 ? "" : "s", builtin->usage);
+        elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, builtin->max_args), "%s takes %zu argument%s: %s",
+                        builtin->name, builtin->max_args, builtin->max_args == 1 ? "" : "s", builtin->usage);
         return value_error();
     }
     if (args->count < builtin->min_args) {
-        elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span, "%s needs %zu argument%s: %s", builtin->name,
-                        builtin->min_args, builtin->min_args == 1 ? "" : "s", builtin->usage);
+        elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span, "%s needs %zu argument%s: %s",
+                        builtin->name, builtin->min_args, builtin->min_args == 1 ? "" : "s", builtin->usage);
         return value_error();
     }
     return ok ? builtin->run(el, builtin, args) : value_error();

@@ -149,9 +149,10 @@ static Str where(Elaborator *el, const Definement *define)
 
 static Value wrong_kind(Elaborator *el, const Definement *define, Value fallback)
 {
-    diag_error_in(el->diag, DIAG_TYPE_MISMATCH, where(el, define), "parameter '" STR_FMT "' is %s %s, by its default: " STR_FMT,
-                  STR_ARG(define->name), fallback.kind == VAL_INT || fallback.kind == VAL_OP ? "an" : "a",
-                  value_kind_name(fallback.kind), STR_ARG(value_describe(el->arena, fallback)));
+    diag_error_in(el->diag, DIAG_TYPE_MISMATCH, where(el, define),
+                  "parameter '" STR_FMT "' is %s %s, by its default: " STR_FMT, STR_ARG(define->name),
+                  fallback.kind == VAL_INT || fallback.kind == VAL_OP ? "an" : "a", value_kind_name(fallback.kind),
+                  STR_ARG(value_describe(el->arena, fallback)));
     return value_error();
 }
 
@@ -208,8 +209,9 @@ void define_check_names(Elaborator *el, const Definition *net)
             strbuf_printf(&list, "%s" STR_FMT, p == 0 ? "" : ", ", STR_ARG(net->params.items[p].name));
         }
         if (!found) {
-            diag_error_in(el->diag, DIAG_UNKNOWN_PARAMETER, where(el, define), "net '" STR_FMT "' has no parameter '" STR_FMT "'",
-                          STR_ARG(net->name), STR_ARG(define->name));
+            diag_error_in(el->diag, DIAG_UNKNOWN_PARAMETER, where(el, define),
+                          "net '" STR_FMT "' has no parameter '" STR_FMT "'", STR_ARG(net->name),
+                          STR_ARG(define->name));
             el->reported = true;
             elaborate_suggest(el, suggest);
             if (str_is_empty(suggest.best)) {

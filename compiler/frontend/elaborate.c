@@ -94,8 +94,8 @@ bool elaborate_step(Elaborator *el, Span span, int64_t count)
 {
     el->steps += count;
     if (el->steps > ELABORATE_MAX_STEPS) {
-        elaborate_error(el, DIAG_TOO_MANY_STATEMENTS, span, "elaboration takes more than %d statements; this is the one too many",
-                        ELABORATE_MAX_STEPS);
+        elaborate_error(el, DIAG_TOO_MANY_STATEMENTS, span,
+                        "elaboration takes more than %d statements; this is the one too many", ELABORATE_MAX_STEPS);
         el->halted = true;
     }
     return !el->halted;
@@ -118,7 +118,8 @@ bool elaborate_enter(Elaborator *el, Span span)
         return false;
     }
     if (el->depth >= ELABORATE_MAX_DEPTH) {
-        elaborate_error(el, DIAG_CALL_DEPTH, span, "expressions are nested too deep here (more than %d levels, blocks included)",
+        elaborate_error(el, DIAG_CALL_DEPTH, span,
+                        "expressions are nested too deep here (more than %d levels, blocks included)",
                         ELABORATE_MAX_DEPTH);
         el->halted = true;
         return false;
@@ -137,7 +138,8 @@ const CallSite *elaborate_site(Elaborator *el)
 {
     for (;;) {
         Frame *outermost = NULL;
-        for (Frame *frame = el->frame; frame != NULL && frame->caller != NULL && frame->kept == NULL; frame = frame->caller) {
+        for (Frame *frame = el->frame; frame != NULL && frame->caller != NULL && frame->kept == NULL;
+             frame = frame->caller) {
             outermost = frame;
         }
         if (outermost == NULL) {
@@ -265,8 +267,8 @@ static void bind_parameters(Elaborator *el, const Block *net)
         const Param *param = &params->items[i];
         Value value = value_error();
         if (param->fallback == NULL) {
-            if (elaborate_error(el, DIAG_PARAMETER_NEEDS_DEFAULT, param->span, "parameter '" STR_FMT "' of a net needs a default",
-                                STR_ARG(param->name))) {
+            if (elaborate_error(el, DIAG_PARAMETER_NEEDS_DEFAULT, param->span,
+                                "parameter '" STR_FMT "' of a net needs a default", STR_ARG(param->name))) {
                 elaborate_help(el, "write '" STR_FMT " = ...'; -D " STR_FMT "=... can change it", STR_ARG(param->name),
                                STR_ARG(param->name));
             }
@@ -341,7 +343,8 @@ static void elaborate_net(Elaborator *el, Block *net)
     bind_parameters(el, net);
     elaborate_body(el, &net->definition->body);
     if (el->n_outputs == 0 && !frame.is_broken && !el->halted &&
-        elaborate_error(el, DIAG_NO_OUTPUT, net->definition->name_span, "net '" STR_FMT "' has no output", STR_ARG(net->definition->name))) {
+        elaborate_error(el, DIAG_NO_OUTPUT, net->definition->name_span, "net '" STR_FMT "' has no output",
+                        STR_ARG(net->definition->name))) {
         elaborate_help(el, "end it with `output NAME = ...`");
     }
     names_close(el);
@@ -349,7 +352,8 @@ static void elaborate_net(Elaborator *el, Block *net)
     el->frame = NULL;
 }
 
-Graph *frontend_elaborate(Arena *arena, const Sources *sources, Diag *diag, const AstFile *file, const FrontendOptions *options)
+Graph *frontend_elaborate(Arena *arena, const Sources *sources, Diag *diag, const AstFile *file,
+                          const FrontendOptions *options)
 {
     Elaborator el = {.arena = arena,
                      .sources = sources,

@@ -15,11 +15,11 @@
 
 enum {
     ELABORATE_MAX_NODES = 1000000,
-    ELABORATE_MAX_STEPS = 10000000,       /* statements, loop turns, calls, items compared or copied */
-    ELABORATE_MAX_CALLS = 256,            /* depth of block calls */
-    ELABORATE_MAX_DEPTH = 4000,           /* of nested expressions and bodies, over all calls: bounds our own stack */
+    ELABORATE_MAX_STEPS = 10000000, /* statements, loop turns, calls, items compared or copied */
+    ELABORATE_MAX_CALLS = 256,      /* depth of block calls */
+    ELABORATE_MAX_DEPTH = 4000,     /* of nested expressions and bodies, over all calls: bounds our own stack */
     ELABORATE_MAX_BYTES = 256 * 1024 * 1024, /* of all lists and strings together */
-    ELABORATE_MAX_PATH = 1000             /* bytes of a weight's name without its role */
+    ELABORATE_MAX_PATH = 1000                /* bytes of a weight's name without its role */
 };
 
 /* --- names of definitions */
@@ -43,9 +43,9 @@ struct Variable {
     Value value;
     const struct Frame *frame;
     struct Symbol *symbol;
-    Variable *hidden;  /* the binding of the same name that this one hides: an outer frame's, or around a loop */
-    Variable *older;   /* declared before this one in the same frame */
-    uint32_t level;    /* of the body that declared it */
+    Variable *hidden; /* the binding of the same name that this one hides: an outer frame's, or around a loop */
+    Variable *older;  /* declared before this one in the same frame */
+    uint32_t level;   /* of the body that declared it */
     Span declared;
 };
 
@@ -59,20 +59,20 @@ typedef struct Symbol { /* a name; one for all frames */
 /* --- scopes of weight names */
 
 typedef struct NameScope {
-    Str path;                    /* "layer1.0"; empty at the net's own level */
-    bool is_shared;              /* opened by `as shared`, or within such a scope */
-    uint32_t ordinal[OP_COUNT];  /* calls without `as` so far, by the first op of the same stem */
+    Str path;                   /* "layer1.0"; empty at the net's own level */
+    bool is_shared;             /* opened by `as shared`, or within such a scope */
+    uint32_t ordinal[OP_COUNT]; /* calls without `as` so far, by the first op of the same stem */
 } NameScope;
 
 typedef struct Frame { /* one call of a block, or the net */
     struct Frame *caller;
     Block *block;
     NameScope *scope;
-    Variable *variables;  /* newest first */
-    uint32_t level;       /* of the innermost body */
-    uint32_t depth;       /* number of callers */
+    Variable *variables; /* newest first */
+    uint32_t level;      /* of the innermost body */
+    uint32_t depth;      /* number of callers */
     uint64_t serial;
-    bool is_broken;       /* a statement could not be parsed: unknown names are no news here */
+    bool is_broken; /* a statement could not be parsed: unknown names are no news here */
     bool has_returned;
     Value result;
     CallSite site;        /* meaningless for the net */
@@ -91,14 +91,15 @@ typedef struct Elaborator {
     Diag *diag;
     const FrontendOptions *options;
     Graph *graph;
-    bool had_errors;  /* before elaboration: names and definitions may be missing because of them, so that an unknown
-                         name is only reported where it is near to a known one */
+    bool had_errors; /* before elaboration: names and definitions may be missing because of them, so that an unknown
+                        name is only reported where it is near to a known one */
     bool halted;
-    bool reported;    /* whether the last elaborate_error was new, and so its notes are */
+    bool reported; /* whether the last elaborate_error was new, and so its notes are */
     struct {
         DiagId id;
         Span span;
-    } reports[DIAG_MAX_ERRORS]; /* one place says one thing once, however often a loop comes by; DIAG_COUNT: graph_add did */
+    } reports[DIAG_MAX_ERRORS]; /* one place says one thing once, however often a loop comes by; DIAG_COUNT: graph_add
+                                   did */
     size_t n_reports;
 
     FileScope **files;
@@ -109,12 +110,12 @@ typedef struct Elaborator {
     Map *ports;       /* inputs and outputs by name -> NameRef */
     size_t n_outputs; /* declared, also those whose value is an error */
 
-    Frame *frame;     /* NULL outside of the net */
+    Frame *frame; /* NULL outside of the net */
     uint64_t n_frames;
     uint32_t depth;
     int64_t steps;
-    size_t bytes;     /* of lists and strings */
-    Value *stack;     /* evaluated arguments of the calls under way */
+    size_t bytes; /* of lists and strings */
+    Value *stack; /* evaluated arguments of the calls under way */
     size_t stack_count, stack_capacity;
 } Elaborator;
 
@@ -152,14 +153,14 @@ bool elaborate_type(Elaborator *el, const TypeExpr *expr, TensorType *type, bool
 /* --- elaborate_call.c */
 typedef struct CallArgs { /* the evaluated arguments of one call; the piped value is the first */
     const Expr *call;
-    size_t first;         /* of el->stack */
+    size_t first; /* of el->stack */
     size_t count;
     bool is_piped;
     Span piped_span;
 } CallArgs;
 Value args_value(const Elaborator *el, const CallArgs *args, size_t index);
 Span args_span(const CallArgs *args, size_t index);
-Str args_name(const CallArgs *args, size_t index);      /* empty: positional */
+Str args_name(const CallArgs *args, size_t index); /* empty: positional */
 Span args_name_span(const CallArgs *args, size_t index);
 /* `piped` is NULL for a call outside of a pipe. */
 Value elaborate_call(Elaborator *el, const Expr *call, const Value *piped, Span piped_span);
@@ -168,7 +169,7 @@ Value elaborate_call(Elaborator *el, const Expr *call, const Value *piped, Span 
 /* Where a call or operator makes its node, and under which name. */
 typedef struct OpPlace {
     Span span;
-    Str path;       /* empty: an operator's result */
+    Str path; /* empty: an operator's result */
     bool is_shared;
     bool is_failed; /* the path had an error: no weights */
 } OpPlace;
@@ -188,7 +189,7 @@ Value operator_unary(Elaborator *el, Operator op, Value a, const Expr *expr);
 typedef struct Builtin Builtin;
 const Builtin *builtin_find(Str name); /* NULL where there is none */
 Value builtin_call(Elaborator *el, const Builtin *builtin, const CallArgs *args);
-Str builtin_name_at(size_t index);     /* empty past the last; for suggestions */
+Str builtin_name_at(size_t index); /* empty past the last; for suggestions */
 
 /* --- names.c: files, definitions and variables */
 FileScope *names_load(Elaborator *el, const AstFile *file); /* the file and all it imports */
@@ -197,10 +198,10 @@ Variable *names_variable(const Elaborator *el, Str name);   /* of the current fr
 /* Assigns to the nearest variable, or declares one in the current body. */
 void names_assign(Elaborator *el, NameRef name, Value value);
 void names_declare(Elaborator *el, NameRef name, Value value);
-void names_open(Elaborator *el);                            /* a body begins */
-void names_close(Elaborator *el);                           /* its variables end */
+void names_open(Elaborator *el);                                  /* a body begins */
+void names_close(Elaborator *el);                                 /* its variables end */
 bool names_ended(const Elaborator *el, Str name, Span *declared); /* a variable of an inner body that has ended? */
-void names_poison(Elaborator *el);                          /* every variable of the frame becomes an error */
+void names_poison(Elaborator *el);                                /* every variable of the frame becomes an error */
 /* The names that a statement which could not be parsed was about to assign, as far as its text begins with
  * `a, b =` or `input a:`; an empty list for `output`. False where it may be anything else. */
 bool names_of_broken(Elaborator *el, const Stmt *stmt, NameList *names);

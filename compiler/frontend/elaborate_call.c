@@ -73,8 +73,8 @@ static size_t find_param(const ParamList *params, Str name)
 
 static void report_unknown_param(Elaborator *el, const Definition *block, Str name, Span span)
 {
-    if (!elaborate_error(el, DIAG_UNKNOWN_PARAMETER, span, "block '" STR_FMT "' has no parameter '" STR_FMT "'", STR_ARG(block->name),
-                         STR_ARG(name))) {
+    if (!elaborate_error(el, DIAG_UNKNOWN_PARAMETER, span, "block '" STR_FMT "' has no parameter '" STR_FMT "'",
+                         STR_ARG(block->name), STR_ARG(name))) {
         return;
     }
     Suggest suggest = suggest_start(name);
@@ -99,14 +99,16 @@ static bool match_args(Elaborator *el, const Definition *block, const CallArgs *
         }
         ok = false;
         if (at < params->count) {
-            elaborate_error(el, DIAG_DUPLICATE_ARGUMENT, args_name_span(args, i), "'" STR_FMT "' is given twice", STR_ARG(name));
+            elaborate_error(el, DIAG_DUPLICATE_ARGUMENT, args_name_span(args, i), "'" STR_FMT "' is given twice",
+                            STR_ARG(name));
             elaborate_note(el, args_span(args, given[at] - 1), "it has its value here already");
         } else if (!str_is_empty(name)) {
             report_unknown_param(el, block, name, args_name_span(args, i));
             is_misspelt = true; /* perhaps the one that is missing */
         } else {
-            elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, i), "block '" STR_FMT "' takes %zu argument%s, this is number %zu",
-                            STR_ARG(block->name), params->count, params->count == 1 ? "" : "s", i + 1);
+            elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, i),
+                            "block '" STR_FMT "' takes %zu argument%s, this is number %zu", STR_ARG(block->name),
+                            params->count, params->count == 1 ? "" : "s", i + 1);
             elaborate_note(el, block->name_span, "block '" STR_FMT "' is defined here", STR_ARG(block->name));
             break;
         }
@@ -114,8 +116,9 @@ static bool match_args(Elaborator *el, const Definition *block, const CallArgs *
     for (size_t p = 0; p < params->count && !is_misspelt; ++p) {
         if (given[p] == 0 && params->items[p].fallback == NULL) {
             ok = false;
-            elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span, "block '" STR_FMT "' needs '" STR_FMT "'",
-                            STR_ARG(block->name), STR_ARG(params->items[p].name));
+            elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span,
+                            "block '" STR_FMT "' needs '" STR_FMT "'", STR_ARG(block->name),
+                            STR_ARG(params->items[p].name));
             elaborate_note(el, params->items[p].span, "the parameter has no default");
             break; /* one report a call: they would all stand at the same place */
         }
@@ -161,17 +164,19 @@ static Value call_block(Elaborator *el, Block *block, const CallArgs *args, cons
         return value_error();
     }
     if (el->frame->depth >= ELABORATE_MAX_CALLS) {
-        elaborate_error(el, DIAG_CALL_DEPTH, args->call->span, "blocks call each other more than %d deep", ELABORATE_MAX_CALLS);
+        elaborate_error(el, DIAG_CALL_DEPTH, args->call->span, "blocks call each other more than %d deep",
+                        ELABORATE_MAX_CALLS);
         return value_error();
     }
     NameScope opened = {.path = place->path, .is_shared = place->is_shared};
-    Frame frame = {.caller = el->frame,
-                   .block = block,
-                   .scope = opens_scope ? &opened : el->frame->scope,
-                   .level = 1,
-                   .depth = el->frame->depth + 1,
-                   .serial = ++el->n_frames,
-                   .site = {.span = place->span, .block = block->definition->name, .path = opens_scope ? place->path : STR("")}};
+    Frame frame = {
+        .caller = el->frame,
+        .block = block,
+        .scope = opens_scope ? &opened : el->frame->scope,
+        .level = 1,
+        .depth = el->frame->depth + 1,
+        .serial = ++el->n_frames,
+        .site = {.span = place->span, .block = block->definition->name, .path = opens_scope ? place->path : STR("")}};
     el->frame = &frame;
     block->active = true;
     Value result = run_block(el, args, given);
@@ -196,14 +201,15 @@ static void report_unknown_callee(Elaborator *el, const Expr *call, const Variab
     Span span = call->as.call.callee_span;
     if (variable != NULL) {
         if (variable->value.kind != VAL_ERROR) {
-            elaborate_error(el, DIAG_TYPE_MISMATCH, span, "'" STR_FMT "' is no block or op, found " STR_FMT, STR_ARG(name),
-                            STR_ARG(value_describe(el->arena, variable->value)));
+            elaborate_error(el, DIAG_TYPE_MISMATCH, span, "'" STR_FMT "' is no block or op, found " STR_FMT,
+                            STR_ARG(name), STR_ARG(value_describe(el->arena, variable->value)));
         }
         return;
     }
     const Block *net = names_block(el->frame->block->home, name);
     if (net != NULL) {
-        elaborate_error(el, DIAG_UNKNOWN_BLOCK, span, "'" STR_FMT "' is a net, and nets cannot be called", STR_ARG(name));
+        elaborate_error(el, DIAG_UNKNOWN_BLOCK, span, "'" STR_FMT "' is a net, and nets cannot be called",
+                        STR_ARG(name));
         elaborate_help(el, "move what both need into a block");
         return;
     }
@@ -294,7 +300,8 @@ Value elaborate_call(Elaborator *el, const Expr *call, const Value *piped, Span 
             result = elaborate_op(el, callee.op, &args, place);
         } else if (callee.kind == CALLEE_FUNCTION && is_named) {
             elaborate_error(el, DIAG_TYPE_MISMATCH, call->as.call.naming->span,
-                            "'" STR_FMT "' is a compile-time function: it has no weights to name", STR_ARG(call->as.call.callee));
+                            "'" STR_FMT "' is a compile-time function: it has no weights to name",
+                            STR_ARG(call->as.call.callee));
         } else if (callee.kind == CALLEE_FUNCTION) {
             result = builtin_call(el, callee.builtin, &args);
         }

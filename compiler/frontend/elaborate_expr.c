@@ -1,4 +1,5 @@
-/* Expressions: names, literals, attributes, indexing, pipes. Arithmetic is in operators.c, calls in elaborate_call.c. */
+/* Expressions: names, literals, attributes, indexing, pipes. Arithmetic is in operators.c, calls in elaborate_call.c.
+ */
 #include "frontend/elaborate.h"
 
 /* --- names */
@@ -12,7 +13,8 @@ static void report_unknown_name(Elaborator *el, Str name, Span span)
     names_suggest_variables(el, &suggest);
     names_suggest_calls(el, el->frame->block->home, &suggest);
     bool is_lost = el->had_errors && str_is_empty(suggest.best);
-    if (el->frame->is_broken || is_lost || !elaborate_error(el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
+    if (el->frame->is_broken || is_lost ||
+        !elaborate_error(el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
         return;
     }
     if (has_ended) {
@@ -20,7 +22,8 @@ static void report_unknown_name(Elaborator *el, Str name, Span span)
         elaborate_help(el, "assign to '" STR_FMT "' before the body begins", STR_ARG(name));
     } else if (port != NULL) {
         elaborate_note(el, port->span, "an output is no variable");
-        elaborate_help(el, "assign `" STR_FMT " = ...` first, then write `output " STR_FMT "`", STR_ARG(name), STR_ARG(name));
+        elaborate_help(el, "assign `" STR_FMT " = ...` first, then write `output " STR_FMT "`", STR_ARG(name),
+                       STR_ARG(name));
     } else {
         elaborate_suggest(el, suggest);
     }
@@ -41,7 +44,8 @@ Value elaborate_name(Elaborator *el, Str name, Span span)
         return (Value){.kind = VAL_OP, .as.op = op};
     }
     if (builtin_find(name) != NULL) {
-        elaborate_error(el, DIAG_TYPE_MISMATCH, span, "the compile-time function '" STR_FMT "' can be called, but is no value", STR_ARG(name));
+        elaborate_error(el, DIAG_TYPE_MISMATCH, span,
+                        "the compile-time function '" STR_FMT "' can be called, but is no value", STR_ARG(name));
         return value_error();
     }
     report_unknown_name(el, name, span);
@@ -59,7 +63,8 @@ static Value eval_list(Elaborator *el, const Expr *expr)
         Value value = elaborate_expr(el, items->items[i]);
         ok &= value.kind != VAL_ERROR;
         if (value_depth(value) >= VALUE_MAX_DEPTH) {
-            elaborate_error(el, DIAG_VALUE_TOO_LARGE, items->items[i]->span, "lists are nested more than %d deep", VALUE_MAX_DEPTH);
+            elaborate_error(el, DIAG_VALUE_TOO_LARGE, items->items[i]->span, "lists are nested more than %d deep",
+                            VALUE_MAX_DEPTH);
             ok = false;
         }
         el->stack = arena_grow(el->arena, el->stack, el->stack_count, &el->stack_capacity, sizeof(Value));
@@ -67,7 +72,8 @@ static Value eval_list(Elaborator *el, const Expr *expr)
     }
     Value list = value_error();
     if (items->count > VALUE_MAX_ITEMS) {
-        elaborate_error(el, DIAG_VALUE_TOO_LARGE, expr->span, "a list of %zu items, at most %d are allowed", items->count, VALUE_MAX_ITEMS);
+        elaborate_error(el, DIAG_VALUE_TOO_LARGE, expr->span, "a list of %zu items, at most %d are allowed",
+                        items->count, VALUE_MAX_ITEMS);
     } else if (ok && elaborate_step(el, expr->span, (int64_t)(items->count / 16))) {
         list = list_append(el->arena, (Value){.kind = VAL_LIST}, el->stack + first, items->count, &el->bytes);
     }
@@ -107,7 +113,8 @@ static Value eval_index(Elaborator *el, const Expr *expr)
         return value_error();
     }
     if (object.kind != VAL_LIST && object.kind != VAL_RANGE) {
-        elaborate_error(el, DIAG_TYPE_MISMATCH, expr->as.index.object->span, "only lists and ranges have an index, found " STR_FMT,
+        elaborate_error(el, DIAG_TYPE_MISMATCH, expr->as.index.object->span,
+                        "only lists and ranges have an index, found " STR_FMT,
                         STR_ARG(value_describe(el->arena, object)));
         if (object.kind == VAL_TENSOR) {
             elaborate_help(el, "a part of a tensor: slice(x, axis, begin, end)");
@@ -132,7 +139,15 @@ static Value eval_index(Elaborator *el, const Expr *expr)
 
 /* --- attributes */
 
-typedef enum TensorAttribute { ATTRIBUTE_SHAPE, ATTRIBUTE_RANK, ATTRIBUTE_CHANNELS, ATTRIBUTE_HEIGHT, ATTRIBUTE_WIDTH, ATTRIBUTE_SIZE, ATTRIBUTE_COUNT } TensorAttribute;
+typedef enum TensorAttribute {
+    ATTRIBUTE_SHAPE,
+    ATTRIBUTE_RANK,
+    ATTRIBUTE_CHANNELS,
+    ATTRIBUTE_HEIGHT,
+    ATTRIBUTE_WIDTH,
+    ATTRIBUTE_SIZE,
+    ATTRIBUTE_COUNT
+} TensorAttribute;
 static const char *const attribute_names[ATTRIBUTE_COUNT] = {"shape", "rank", "channels", "height", "width", "size"};
 
 static TensorAttribute find_attribute(Str name)
@@ -163,7 +178,8 @@ static Value eval_attribute(Elaborator *el, const Expr *expr)
         return object;
     }
     if (object.kind != VAL_TENSOR) {
-        elaborate_error(el, DIAG_UNKNOWN_ATTRIBUTE, span, STR_FMT " has no attribute '" STR_FMT "'; only tensors have attributes",
+        elaborate_error(el, DIAG_UNKNOWN_ATTRIBUTE, span,
+                        STR_FMT " has no attribute '" STR_FMT "'; only tensors have attributes",
                         STR_ARG(value_describe(el->arena, object)), STR_ARG(name));
         if (object.kind == VAL_LIST) {
             elaborate_help(el, "the length of a list: len(...)");
@@ -187,8 +203,9 @@ static Value eval_attribute(Elaborator *el, const Expr *expr)
         if (type.rank == 3) {
             return value_int(find_attribute(name) == ATTRIBUTE_HEIGHT ? type.dim[1] : type.dim[2]);
         }
-        elaborate_error(el, DIAG_UNKNOWN_ATTRIBUTE, span, "%s has no " STR_FMT "; only [channels, height, width] has one",
-                        type_text(type).text, STR_ARG(name));
+        elaborate_error(el, DIAG_UNKNOWN_ATTRIBUTE, span,
+                        "%s has no " STR_FMT "; only [channels, height, width] has one", type_text(type).text,
+                        STR_ARG(name));
         return value_error();
     case ATTRIBUTE_COUNT:
         break;
@@ -328,7 +345,8 @@ Value elaborate_expr(Elaborator *el, const Expr *expr)
     }
     if (value.as.list.count == 0) {
         elaborate_error(el, DIAG_RESULT_COUNT, expr->span, "this block returns nothing, but a value is wanted");
-    } else if (elaborate_error(el, DIAG_RESULT_COUNT, expr->span, "this block returns %u results, but one value is wanted",
+    } else if (elaborate_error(el, DIAG_RESULT_COUNT, expr->span,
+                               "this block returns %u results, but one value is wanted",
                                (unsigned)value.as.list.count)) {
         elaborate_help(el, "give each a name: `a, b = ...`");
     }

@@ -21,7 +21,8 @@ static size_t param_count(OpKind op)
 
 static void report_unknown_param(Elaborator *el, OpKind op, Str name, Span span)
 {
-    if (!elaborate_error(el, DIAG_UNKNOWN_PARAMETER, span, "%s has no parameter '" STR_FMT "'", op_info(op)->name, STR_ARG(name))) {
+    if (!elaborate_error(el, DIAG_UNKNOWN_PARAMETER, span, "%s has no parameter '" STR_FMT "'", op_info(op)->name,
+                         STR_ARG(name))) {
         return;
     }
     Suggest suggest = suggest_start(name);
@@ -71,11 +72,13 @@ static bool read_params(Elaborator *el, OpKind op, const CallArgs *args, size_t 
             report_unknown_param(el, op, name, args_name_span(args, i));
             ok = is_sure = false; /* perhaps the missing one, misspelt */
         } else if (at >= count) {
-            elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, i), "%s takes %zu argument%s, this is number %zu",
-                            op_info(op)->name, n_data + count, n_data + count == 1 ? "" : "s", i + 1);
+            elaborate_error(el, DIAG_TOO_MANY_ARGUMENTS, args_span(args, i),
+                            "%s takes %zu argument%s, this is number %zu", op_info(op)->name, n_data + count,
+                            n_data + count == 1 ? "" : "s", i + 1);
             return false;
         } else if (given[at] != 0) {
-            elaborate_error(el, DIAG_DUPLICATE_ARGUMENT, args_name_span(args, i), "'" STR_FMT "' is given twice", STR_ARG(name));
+            elaborate_error(el, DIAG_DUPLICATE_ARGUMENT, args_name_span(args, i), "'" STR_FMT "' is given twice",
+                            STR_ARG(name));
             elaborate_note(el, args_span(args, given[at] - 1), "it has its value here already");
             ok = false;
         } else {
@@ -139,7 +142,8 @@ Value elaborate_elementwise(Elaborator *el, OpKind op, Value a, Value b, OpPlace
     for (int i = 0; i < 2; ++i) {
         bool is_number = value_is_number(*operands[i]);
         if (is_number && fabs(value_number(*operands[i])) > 3.4028234663852886e38) {
-            elaborate_error(el, DIAG_VALUE_RANGE, place.span, "the number %g is beyond what f32 can hold", value_number(*operands[i]));
+            elaborate_error(el, DIAG_VALUE_RANGE, place.span, "the number %g is beyond what f32 can hold",
+                            value_number(*operands[i]));
             return value_error();
         }
         data[i] = is_number ? number_node(el, *operands[i], place) : operands[i]->as.tensor;
@@ -158,8 +162,8 @@ static bool takes_numbers(OpKind op)
 static void report_no_tensor(Elaborator *el, OpKind op, Value found, Span span, size_t index)
 {
     const OpInfo *info = op_info(op);
-    if (elaborate_error(el, DIAG_TYPE_MISMATCH, span, "argument %zu of %s must be a tensor, found " STR_FMT, index + 1, info->name,
-                        STR_ARG(value_describe(el->arena, found)))) {
+    if (elaborate_error(el, DIAG_TYPE_MISMATCH, span, "argument %zu of %s must be a tensor, found " STR_FMT, index + 1,
+                        info->name, STR_ARG(value_describe(el->arena, found)))) {
         elaborate_help(el, "for example: %s", info->example);
     }
 }
@@ -180,8 +184,8 @@ static bool count_data(Elaborator *el, OpKind op, const CallArgs *args, size_t *
     size_t positional = count_positional(args);
     *n_data = info->max_inputs == OP_ANY ? positional : (size_t)info->max_inputs;
     if (positional < (size_t)info->min_inputs || *n_data > positional) {
-        elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span, "%s needs %d tensor%s, found %zu", info->name,
-                        info->min_inputs, info->min_inputs == 1 ? "" : "s", positional);
+        elaborate_error(el, DIAG_MISSING_ARGUMENT, args->call->as.call.callee_span, "%s needs %d tensor%s, found %zu",
+                        info->name, info->min_inputs, info->min_inputs == 1 ? "" : "s", positional);
         elaborate_help(el, "for example: %s", info->example);
         *n_data = positional;
         return false;
@@ -190,7 +194,11 @@ static bool count_data(Elaborator *el, OpKind op, const CallArgs *args, size_t *
 }
 
 /* What the data inputs are worth. */
-typedef enum DataState { DATA_GOOD, DATA_UNKNOWN /* an error, reported elsewhere */, DATA_WRONG /* reported here */ } DataState;
+typedef enum DataState {
+    DATA_GOOD,
+    DATA_UNKNOWN /* an error, reported elsewhere */,
+    DATA_WRONG /* reported here */
+} DataState;
 
 static DataState judge(Elaborator *el, OpKind op, Value value, Span span, size_t index)
 {
@@ -274,8 +282,9 @@ Value elaborate_op(Elaborator *el, OpKind op, const CallArgs *args, OpPlace plac
     bool ok = read_params(el, op, args, n_data, data != DATA_WRONG, &attr);
     Value result = value_error();
     if (ok && data == DATA_GOOD) {
-        result = takes_numbers(op) ? elaborate_elementwise(el, op, args_value(el, args, 0), args_value(el, args, 1), place)
-                                   : add_general(el, op, first, &attr, args->call, place);
+        result = takes_numbers(op)
+                     ? elaborate_elementwise(el, op, args_value(el, args, 0), args_value(el, args, 1), place)
+                     : add_general(el, op, first, &attr, args->call, place);
     }
     el->stack_count = first;
     return result;

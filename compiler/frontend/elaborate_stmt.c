@@ -86,8 +86,8 @@ static void run_branch(Elaborator *el, const Stmt *stmt)
         return;
     }
     if (condition.kind != VAL_ERROR) {
-        elaborate_error(el, DIAG_TYPE_MISMATCH, stmt->as.branch.condition->span, "a condition must be a bool, found " STR_FMT,
-                        STR_ARG(value_describe(el->arena, condition)));
+        elaborate_error(el, DIAG_TYPE_MISMATCH, stmt->as.branch.condition->span,
+                        "a condition must be a bool, found " STR_FMT, STR_ARG(value_describe(el->arena, condition)));
         if (condition.kind == VAL_INT) {
             elaborate_help(el, "compare it: `... != 0`");
         }
@@ -101,7 +101,8 @@ static void run_loop(Elaborator *el, const Stmt *stmt)
     Value over = elaborate_expr(el, stmt->as.loop.over);
     if (over.kind != VAL_RANGE && over.kind != VAL_LIST) {
         if (over.kind != VAL_ERROR) {
-            elaborate_error(el, DIAG_TYPE_MISMATCH, stmt->as.loop.over->span, "a loop runs over a range or a list, found " STR_FMT,
+            elaborate_error(el, DIAG_TYPE_MISMATCH, stmt->as.loop.over->span,
+                            "a loop runs over a range or a list, found " STR_FMT,
                             STR_ARG(value_describe(el->arena, over)));
             if (over.kind == VAL_INT) {
                 elaborate_help(el, "to count from 0, write `0..%lld`", (long long)over.as.integer);
@@ -150,8 +151,8 @@ static bool add_port(Elaborator *el, NameRef name, const char *what)
 {
     NameRef *other = map_get(el->ports, name.name);
     if (other != NULL) {
-        elaborate_error(el, DIAG_DUPLICATE_DEFINITION, name.span, "%s '" STR_FMT "': another input or output has this name", what,
-                        STR_ARG(name.name));
+        elaborate_error(el, DIAG_DUPLICATE_DEFINITION, name.span,
+                        "%s '" STR_FMT "': another input or output has this name", what, STR_ARG(name.name));
         elaborate_note(el, other->span, "the other is here");
         elaborate_help(el, "inputs and outputs become parameters of one C function: `%s OTHER_NAME %s", what,
                        what[0] == 'o' ? "= ...`" : ": ...`");
@@ -171,8 +172,8 @@ static bool read_dim(Elaborator *el, const Expr *expr, int64_t *dim)
         return true;
     }
     if (value.kind == VAL_INT) {
-        elaborate_error(el, DIAG_VALUE_RANGE, expr->span, "a dimension must be from 1 to %d, found %lld", TYPE_MAX_ELEMENTS,
-                        (long long)value.as.integer);
+        elaborate_error(el, DIAG_VALUE_RANGE, expr->span, "a dimension must be from 1 to %d, found %lld",
+                        TYPE_MAX_ELEMENTS, (long long)value.as.integer);
     } else if (value.kind != VAL_ERROR) {
         elaborate_error(el, DIAG_TYPE_MISMATCH, expr->span, "a dimension must be an int, found " STR_FMT,
                         STR_ARG(value_describe(el->arena, value)));
@@ -186,7 +187,8 @@ static bool read_dtype(Elaborator *el, const TypeExpr *expr, DType *dtype)
         *dtype = str_equal(expr->dtype, STR("f32")) ? DT_F32 : DT_U8;
         return true;
     }
-    if (elaborate_error(el, DIAG_BAD_DTYPE, expr->dtype_span, "an input is f32 or u8, found '" STR_FMT "'", STR_ARG(expr->dtype))) {
+    if (elaborate_error(el, DIAG_BAD_DTYPE, expr->dtype_span, "an input is f32 or u8, found '" STR_FMT "'",
+                        STR_ARG(expr->dtype))) {
         Suggest suggest = suggest_start(expr->dtype);
         suggest_consider(&suggest, STR("f32"));
         suggest_consider(&suggest, STR("u8"));
@@ -201,8 +203,8 @@ static bool read_layout(Elaborator *el, const TypeExpr *expr, bool *hwc)
     if (*hwc || str_is_empty(expr->layout)) {
         return true;
     }
-    if (elaborate_error(el, DIAG_VALUE_RANGE, expr->layout_span, "the only layout that can be named is hwc, found '" STR_FMT "'",
-                        STR_ARG(expr->layout))) {
+    if (elaborate_error(el, DIAG_VALUE_RANGE, expr->layout_span,
+                        "the only layout that can be named is hwc, found '" STR_FMT "'", STR_ARG(expr->layout))) {
         elaborate_help(el, "without a layout, memory is in the order [channels, height, width]");
     }
     return false;
@@ -215,7 +217,8 @@ bool elaborate_type(Elaborator *el, const TypeExpr *expr, TensorType *type, bool
     ok &= read_layout(el, expr, hwc);
     size_t rank = expr->dims.count;
     if (rank != 1 && rank != 3) {
-        elaborate_error(el, DIAG_BAD_RANK, expr->span, "an input has the shape [n] or [channels, height, width], found %zu dimensions", rank);
+        elaborate_error(el, DIAG_BAD_RANK, expr->span,
+                        "an input has the shape [n] or [channels, height, width], found %zu dimensions", rank);
         if (rank == 4) {
             elaborate_help(el, "the batch is no dimension here: it is the command line's (--batch N)");
         }
@@ -226,7 +229,8 @@ bool elaborate_type(Elaborator *el, const TypeExpr *expr, TensorType *type, bool
         ok &= read_dim(el, expr->dims.items[i], &dims[i]);
     }
     if (*hwc && rank != 3) {
-        elaborate_error(el, DIAG_BAD_RANK, expr->span, "the layout hwc needs three dimensions, [height, width, channels]");
+        elaborate_error(el, DIAG_BAD_RANK, expr->span,
+                        "the layout hwc needs three dimensions, [height, width, channels]");
         return false;
     }
     if (ok && type_count((int)rank, dims) < 0) {

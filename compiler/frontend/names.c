@@ -29,8 +29,8 @@ static void see_import(Elaborator *el, FileScope *scope, const FileScope *from, 
         if (other == NULL) {
             map_put(scope->visible, block->definition->name, block);
         } else if (other != block) {
-            if (elaborate_error(el, DIAG_DUPLICATE_DEFINITION, import, "this import brings a second block '" STR_FMT "'",
-                                STR_ARG(block->definition->name))) {
+            if (elaborate_error(el, DIAG_DUPLICATE_DEFINITION, import,
+                                "this import brings a second block '" STR_FMT "'", STR_ARG(block->definition->name))) {
                 elaborate_note(el, other->definition->name_span, "the first is here");
                 elaborate_note(el, block->definition->name_span, "the second is here");
             }
@@ -49,8 +49,8 @@ static void see_own(Elaborator *el, FileScope *scope)
         Block *other = map_get(scope->visible, definition->name);
         if (other == NULL) {
             map_put(scope->visible, definition->name, block);
-        } else if (elaborate_error(el, DIAG_DUPLICATE_DEFINITION, definition->name_span, "'" STR_FMT "' is defined twice",
-                                   STR_ARG(definition->name))) {
+        } else if (elaborate_error(el, DIAG_DUPLICATE_DEFINITION, definition->name_span,
+                                   "'" STR_FMT "' is defined twice", STR_ARG(definition->name))) {
             elaborate_note(el, other->definition->name_span, "the first definition is here");
         }
     }
@@ -190,7 +190,8 @@ static size_t skip_blanks(Str text, size_t at)
 static Str take_word(Str text, size_t *at)
 {
     size_t end = *at;
-    while (end < text.len && (is_letter(text.ptr[end]) || (end > *at && text.ptr[end] >= '0' && text.ptr[end] <= '9'))) {
+    while (end < text.len &&
+           (is_letter(text.ptr[end]) || (end > *at && text.ptr[end] >= '0' && text.ptr[end] <= '9'))) {
         ++end;
     }
     Str word = {text.ptr + *at, end - *at};

@@ -42,9 +42,10 @@ static bool wrong_kind(const Slot *slot, Value value)
 {
     Elaborator *el = slot->el;
     if (value.kind != VAL_ERROR) {
-        bool new = elaborate_error(el, DIAG_TYPE_MISMATCH, slot->span, "'%s' of %s must be %s, found " STR_FMT, slot->param->name,
-                                   op_info(slot->op)->name, wanted(slot->param->type), STR_ARG(value_describe(el->arena, value)));
-        if (new && value.kind == VAL_FLOAT) {
+        bool new = elaborate_error(el, DIAG_TYPE_MISMATCH, slot->span, "'%s' of %s must be %s, found " STR_FMT,
+                                   slot->param->name, op_info(slot->op)->name, wanted(slot->param->type),
+                                   STR_ARG(value_describe(el->arena, value)));
+        if (new &&value.kind == VAL_FLOAT) {
             elaborate_help(el, "make an int of it: int(...) cuts off, round(...) rounds; `//` divides ints");
         }
     }
@@ -55,11 +56,11 @@ static bool out_of_bounds(const Slot *slot, const char *found)
 {
     const OpParam *param = slot->param;
     if (param->type == PARAM_FLOAT || param->type == PARAM_FLOATS) {
-        elaborate_error(slot->el, DIAG_VALUE_RANGE, slot->span, "'%s' of %s must be from %g to %g, found %s", param->name,
-                        op_info(slot->op)->name, param->lo, param->hi, found);
+        elaborate_error(slot->el, DIAG_VALUE_RANGE, slot->span, "'%s' of %s must be from %g to %g, found %s",
+                        param->name, op_info(slot->op)->name, param->lo, param->hi, found);
     } else {
-        elaborate_error(slot->el, DIAG_VALUE_RANGE, slot->span, "'%s' of %s must be from %.0f to %.0f, found %s", param->name,
-                        op_info(slot->op)->name, param->lo, param->hi, found);
+        elaborate_error(slot->el, DIAG_VALUE_RANGE, slot->span, "'%s' of %s must be from %.0f to %.0f, found %s",
+                        param->name, op_info(slot->op)->name, param->lo, param->hi, found);
     }
     return false;
 }
@@ -72,7 +73,8 @@ static bool read_int(const Slot *slot, Value value, int32_t *out)
         return wrong_kind(slot, value);
     }
     int64_t number = value.as.integer;
-    if ((double)number < slot->param->lo || (double)number > slot->param->hi || number < INT32_MIN || number > INT32_MAX) {
+    if ((double)number < slot->param->lo || (double)number > slot->param->hi || number < INT32_MIN ||
+        number > INT32_MAX) {
         return out_of_bounds(slot, arena_printf(slot->el->arena, "%lld", (long long)number).ptr);
     }
     *out = (int32_t)number;
@@ -107,7 +109,8 @@ static bool read_ints(const Slot *slot, Value value, int32_t *out)
 static bool wrong_length(const Slot *slot, Value value)
 {
     elaborate_error(slot->el, DIAG_VALUE_RANGE, slot->span, "'%s' of %s must be %s, found " STR_FMT, slot->param->name,
-                    op_info(slot->op)->name, wanted(slot->param->type), STR_ARG(value_describe(slot->el->arena, value)));
+                    op_info(slot->op)->name, wanted(slot->param->type),
+                    STR_ARG(value_describe(slot->el->arena, value)));
     return false;
 }
 
@@ -138,7 +141,11 @@ static bool no_choice(const Slot *slot, Value value)
     Suggest suggest = suggest_start(value.as.text);
     for (int i = 0; param_choice(slot->param->type, i) != NULL; ++i) {
         const char *next = param_choice(slot->param->type, i + 1);
-        strbuf_printf(&choices, "%s\"%s\"", i == 0 ? "" : next == NULL ? " or " : ", ", param_choice(slot->param->type, i));
+        strbuf_printf(&choices, "%s\"%s\"",
+                      i == 0         ? ""
+                      : next == NULL ? " or "
+                                     : ", ",
+                      param_choice(slot->param->type, i));
         suggest_consider(&suggest, str_from(param_choice(slot->param->type, i)));
     }
     const char *numbers = slot->param->type == PARAM_PADS_SAME ? "a number, a list or " : "";
@@ -181,7 +188,8 @@ static bool set_int_list(const Slot *slot, Value value, IntList *list)
     }
     int32_t *values = ARENA_ARRAY(slot->el->arena, int32_t, value.as.list.count);
     *list = (IntList){(int32_t)value.as.list.count, values};
-    return elaborate_memory(slot->el, slot->span, value.as.list.count * sizeof *values) && read_ints(slot, value, values);
+    return elaborate_memory(slot->el, slot->span, value.as.list.count * sizeof *values) &&
+           read_ints(slot, value, values);
 }
 
 static bool set_float_list(const Slot *slot, Value value, FloatList *list)
@@ -213,7 +221,8 @@ static bool set_table(const Slot *slot, Value value, IntTable *table)
         total += list_item(value, r).as.list.count;
     }
     if (total > VALUE_MAX_ITEMS) {
-        elaborate_error(slot->el, DIAG_VALUE_TOO_LARGE, slot->span, "a table of %zu entries, at most %d are allowed", total, VALUE_MAX_ITEMS);
+        elaborate_error(slot->el, DIAG_VALUE_TOO_LARGE, slot->span, "a table of %zu entries, at most %d are allowed",
+                        total, VALUE_MAX_ITEMS);
         return false;
     }
     if (!elaborate_memory(slot->el, slot->span, (rows + 1 + total) * sizeof(int32_t))) {

@@ -70,8 +70,8 @@ static Value int_divide(Elaborator *el, Operator op, Value left, Value right, co
         return value_int(round_down ? quotient - 1 : quotient);
     }
     if (remainder != 0) {
-        if (elaborate_error(el, DIAG_INEXACT_DIVISION, expr->span, "%lld / %lld leaves a remainder of %lld", (long long)a,
-                            (long long)b, (long long)remainder)) {
+        if (elaborate_error(el, DIAG_INEXACT_DIVISION, expr->span, "%lld / %lld leaves a remainder of %lld",
+                            (long long)a, (long long)b, (long long)remainder)) {
             elaborate_help(el, "'//' rounds down; for a fraction make one operand a float: float(...)");
         }
         return value_error();
@@ -128,7 +128,8 @@ static Value join_strings(Elaborator *el, Value a, Value b, const Expr *expr)
 {
     size_t length = a.as.text.len + b.as.text.len;
     if (length > VALUE_MAX_TEXT) {
-        elaborate_error(el, DIAG_VALUE_TOO_LARGE, expr->span, "a string of %zu bytes, at most %d are allowed", length, VALUE_MAX_TEXT);
+        elaborate_error(el, DIAG_VALUE_TOO_LARGE, expr->span, "a string of %zu bytes, at most %d are allowed", length,
+                        VALUE_MAX_TEXT);
         return value_error();
     }
     if (!elaborate_memory(el, expr->span, length + 1)) {
@@ -141,7 +142,8 @@ static Value join_lists(Elaborator *el, Value a, Value b, const Expr *expr)
 {
     size_t count = (size_t)a.as.list.count + b.as.list.count;
     if (count > VALUE_MAX_ITEMS) {
-        elaborate_error(el, DIAG_VALUE_TOO_LARGE, expr->span, "a list of %zu items, at most %d are allowed", count, VALUE_MAX_ITEMS);
+        elaborate_error(el, DIAG_VALUE_TOO_LARGE, expr->span, "a list of %zu items, at most %d are allowed", count,
+                        VALUE_MAX_ITEMS);
         return value_error();
     }
     if (!elaborate_step(el, expr->span, b.as.list.count / 16)) {
@@ -173,14 +175,16 @@ static int compare_text(Str a, Str b)
 static Value compare(Elaborator *el, Operator op, Value a, Value b, const Expr *expr)
 {
     if (a.kind == VAL_TENSOR || b.kind == VAL_TENSOR) {
-        elaborate_error(el, DIAG_TYPE_MISMATCH, expr->span, "tensors have no value at compile time, so they cannot be compared");
+        elaborate_error(el, DIAG_TYPE_MISMATCH, expr->span,
+                        "tensors have no value at compile time, so they cannot be compared");
         elaborate_help(el, "their sizes can: x.channels, x.height, x.width, x.shape");
         return value_error();
     }
     if (op == OPERATOR_EQ || op == OPERATOR_NE) {
         int64_t budget = ELABORATE_MAX_STEPS, before = budget;
         bool equal = value_equal(a, b, &budget);
-        return elaborate_step(el, expr->span, (before - budget) / 16) ? value_bool(equal == (op == OPERATOR_EQ)) : value_error();
+        return elaborate_step(el, expr->span, (before - budget) / 16) ? value_bool(equal == (op == OPERATOR_EQ))
+                                                                      : value_error();
     }
     if (a.kind == VAL_INT && b.kind == VAL_INT) {
         return order(op, (a.as.integer > b.as.integer) - (a.as.integer < b.as.integer));
@@ -280,6 +284,7 @@ Value operator_unary(Elaborator *el, Operator op, Value a, const Expr *expr)
     if (a.kind == VAL_TENSOR) {
         return elaborate_elementwise(el, OP_MUL, a, value_int(-1), (OpPlace){.span = expr->span, .path = STR("")});
     }
-    elaborate_error(el, DIAG_TYPE_MISMATCH, expr->span, "'-' cannot take " STR_FMT, STR_ARG(value_describe(el->arena, a)));
+    elaborate_error(el, DIAG_TYPE_MISMATCH, expr->span, "'-' cannot take " STR_FMT,
+                    STR_ARG(value_describe(el->arena, a)));
     return value_error();
 }

@@ -43,7 +43,8 @@ static bool append_part(Elaborator *el, StrBuf *out, const PathPart *part)
     }
     if (index.kind == VAL_STRING) {
         if (index.as.text.len > ELABORATE_MAX_PATH) {
-            elaborate_error(el, DIAG_VALUE_RANGE, part->index->span, "a weight's name of more than %d bytes", ELABORATE_MAX_PATH);
+            elaborate_error(el, DIAG_VALUE_RANGE, part->index->span, "a weight's name of more than %d bytes",
+                            ELABORATE_MAX_PATH);
             return false;
         }
         strbuf_append(out, index.as.text);
@@ -56,8 +57,8 @@ static bool append_part(Elaborator *el, StrBuf *out, const PathPart *part)
         return false;
     }
     if (index.as.integer < 0) {
-        elaborate_error(el, DIAG_VALUE_RANGE, part->index->span, "a part of a weight's name cannot be negative, found %lld",
-                        (long long)index.as.integer);
+        elaborate_error(el, DIAG_VALUE_RANGE, part->index->span,
+                        "a part of a weight's name cannot be negative, found %lld", (long long)index.as.integer);
         return false;
     }
     strbuf_printf(out, "%lld", (long long)index.as.integer);
@@ -76,8 +77,8 @@ bool path_of_naming(Elaborator *el, const Naming *naming, Str *path)
         ok &= append_part(el, &out, &naming->parts[i]);
     }
     if (ok && out.len > ELABORATE_MAX_PATH) {
-        elaborate_error(el, DIAG_VALUE_RANGE, naming->span, "a weight's name of %zu bytes, at most %d are allowed", out.len,
-                        ELABORATE_MAX_PATH);
+        elaborate_error(el, DIAG_VALUE_RANGE, naming->span, "a weight's name of %zu bytes, at most %d are allowed",
+                        out.len, ELABORATE_MAX_PATH);
         ok = false;
     }
     ok = ok && elaborate_memory(el, naming->span, out.len);
@@ -118,7 +119,8 @@ static void report_duplicate(Elaborator *el, Str name, const WeightEntry *first,
         if (first->is_shared || place.is_shared) {
             elaborate_help(el, "to use one weight twice, both calls must say `as shared ...`; only one of them does");
         } else {
-            elaborate_help(el, "give the calls different names with `as`, or the same weight to both with `as shared ...`");
+            elaborate_help(el,
+                           "give the calls different names with `as`, or the same weight to both with `as shared ...`");
         }
     }
 }
@@ -132,8 +134,9 @@ static Node *share_weight(Elaborator *el, Str name, const WeightEntry *entry, Te
         return NULL;
     }
     if (entry->constant->attr.constant.role != role || !type_equal(entry->constant->type, type)) {
-        if (elaborate_error(el, DIAG_SHARED_SHAPE, place.span, "the shared weight '" STR_FMT "' is wanted as %s here, and as %s elsewhere",
-                            STR_ARG(name), type_text(type).text, type_text(entry->constant->type).text)) {
+        if (elaborate_error(el, DIAG_SHARED_SHAPE, place.span,
+                            "the shared weight '" STR_FMT "' is wanted as %s here, and as %s elsewhere", STR_ARG(name),
+                            type_text(type).text, type_text(entry->constant->type).text)) {
             elaborate_note(el, entry->reader->span, "it got its shape here");
             diag_chain(el->diag, entry->reader->site);
         }

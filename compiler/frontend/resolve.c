@@ -7,9 +7,9 @@ typedef struct Resolver {
     Elaborator *el;
     const FileScope *scope;
     const Definition *definition;
-    Map *variables;   /* name -> NameRef of its first assignment: parameters, targets, loop variables, inputs */
-    Map *outputs;     /* name -> NameRef */
-    bool is_broken;   /* something could not be parsed: names may be missing because of it */
+    Map *variables; /* name -> NameRef of its first assignment: parameters, targets, loop variables, inputs */
+    Map *outputs;   /* name -> NameRef */
+    bool is_broken; /* something could not be parsed: names may be missing because of it */
 } Resolver;
 
 /* --- first walk: which names there are */
@@ -80,7 +80,8 @@ static void check_expr(Resolver *rs, const Expr *expr);
 static bool is_known(const Resolver *rs, Str name)
 {
     OpKind op;
-    return map_has(rs->variables, name) || map_has(rs->scope->visible, name) || op_find(name, &op) || builtin_find(name) != NULL;
+    return map_has(rs->variables, name) || map_has(rs->scope->visible, name) || op_find(name, &op) ||
+           builtin_find(name) != NULL;
 }
 
 static Suggest near_name(const Resolver *rs, Str name)
@@ -106,12 +107,14 @@ static void check_name(Resolver *rs, Str name, Span span)
     }
     Suggest suggest = near_name(rs, name);
     const NameRef *output = map_get(rs->outputs, name);
-    if (!is_news(rs, suggest) || !elaborate_error(rs->el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
+    if (!is_news(rs, suggest) ||
+        !elaborate_error(rs->el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {
         return;
     }
     if (output != NULL) {
         elaborate_note(rs->el, output->span, "an output is no variable");
-        elaborate_help(rs->el, "assign `" STR_FMT " = ...` first, then write `output " STR_FMT "`", STR_ARG(name), STR_ARG(name));
+        elaborate_help(rs->el, "assign `" STR_FMT " = ...` first, then write `output " STR_FMT "`", STR_ARG(name),
+                       STR_ARG(name));
     } else {
         elaborate_suggest(rs->el, suggest);
     }
@@ -123,7 +126,8 @@ static void check_callee(Resolver *rs, Str name, Span span)
         return;
     }
     Suggest suggest = near_name(rs, name);
-    if (is_news(rs, suggest) && elaborate_error(rs->el, DIAG_UNKNOWN_BLOCK, span, "no block or op is called '" STR_FMT "'", STR_ARG(name))) {
+    if (is_news(rs, suggest) &&
+        elaborate_error(rs->el, DIAG_UNKNOWN_BLOCK, span, "no block or op is called '" STR_FMT "'", STR_ARG(name))) {
         elaborate_suggest(rs->el, suggest);
     }
 }
@@ -213,7 +217,9 @@ static void check_place(Resolver *rs, const Stmt *stmt, bool is_last)
     bool is_net = rs->definition->is_net;
     Span keyword = {stmt->span.lo, stmt->span.lo + (uint32_t)strlen("training")};
     Span span = stmt->kind == STMT_TRAINING ? keyword : stmt->span; /* not the whole section */
-    const char *what = stmt->kind == STMT_INPUT ? "an input" : stmt->kind == STMT_OUTPUT ? "an output" : "a training section";
+    const char *what = stmt->kind == STMT_INPUT    ? "an input"
+                       : stmt->kind == STMT_OUTPUT ? "an output"
+                                                   : "a training section";
     if (stmt->kind != STMT_RETURN && !is_net) {
         elaborate_error(rs->el, DIAG_MISPLACED_STATEMENT, span, "%s in a block; it belongs to a net", what);
         elaborate_help(rs->el, stmt->kind == STMT_INPUT    ? "a block takes tensors as parameters"
@@ -291,8 +297,8 @@ static void check_reserved(Resolver *rs)
     OpKind op;
     bool is_op = op_find(name, &op);
     if (is_op || builtin_find(name) != NULL) {
-        elaborate_error(rs->el, DIAG_RESERVED_NAME, rs->definition->name_span, "'" STR_FMT "' is the name of %s", STR_ARG(name),
-                        is_op ? "an op" : "a compile-time function");
+        elaborate_error(rs->el, DIAG_RESERVED_NAME, rs->definition->name_span, "'" STR_FMT "' is the name of %s",
+                        STR_ARG(name), is_op ? "an op" : "a compile-time function");
         elaborate_help(rs->el, "take another name, for example 'my_" STR_FMT "'", STR_ARG(name));
     }
 }
@@ -307,8 +313,8 @@ static void check_params(Resolver *rs)
             check_expr(rs, param->fallback);
         }
         const Param *other = map_get(seen, param->name);
-        if (other != NULL && elaborate_error(rs->el, DIAG_DUPLICATE_DEFINITION, param->span, "a second parameter '" STR_FMT "'",
-                                             STR_ARG(param->name))) {
+        if (other != NULL && elaborate_error(rs->el, DIAG_DUPLICATE_DEFINITION, param->span,
+                                             "a second parameter '" STR_FMT "'", STR_ARG(param->name))) {
             elaborate_note(rs->el, other->span, "the first is here");
         }
         map_put(seen, param->name, (void *)param);

@@ -1,4 +1,5 @@
-/* Values: lists, ranges, equality and text. Nothing here reports errors: who evaluates an expression knows its place. */
+/* Values: lists, ranges, equality and text. Nothing here reports errors: who evaluates an expression knows its place.
+ */
 #include "frontend/value.h"
 
 #include "frontend/elaborate.h"
@@ -104,7 +105,8 @@ bool value_equal(Value a, Value b, int64_t *budget)
         return false;
     }
     if (value_is_number(a) && value_is_number(b)) {
-        return a.kind == VAL_INT && b.kind == VAL_INT ? a.as.integer == b.as.integer : value_number(a) == value_number(b);
+        return a.kind == VAL_INT && b.kind == VAL_INT ? a.as.integer == b.as.integer
+                                                      : value_number(a) == value_number(b);
     }
     if (a.kind != b.kind) {
         return false;

@@ -9,9 +9,9 @@
 struct Block;
 
 typedef enum ValueKind {
-    VAL_ERROR,  /* stands where an error was reported; whoever consumes it stays silent */
+    VAL_ERROR, /* stands where an error was reported; whoever consumes it stays silent */
     VAL_INT,
-    VAL_FLOAT,  /* always finite */
+    VAL_FLOAT, /* always finite */
     VAL_BOOL,
     VAL_STRING,
     VAL_LIST,
@@ -46,7 +46,7 @@ struct Value {
         struct {
             ListStore *store; /* NULL: empty */
             uint32_t count;
-            uint32_t depth;   /* 1 + that of the deepest item; at most VALUE_MAX_DEPTH */
+            uint32_t depth; /* 1 + that of the deepest item; at most VALUE_MAX_DEPTH */
         } list;
         const Range *range;
         struct Block *block;
@@ -56,9 +56,9 @@ struct Value {
 };
 
 enum {
-    VALUE_MAX_ITEMS = 1000000,    /* of one list */
-    VALUE_MAX_TEXT = 1000000,     /* bytes of one string */
-    VALUE_MAX_DEPTH = 32          /* lists in lists */
+    VALUE_MAX_ITEMS = 1000000, /* of one list */
+    VALUE_MAX_TEXT = 1000000,  /* bytes of one string */
+    VALUE_MAX_DEPTH = 32       /* lists in lists */
 };
 
 static inline Value value_error(void)
@@ -91,7 +91,7 @@ static inline bool value_is_number(Value value)
     return value.kind == VAL_INT || value.kind == VAL_FLOAT;
 }
 
-double value_number(Value value);      /* of an int or float */
+double value_number(Value value); /* of an int or float */
 int64_t range_length(const Range *range);
 Value range_item(const Range *range, int64_t index); /* index within the length */
 Value list_item(Value list, size_t index);           /* of a list or results; index within the count */
@@ -99,14 +99,14 @@ Value list_item(Value list, size_t index);           /* of a list or results; in
 /* A list of `left`'s items followed by `count` more. The caller has checked VALUE_MAX_ITEMS and the depth (an item
  * of depth VALUE_MAX_DEPTH does not fit any list). *bytes grows by the memory taken. */
 Value list_append(Arena *arena, Value left, const Value *items, size_t count, size_t *bytes);
-uint32_t value_depth(Value value);     /* 0 for all but lists */
+uint32_t value_depth(Value value); /* 0 for all but lists */
 
 /* Equality as `==` has it: numbers by value, int and float alike; lists item by item; values of different kinds are
  * unequal. Tensors are the caller's affair. *budget falls by the items looked at; when it is used up, the result is
  * false and means nothing. */
 bool value_equal(Value a, Value b, int64_t *budget);
 
-const char *value_kind_name(ValueKind kind);           /* "int", "list" */
+const char *value_kind_name(ValueKind kind); /* "int", "list" */
 /* Text as str() gives it: strings without quotes, within lists with them. Stops soon after `limit` bytes. */
 void value_format(StrBuf *out, Value value, size_t limit);
 /* For messages: "int 3", "string \"same\"", "tensor f32[3,224,224]", "a list of 3 items". */

@@ -19,7 +19,8 @@ static Run run_with(const char *text, const FrontendOptions *options)
     AstFile *file = frontend_parse_text(run.arena, sources, run.diag, STR("test.net"), str_from(text), options);
     run.graph = frontend_elaborate(run.arena, sources, run.diag, file, options);
     Str message = STR("");
-    cr_assert(run.graph == NULL || graph_verify(run.graph, run.arena, &message), STR_FMT "\n%s", STR_ARG(message), text);
+    cr_assert(run.graph == NULL || graph_verify(run.graph, run.arena, &message), STR_FMT "\n%s", STR_ARG(message),
+              text);
     return run;
 }
 
@@ -47,17 +48,19 @@ static void end_run(Run *run)
 static void expect_int(const char *expr, int32_t expected)
 {
     char text[2000];
-    snprintf(text, sizeof text, "block two(x) { return x, x }\nnet n {\n    input v: f32[%s]\n    output y = relu(v)\n}\n", expr);
+    snprintf(text, sizeof text,
+             "block two(x) { return x, x }\nnet n {\n    input v: f32[%s]\n    output y = relu(v)\n}\n", expr);
     Run run = run_good(text);
-    cr_assert_eq(run.graph->inputs[0].node->type.dim[0], expected, "%s is %d, not %d", expr, (int)run.graph->inputs[0].node->type.dim[0],
-                 (int)expected);
+    cr_assert_eq(run.graph->inputs[0].node->type.dim[0], expected, "%s is %d, not %d", expr,
+                 (int)run.graph->inputs[0].node->type.dim[0], (int)expected);
     end_run(&run);
 }
 
 static void expect_text(const char *expr, const char *expected)
 {
     char text[2000];
-    snprintf(text, sizeof text, "net n {\n    input v: f32[3]\n    output y = dense(v, 1, bias=false) as [%s]\n}\n", expr);
+    snprintf(text, sizeof text, "net n {\n    input v: f32[3]\n    output y = dense(v, 1, bias=false) as [%s]\n}\n",
+             expr);
     Run run = run_good(text);
     Str path = run.graph->outputs[0].node->path;
     cr_assert(str_equal(path, str_from(expected)), "%s is " STR_FMT ", not %s", expr, STR_ARG(path), expected);
@@ -98,7 +101,8 @@ Test(elaborate, integer_identity_holds)
         for (int b = -3; b <= 3; ++b) {
             if (b != 0) {
                 char text[200];
-                snprintf(text, sizeof text, "(%d // %d) * %d + %d %% %d == %d and abs(%d %% %d) < abs(%d)", a, b, b, a, b, a, a, b, b);
+                snprintf(text, sizeof text, "(%d // %d) * %d + %d %% %d == %d and abs(%d %% %d) < abs(%d)", a, b, b, a,
+                         b, a, a, b, b);
                 expect_true(text);
             }
         }
@@ -121,10 +125,31 @@ Test(elaborate, float_arithmetic)
 
 Test(elaborate, comparison)
 {
-    const char *const truths[] = {"1 < 2", "2 <= 2", "3 > 2", "3 >= 3", "1 == 1.0", "1.5 != 1", "\"M\" == \"M\"", "\"M\" != 64",
-                                  "64 != \"M\"", "not (1 == true)", "[1, 2] == [1, 2.0]", "[1] != [1, 2]", "[[1], \"a\"] == [[1], \"a\"]",
-                                  "\"a\" < \"b\"", "\"a\" < \"ab\"", "\"b\" > \"ab\"", "0..3 == range(3)", "0..0 == 5..2", "0..3 != 0..4",
-                                  "relu == relu", "relu != tanh", "two == two", "two != relu", "true == true", "true != false",
+    const char *const truths[] = {"1 < 2",
+                                  "2 <= 2",
+                                  "3 > 2",
+                                  "3 >= 3",
+                                  "1 == 1.0",
+                                  "1.5 != 1",
+                                  "\"M\" == \"M\"",
+                                  "\"M\" != 64",
+                                  "64 != \"M\"",
+                                  "not (1 == true)",
+                                  "[1, 2] == [1, 2.0]",
+                                  "[1] != [1, 2]",
+                                  "[[1], \"a\"] == [[1], \"a\"]",
+                                  "\"a\" < \"b\"",
+                                  "\"a\" < \"ab\"",
+                                  "\"b\" > \"ab\"",
+                                  "0..3 == range(3)",
+                                  "0..0 == 5..2",
+                                  "0..3 != 0..4",
+                                  "relu == relu",
+                                  "relu != tanh",
+                                  "two == two",
+                                  "two != relu",
+                                  "true == true",
+                                  "true != false",
                                   "9223372036854775807 > 9223372036854775806"};
     for (size_t i = 0; i < sizeof truths / sizeof truths[0]; ++i) {
         expect_true(truths[i]);
@@ -257,9 +282,11 @@ Test(elaborate, results_and_unpacking)
 
 Test(elaborate, return_in_the_branches_of_a_last_if)
 {
-    Run run = run_good("block choose(x, n) {\n    if n == 1 {\n        return relu(x)\n    } else if n == 2 {\n        return tanh(x)\n"
+    Run run = run_good("block choose(x, n) {\n    if n == 1 {\n        return relu(x)\n    } else if n == 2 {\n        "
+                       "return tanh(x)\n"
                        "    } else {\n        y = silu(x)\n        return y\n    }\n}\n"
-                       "net n {\n    input a: f32[3]\n    output x = choose(a, 1)\n    output y = choose(a, 2)\n    output z = choose(a, 3)\n}\n");
+                       "net n {\n    input a: f32[3]\n    output x = choose(a, 1)\n    output y = choose(a, 2)\n    "
+                       "output z = choose(a, 3)\n}\n");
     cr_assert_eq(run.graph->outputs[0].node->op, OP_RELU);
     cr_assert_eq(run.graph->outputs[1].node->op, OP_TANH);
     cr_assert_eq(run.graph->outputs[2].node->op, OP_SILU);
@@ -284,7 +311,8 @@ Test(elaborate, blocks_and_ops_are_values)
 
 Test(elaborate, a_number_does_not_hide_the_op_of_its_name)
 {
-    Run run = run_good("net n(scale = 2, pad = 1) {\n    input a: f32[3, 8, 8]\n    output y = a |> pad(pad) |> scale(scale)\n}\n");
+    Run run = run_good(
+        "net n(scale = 2, pad = 1) {\n    input a: f32[3, 8, 8]\n    output y = a |> pad(pad) |> scale(scale)\n}\n");
     cr_assert_eq(run.graph->outputs[0].node->op, OP_SCALE);
     cr_assert_eq(run.graph->outputs[0].node->type.dim[1], 10);
     end_run(&run);
@@ -292,9 +320,10 @@ Test(elaborate, a_number_does_not_hide_the_op_of_its_name)
 
 Test(elaborate, defaults_see_the_parameters_before_them)
 {
-    Run run = run_good("block unit(x, width, mid = width // 4, out = mid * 8) { return conv(x, out + mid, kernel=1) }\n"
-                       "net n(size = 8, half = size // 2) {\n    input a: f32[3, size, half]\n    output y = unit(a, 16)\n"
-                       "    output z = unit(a, 16, out=1)\n}\n");
+    Run run =
+        run_good("block unit(x, width, mid = width // 4, out = mid * 8) { return conv(x, out + mid, kernel=1) }\n"
+                 "net n(size = 8, half = size // 2) {\n    input a: f32[3, size, half]\n    output y = unit(a, 16)\n"
+                 "    output z = unit(a, 16, out=1)\n}\n");
     cr_assert_eq(run.graph->inputs[0].node->type.dim[2], 4);
     cr_assert_eq(run.graph->outputs[0].node->type.dim[0], 36);
     cr_assert_eq(run.graph->outputs[1].node->type.dim[0], 5);
@@ -332,12 +361,13 @@ static void expect_weights(const char *text, const char *expected)
 
 Test(elaborate, weights_are_named_by_scope_path_and_role)
 {
-    expect_weights("block unit(x) {\n    x = x |> conv(4, kernel=3) as conv1 |> batch_norm as bn1\n"
-                   "    return x |> conv(4, kernel=1, bias=false) as down[0]\n}\n"
-                   "net n {\n    input a: f32[3, 8, 8]\n    output y = unit(a) as layer[2].\"1x1\"\n}\n",
-                   "layer.2.1x1.conv1.weight f32[4,3,3,3]\nlayer.2.1x1.conv1.bias f32[4]\nlayer.2.1x1.bn1.weight f32[4]\n"
-                   "layer.2.1x1.bn1.bias f32[4]\nlayer.2.1x1.bn1.running_mean f32[4]\nlayer.2.1x1.bn1.running_var f32[4]\n"
-                   "layer.2.1x1.down.0.weight f32[4,4,1,1]\n");
+    expect_weights(
+        "block unit(x) {\n    x = x |> conv(4, kernel=3) as conv1 |> batch_norm as bn1\n"
+        "    return x |> conv(4, kernel=1, bias=false) as down[0]\n}\n"
+        "net n {\n    input a: f32[3, 8, 8]\n    output y = unit(a) as layer[2].\"1x1\"\n}\n",
+        "layer.2.1x1.conv1.weight f32[4,3,3,3]\nlayer.2.1x1.conv1.bias f32[4]\nlayer.2.1x1.bn1.weight f32[4]\n"
+        "layer.2.1x1.bn1.bias f32[4]\nlayer.2.1x1.bn1.running_mean f32[4]\nlayer.2.1x1.bn1.running_var f32[4]\n"
+        "layer.2.1x1.down.0.weight f32[4,4,1,1]\n");
 }
 
 Test(elaborate, path_parts_take_values)
@@ -349,25 +379,28 @@ Test(elaborate, path_parts_take_values)
 
 Test(elaborate, calls_without_as_are_numbered_by_stem_and_scope)
 {
-    expect_weights("block unit(x) { return x |> conv(3, kernel=1, bias=false) |> depthwise_conv(kernel=1, bias=false) }\n"
-                   "net n {\n    input a: f32[3, 8, 8]\n"
-                   "    x = conv(a, 3, kernel=1, bias=false)\n"       /* conv1 */
-                   "    x = conv(x, 3, kernel=1, bias=false) as c\n"  /* does not count */
-                   "    x = unit(x)\n"                                /* opens no scope: conv2, conv3 */
-                   "    x = unit(x) as scope\n"                       /* scope.conv1, scope.conv2 */
-                   "    x = conv(x, 3, kernel=1, bias=false)\n"       /* conv4 */
-                   "    output y = dense(flatten(x), 2, bias=false)\n}\n",
-                   "conv1.weight f32[3,3,1,1]\nc.weight f32[3,3,1,1]\nconv2.weight f32[3,3,1,1]\nconv3.weight f32[3,1,1,1]\n"
-                   "scope.conv1.weight f32[3,3,1,1]\nscope.conv2.weight f32[3,1,1,1]\nconv4.weight f32[3,3,1,1]\nfc1.weight f32[2,192]\n");
+    expect_weights(
+        "block unit(x) { return x |> conv(3, kernel=1, bias=false) |> depthwise_conv(kernel=1, bias=false) }\n"
+        "net n {\n    input a: f32[3, 8, 8]\n"
+        "    x = conv(a, 3, kernel=1, bias=false)\n"      /* conv1 */
+        "    x = conv(x, 3, kernel=1, bias=false) as c\n" /* does not count */
+        "    x = unit(x)\n"                               /* opens no scope: conv2, conv3 */
+        "    x = unit(x) as scope\n"                      /* scope.conv1, scope.conv2 */
+        "    x = conv(x, 3, kernel=1, bias=false)\n"      /* conv4 */
+        "    output y = dense(flatten(x), 2, bias=false)\n}\n",
+        "conv1.weight f32[3,3,1,1]\nc.weight f32[3,3,1,1]\nconv2.weight f32[3,3,1,1]\nconv3.weight f32[3,1,1,1]\n"
+        "scope.conv1.weight f32[3,3,1,1]\nscope.conv2.weight f32[3,1,1,1]\nconv4.weight f32[3,3,1,1]\nfc1.weight "
+        "f32[2,192]\n");
 }
 
 Test(elaborate, shared_weights_are_one_constant)
 {
-    expect_weights("block features(x) {\n    x = conv(x, 3, kernel=1)\n    return conv(x, 3, kernel=1) as last\n}\n"
-                   "net n {\n    input a: f32[3, 8, 8]\n    input b: f32[3, 8, 8]\n"
-                   "    output y = mse(features(a) as shared vgg, features(b) as shared vgg)\n"
-                   "    output z = conv(a, 3, kernel=1) as shared vgg.last\n}\n",
-                   "vgg.conv1.weight f32[3,3,1,1]\nvgg.conv1.bias f32[3]\nvgg.last.weight f32[3,3,1,1]\nvgg.last.bias f32[3]\n");
+    expect_weights(
+        "block features(x) {\n    x = conv(x, 3, kernel=1)\n    return conv(x, 3, kernel=1) as last\n}\n"
+        "net n {\n    input a: f32[3, 8, 8]\n    input b: f32[3, 8, 8]\n"
+        "    output y = mse(features(a) as shared vgg, features(b) as shared vgg)\n"
+        "    output z = conv(a, 3, kernel=1) as shared vgg.last\n}\n",
+        "vgg.conv1.weight f32[3,3,1,1]\nvgg.conv1.bias f32[3]\nvgg.last.weight f32[3,3,1,1]\nvgg.last.bias f32[3]\n");
 }
 
 Test(elaborate, every_role_of_every_op_has_its_shape)
@@ -376,8 +409,10 @@ Test(elaborate, every_role_of_every_op_has_its_shape)
                    "    x = x |> instance_norm(affine=true) as i |> conv_transpose(4, kernel=3, groups=2) as t\n"
                    "    x = x |> conv(2, kernel=3, table=[[0, 1], [1, 2, 3]]) as c3 |> batch_norm(scale=false) as b\n"
                    "    output y = x |> flatten |> rbf(5) as r\n}\n",
-                   "s.weight f32[6]\ns.bias f32[6]\na.weight f32[6]\na.bias f32[6]\np.weight f32[6]\ni.weight f32[6]\ni.bias f32[6]\n"
-                   "t.weight f32[6,2,3,3]\nt.bias f32[4]\nc3.weight f32[5,3,3]\nc3.bias f32[2]\nb.bias f32[2]\nb.running_mean f32[2]\n"
+                   "s.weight f32[6]\ns.bias f32[6]\na.weight f32[6]\na.bias f32[6]\np.weight f32[6]\ni.weight "
+                   "f32[6]\ni.bias f32[6]\n"
+                   "t.weight f32[6,2,3,3]\nt.bias f32[4]\nc3.weight f32[5,3,3]\nc3.bias f32[2]\nb.bias "
+                   "f32[2]\nb.running_mean f32[2]\n"
                    "b.running_var f32[2]\nr.weight f32[5,32]\n");
 }
 
@@ -437,10 +472,14 @@ Test(elaborate, parameters_take_all_their_forms)
                 "net n\n"
                 "%0 = input a hwc : u8[3,20,30]  ; a  test.net:2\n"
                 "%1 = normalize %0 {mean=[1.0, 2.5, 3.0], std=[2.0]} : f32[3,20,30]  ; normalize1  test.net:3\n"
-                "%2 = conv %1 {channels=4, kernel=[3, 3], stride=[2, 2], pad=1} weight=@conv1.weight bias=@conv1.bias : f32[4,10,15]  ; conv1  test.net:4\n"
-                "%3 = conv %1 {channels=4, kernel=[3, 5], stride=[2, 1], pad=[1, 2]} weight=@conv2.weight bias=@conv2.bias : f32[4,10,30]  ; conv2  test.net:5\n"
-                "%4 = conv %1 {channels=4, kernel=[3, 3], pad=[0, 1, 2, 3], bias=false} weight=@conv3.weight : f32[4,20,32]  ; conv3  test.net:6\n"
-                "%5 = conv %1 {channels=4, kernel=[3, 3], stride=[2, 2], pad=[0, 0, 1, 1]} weight=@conv4.weight bias=@conv4.bias : f32[4,10,15]  ; conv4  test.net:7\n"
+                "%2 = conv %1 {channels=4, kernel=[3, 3], stride=[2, 2], pad=1} weight=@conv1.weight bias=@conv1.bias "
+                ": f32[4,10,15]  ; conv1  test.net:4\n"
+                "%3 = conv %1 {channels=4, kernel=[3, 5], stride=[2, 1], pad=[1, 2]} weight=@conv2.weight "
+                "bias=@conv2.bias : f32[4,10,30]  ; conv2  test.net:5\n"
+                "%4 = conv %1 {channels=4, kernel=[3, 3], pad=[0, 1, 2, 3], bias=false} weight=@conv3.weight : "
+                "f32[4,20,32]  ; conv3  test.net:6\n"
+                "%5 = conv %1 {channels=4, kernel=[3, 3], stride=[2, 2], pad=[0, 0, 1, 1]} weight=@conv4.weight "
+                "bias=@conv4.bias : f32[4,10,15]  ; conv4  test.net:7\n"
                 "%6 = max_pool %1 {kernel=[3, 3]} : f32[3,6,10]  ; pool1  test.net:8\n"
                 "%7 = pad %1 {pads=[1, 2], mode=\"reflect\"} : f32[3,22,34]  ; pad1  test.net:9\n"
                 "%8 = upsample %7 {scale=[2, 2], mode=\"bilinear\"} : f32[3,44,68]  ; upsample1  test.net:9\n"
@@ -454,7 +493,8 @@ Test(elaborate, parameters_take_all_their_forms)
 Test(elaborate, tensor_attributes)
 {
     Run run = run_good("net n {\n    input a: f32[3, 8, 9]\n    input v: f32[7]\n"
-                       "    input w: f32[a.channels + 10 * a.height + 100 * a.width + 1000 * a.rank + 10000 * a.shape[2] + a.size * 100000]\n"
+                       "    input w: f32[a.channels + 10 * a.height + 100 * a.width + 1000 * a.rank + 10000 * "
+                       "a.shape[2] + a.size * 100000]\n"
                        "    input x: f32[v.channels + 10 * v.rank + 100 * v.size + 1000 * len(v.shape)]\n"
                        "    output y = a + 1\n    output z = v + 1\n    output o = w + 1\n    output p = x + 1\n}\n");
     cr_assert_eq(run.graph->inputs[2].node->type.dim[0], 3 + 80 + 900 + 3000 + 90000 + 21600000);
@@ -469,7 +509,8 @@ Test(elaborate, nodes_know_the_chain_of_calls)
     const CallSite *site = run.graph->outputs[0].node->site;
     cr_assert(str_equal(run.graph->outputs[0].node->path, STR("o.1.r")));
     cr_assert(site != NULL && str_equal(site->block, STR("inner")) && str_equal(site->path, STR("o.1")));
-    cr_assert(site->caller != NULL && str_equal(site->caller->block, STR("outer")) && str_equal(site->caller->path, STR("o")));
+    cr_assert(site->caller != NULL && str_equal(site->caller->block, STR("outer")) &&
+              str_equal(site->caller->path, STR("o")));
     cr_assert(site->caller->caller == NULL);
     cr_assert(run.graph->inputs[0].node->site == NULL);
     end_run(&run);
@@ -519,14 +560,30 @@ Test(elaborate, definements)
 
 Test(elaborate, definements_of_a_wrong_kind)
 {
-    const char *const wrong[][2] = {{"size", "1.5"},  {"size", "x"},     {"size", "[1]"},      {"size", ""},       {"size", "99999999999999999999"},
-                                    {"size", "1 2"},  {"alpha", "true"}, {"alpha", "1e999"},   {"wide", "1"},      {"wide", "yes"},
-                                    {"plan", "1"},    {"plan", "[1"},    {"plan", "[1] x"},    {"plan", "[1,,2]"}, {"mode", "\"open"},
-                                    {"mode", "\"a\\q\""}, {"unit", "rleu"}, {"size", "0x10"},  {"plan", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["}};
+    const char *const wrong[][2] = {{"size", "1.5"},
+                                    {"size", "x"},
+                                    {"size", "[1]"},
+                                    {"size", ""},
+                                    {"size", "99999999999999999999"},
+                                    {"size", "1 2"},
+                                    {"alpha", "true"},
+                                    {"alpha", "1e999"},
+                                    {"wide", "1"},
+                                    {"wide", "yes"},
+                                    {"plan", "1"},
+                                    {"plan", "[1"},
+                                    {"plan", "[1] x"},
+                                    {"plan", "[1,,2]"},
+                                    {"mode", "\"open"},
+                                    {"mode", "\"a\\q\""},
+                                    {"unit", "rleu"},
+                                    {"size", "0x10"},
+                                    {"plan", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
         Run run = run_defined(wrong[i][0], wrong[i][1]);
         cr_assert(run.graph == NULL, "-D %s=%s is accepted", wrong[i][0], wrong[i][1]);
-        cr_assert_eq(diag_errors(run.diag), 1, "-D %s=%s\n" STR_FMT, wrong[i][0], wrong[i][1], STR_ARG(diag_text(run.diag)));
+        cr_assert_eq(diag_errors(run.diag), 1, "-D %s=%s\n" STR_FMT, wrong[i][0], wrong[i][1],
+                     STR_ARG(diag_text(run.diag)));
         cr_assert_eq(diag_fired(run.diag, DIAG_TYPE_MISMATCH), 1);
         end_run(&run);
     }
@@ -578,7 +635,8 @@ Test(elaborate, training_outputs_on_demand)
 
 Test(elaborate, unused_inputs_are_warned_of)
 {
-    Run run = run_good("net n {\n    input v: f32[3]\n    input w: f32[3]\n    x = relu(w)\n    output y = relu(v)\n}\n");
+    Run run =
+        run_good("net n {\n    input v: f32[3]\n    input w: f32[3]\n    x = relu(w)\n    output y = relu(v)\n}\n");
     cr_assert_eq(diag_fired(run.diag, DIAG_UNUSED_INPUT), 1);
     cr_assert_eq(run.graph->n_inputs, 2);
     end_run(&run);

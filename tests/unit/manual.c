@@ -36,7 +36,8 @@ static Graph *compile_example(Arena *arena, Str example, const FrontendOptions *
     Diag *diag = diag_create(arena, sources);
     AstFile *file = frontend_parse_text(arena, sources, diag, STR("dsl/example.net"), example, options);
     Graph *graph = frontend_elaborate(arena, sources, diag, file, options);
-    cr_assert(graph != NULL && str_is_empty(diag_text(diag)), STR_FMT "\n" STR_FMT, STR_ARG(example), STR_ARG(diag_text(diag)));
+    cr_assert(graph != NULL && str_is_empty(diag_text(diag)), STR_FMT "\n" STR_FMT, STR_ARG(example),
+              STR_ARG(diag_text(diag)));
     Str message;
     cr_assert(graph_verify(graph, arena, &message), STR_FMT, STR_ARG(message));
     diag_destroy(diag);
@@ -69,11 +70,13 @@ Test(manual, promised_weights_exist)
     while (next_example(arena, &at, &example) && strstr(example.ptr, "net names") == NULL) {
     }
     const Graph *graph = compile_example(arena, example, &options);
-    const char *const promised[] = {"stem.conv.weight", "blocks.0.conv.weight", "blocks.1.conv.weight", "head.1x1.weight", "stem.bn1.weight"};
+    const char *const promised[] = {"stem.conv.weight", "blocks.0.conv.weight", "blocks.1.conv.weight",
+                                    "head.1x1.weight", "stem.bn1.weight"};
     for (size_t i = 0; i < sizeof promised / sizeof promised[0]; ++i) {
         bool found = false;
         for (uint32_t n = 0; n < graph->n_nodes; ++n) {
-            found |= graph->nodes[n]->op == OP_CONST && str_equal(graph->nodes[n]->attr.constant.name, str_from(promised[i]));
+            found |= graph->nodes[n]->op == OP_CONST &&
+                     str_equal(graph->nodes[n]->attr.constant.name, str_from(promised[i]));
         }
         cr_assert(found, "no weight %s", promised[i]);
         cr_assert(i == 4 || strstr(example.ptr, promised[i]) != NULL, "%s is no longer promised", promised[i]);
@@ -105,8 +108,12 @@ Test(manual, states_the_bounds)
     cr_assert_eq(VALUE_MAX_ITEMS, 1000000);
     cr_assert_eq(VALUE_MAX_TEXT, 1000000);
     cr_assert_eq(VALUE_MAX_DEPTH, 32);
-    const char *const rows[] = {"| 1,000,000 | nodes", "| 10,000,000 | statements", "| 256 | calls", "| 1,000 | levels",
-                                "| 1,000,000 | items of a list, bytes of a string; 32 lists within each other; 256 MiB", "| 1,000 | bytes of a weight"};
+    const char *const rows[] = {"| 1,000,000 | nodes",
+                                "| 10,000,000 | statements",
+                                "| 256 | calls",
+                                "| 1,000 | levels",
+                                "| 1,000,000 | items of a list, bytes of a string; 32 lists within each other; 256 MiB",
+                                "| 1,000 | bytes of a weight"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         cr_assert(strstr(manual.ptr, rows[i]) != NULL, "the manual does not say \"%s\"", rows[i]);
     }
