@@ -1,4 +1,4 @@
-/* Products with weights: conv, depthwise_conv, dense. Sizes come from the node; the kernel itself from
+/* Products with weights: conv, depthwise_conv, conv_transpose, dense. Sizes come from the node; the kernel itself from
  * select.c, how it wants its weights from tiles.c; packing follows what was selected. */
 #include "lower/lowering.h"
 
@@ -8,8 +8,13 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
                         const Segment **bias)
 {
     int32_t rows = kernel->sizes.out_channels;
-    int32_t groups = kernel->family == KERNEL_CONV ? kernel->sizes.groups : 1;
-    Packing packing = {.format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups};
+    bool transposed = kernel->family == KERNEL_CONV_TRANSPOSE;
+    int32_t groups = kernel->family == KERNEL_CONV || transposed ? kernel->sizes.groups : 1;
+    Packing packing = {
+        .format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups, .transposed = transposed};
+    if (kernel->family == KERNEL_TABLE_CONV) { /* one window a connection */
+        packing.rows = kernel->sizes.table.start[kernel->sizes.table.n_rows];
+    }
     *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     *bias = NULL;
     if (kernel->epilogue.bias) {
@@ -31,12 +36,10 @@ static void append_product(Lowering *l, const Node *node, const Kernel *kernel, 
     step->macs = node_macs(node);
 }
 
-void lower_conv(Lowering *l, const Node *node)
+static Kernel window_kernel(KernelFamily family, const Node *node, const Buffer *in, const Buffer *out)
 {
     const ConvAttr *attr = &node->attr.conv;
-    Buffer *in = lower_operand(l, node->inputs[0]);
-    Buffer *out = lower_result(l, node);
-    Kernel kernel = lower_kernel(KERNEL_CONV, in, out);
+    Kernel kernel = lower_kernel(family, in, out);
     KernelSizes *s = &kernel.sizes;
     s->kernel_rows = attr->kernel[0];
     s->kernel_cols = attr->kernel[1];
@@ -49,9 +52,37 @@ void lower_conv(Lowering *l, const Node *node)
     s->groups = node->op == OP_DEPTHWISE_CONV ? s->in_channels : attr->groups;
     kernel.epilogue.bias = node_weight(node, ROLE_BIAS) != NULL;
     lower_epilogue(node, &kernel);
-    int32_t cols = s->in_channels / s->groups * s->kernel_rows * s->kernel_cols;
-    select_conv(l->program->target, &kernel);
+    return kernel;
+}
+
+static int32_t taps_of(const KernelSizes *s)
+{
+    return s->in_channels / s->groups * s->kernel_rows * s->kernel_cols;
+}
+
+void lower_conv(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+    Kernel kernel = window_kernel(has_table ? KERNEL_TABLE_CONV : KERNEL_CONV, node, in, out);
+    int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
+    if (has_table) {
+        kernel.sizes.table = node->attr.conv.table;
+        tiles_choose(l->program->target, &kernel);
+    } else {
+        select_conv(l->program->target, &kernel);
+    }
     append_product(l, node, &kernel, in, out, cols);
+}
+
+void lower_conv_transpose(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = window_kernel(KERNEL_CONV_TRANSPOSE, node, in, out);
+    tiles_choose(l->program->target, &kernel);
+    append_product(l, node, &kernel, in, out, taps_of(&kernel.sizes));
 }
 
 void lower_dense(Lowering *l, const Node *node)

@@ -62,6 +62,7 @@ Str step_title(Arena *arena, const Node *node);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
 void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
+void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
 void lower_window_pool(Lowering *l, const Node *node);     /* max_pool, avg_pool */
 void lower_global_pool(Lowering *l, const Node *node);
@@ -74,6 +75,16 @@ void lower_affine(Lowering *l, const Node *node);
 void lower_normalize(Lowering *l, const Node *node);
 void lower_lrn(Lowering *l, const Node *node);
 void lower_softmax(Lowering *l, const Node *node);
+void lower_instance_norm(Lowering *l, const Node *node);
+void lower_l2_normalize(Lowering *l, const Node *node);
+void lower_border(Lowering *l, const Node *node);          /* pad, modes reflect and edge */
+void lower_upsample(Lowering *l, const Node *node);
+void lower_subsample(Lowering *l, const Node *node);
+void lower_rbf(Lowering *l, const Node *node);
+void lower_gram(Lowering *l, const Node *node);
+void lower_reduce(Lowering *l, const Node *node);          /* sum, mean, mse */
+void lower_argmax(Lowering *l, const Node *node);
+void lower_top_k(Lowering *l, const Node *node);
 void lower_concat(Lowering *l, const Node *node);
 void lower_flatten(Lowering *l, const Node *node);
 void lower_permute(Lowering *l, const Node *node);

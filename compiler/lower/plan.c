@@ -77,7 +77,8 @@ static void find_live_ranges(const Plan *plan)
 
 static bool is_elementwise(KernelFamily family)
 {
-    return family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE;
+    return family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE ||
+           family == KERNEL_INSTANCE_NORM; /* whose element i also depends on others, all read before the first write */
 }
 
 /* Of a binary kernel: which operand Step.inputs[i] is, literals having no entry there. */

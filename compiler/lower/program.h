@@ -95,6 +95,19 @@ typedef enum KernelFamily {
     KERNEL_CHANNEL_AFFINE,/* y = x * weights[c] + bias[c]: batch norm that did not fold, affine, normalize; no activation */
     KERNEL_LRN,
     KERNEL_SOFTMAX,       /* and log_softmax; over channels, for each pixel */
+    KERNEL_CONV_TRANSPOSE,/* sizes as the network says them; weight rows = output channels, columns = (input channel, ky, kx) */
+    KERNEL_TABLE_CONV,    /* output channel o reads the input channels in row o of sizes.table; weight [connections, ky, kx] */
+    KERNEL_RBF,           /* y[o] = sum over i of (x[i] - weights[o][i])^2; weights as PyTorch stores them */
+    KERNEL_SUBSAMPLE,     /* y = weights[c] * (sum of the window) + bias[c]; windows lie side by side */
+    KERNEL_INSTANCE_NORM, /* epilogue.bias: has weights and bias, one a channel */
+    KERNEL_L2_NORMALIZE,  /* over channels, for each pixel */
+    KERNEL_BORDER,        /* padding with the input's own pixels: sizes.border is PAD_REFLECT or PAD_EDGE */
+    KERNEL_UPSAMPLE,      /* by stride_rows x stride_cols; sizes.bilinear, else nearest */
+    KERNEL_GRAM,          /* y[a][b] = sum over pixels of x[a] * x[b], divided by in_channels * in_rows * in_cols */
+    KERNEL_REDUCE,        /* to one number: sizes.op is OP_SUM, OP_MEAN or OP_MSE (two operands) */
+    KERNEL_ARGMAX,        /* over channels, for each pixel; i32 */
+    KERNEL_TOP_K,         /* sizes.k largest of in_channels, falling; sizes.indices: i32, else the values */
+    KERNEL_PIXELS,        /* y = x * weights[c] + bias[c] of u8 x, plain or interleaved, to plain f32 */
     KERNEL_COPY,          /* copy, concat part, slice, permute, flatten "hwc", zero padding: strided copy */
     KERNEL_FAMILY_COUNT
 } KernelFamily;
@@ -125,11 +138,17 @@ typedef struct KernelSizes {
     int32_t multiplier;          /* depthwise */
     bool count_pad, adaptive, is_max; /* pools */
     bool is_log;                 /* log_softmax */
-    OpKind op;                   /* BINARY: OP_ADD, OP_SUB, OP_MUL; UNARY: none (epilogue.act says); COPY: none */
+    OpKind op;                   /* BINARY: OP_ADD, OP_SUB, OP_MUL; REDUCE; UNARY: none (epilogue.act says); COPY: none */
     Broadcast broadcast[2];      /* BINARY: of each operand */
     double scalar[2];            /* BINARY: a literal operand (BROADCAST_SCALAR from constant); COPY: scalar[0] fills the border */
     bool scalar_is_literal[2];
     LrnAttr lrn;
+    double eps;                  /* INSTANCE_NORM, L2_NORMALIZE */
+    PadMode border;              /* BORDER */
+    bool bilinear;               /* UPSAMPLE */
+    int32_t k;                   /* TOP_K */
+    bool indices;                /* TOP_K */
+    IntTable table;              /* TABLE_CONV; n_rows = 0: none */
     int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of the loops c, y, x */
 } KernelSizes;
 
@@ -146,7 +165,8 @@ typedef struct Kernel {
     Layout in, out;
     Epilogue epilogue;
     PackFormat weight_format;
-    int32_t tile_pixels, tile_taps; /* CONV: output pixels (a multiple of 16) and taps (of 4) gathered at once */
+    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels. */
+    int32_t tile_pixels, tile_taps;
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
@@ -154,7 +174,7 @@ bool activation_equal(const Activation *a, const Activation *b);
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
- * What may overlap: the output of UNARY, BINARY and CHANNEL_AFFINE may be the very memory of an operand that is not
+ * What may overlap: the output of UNARY, BINARY, CHANNEL_AFFINE and INSTANCE_NORM may be the very memory of an operand that is not
  * broadcast, and the output of any family that of its residual (the element that is written is the one just read). So
  * y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
 enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
@@ -209,6 +229,15 @@ void select_conv(const Target *target, Kernel *kernel);
 /* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,
  * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */
 void tiles_choose(const Target *target, Kernel *kernel);
+
+/* The most taps of one axis (0 rows, 1 columns) that an output element of a CONV_TRANSPOSE sees; at least 1. */
+int32_t transposed_taps(const KernelSizes *sizes, int axis);
+/* One axis of CONV_TRANSPOSE: output i sees tap t, at input (i + pad - t * dilation) / stride, where that is whole. */
+typedef struct TransposedAxis {
+    int32_t in, out, kernel, stride, dilation, pad;
+} TransposedAxis;
+TransposedAxis transposed_axis(const KernelSizes *sizes, int axis);
+bool transposed_sees(const TransposedAxis *axis, int32_t i, int32_t tap); /* inside the input or not */
 
 /* plan.c: lifetimes, in-place, views, offsets, peak and lower bound. */
 void plan_buffers(Program *program, Arena *scratch);

@@ -14,6 +14,7 @@ enum {
         18432, /* up to here all taps are gathered at once: no accumulators but those of four channels */
     DENSE_WIDE = 64,
     DENSE_NARROW = 16,
+    GRAM_PIXELS = 256,         /* of two channels multiplied at once */
     SCRATCH_ALIGN = 64
 };
 
@@ -108,6 +109,43 @@ static void choose_pool(Kernel *kernel)
     kernel->scratch_bytes = s->adaptive ? 0 : 4 * covered(s->out_cols, s->stride_cols, s->kernel_cols, 1);
 }
 
+/* As conv, for each phase on its own (transposed.c): whole input channels at a time, each with the taps of the phase
+ * that has most. Beside them the weights of those taps for four channels, in the micro-kernel's order. */
+static void choose_conv_transpose(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t taps = (int64_t)transposed_taps(s, 0) * transposed_taps(s, 1), channels = s->in_channels / s->groups;
+    int64_t tile = conv_pixels(ceil_div(s->out_rows, s->stride_rows) * ceil_div(s->out_cols, s->stride_cols));
+    if (channels * taps * tile > CONV_SINGLE_FLOATS) {
+        int64_t fitting = CONV_L1_FLOATS / tile / taps;
+        channels = fitting < 1 ? 1 : fitting < channels ? fitting : channels;
+    }
+    kernel->weight_format = (PackFormat){CONV_ROWS, 1};
+    kernel->tile_pixels = (int32_t)tile;
+    kernel->tile_taps = (int32_t)round_up(channels * taps, CONV_COLS);
+    bool single = kernel->tile_taps / taps >= s->in_channels / s->groups;
+    int64_t accumulators = single ? CONV_ROWS : round_up(s->out_channels / s->groups, CONV_ROWS);
+    kernel->scratch_bytes = 4 * (tile * (kernel->tile_taps + accumulators) + CONV_ROWS * kernel->tile_taps);
+}
+
+/* A row of sums, and one of the products of a single connection. */
+static void choose_table_conv(Kernel *kernel)
+{
+    kernel->weight_format = (PackFormat){1, 1};
+    kernel->scratch_bytes = 4 * 2 * (int64_t)kernel->sizes.out_cols;
+}
+
+/* A product of the channels with themselves: a stretch of pixels of some channels, the same of four others, sums. */
+static void choose_gram(Kernel *kernel)
+{
+    int64_t channels = kernel->sizes.in_channels, tile = conv_pixels(channels);
+    int64_t pixels = (int64_t)kernel->sizes.in_rows * kernel->sizes.in_cols;
+    int64_t taps = round_up(pixels < GRAM_PIXELS ? pixels : GRAM_PIXELS, CONV_COLS);
+    kernel->tile_pixels = (int32_t)tile;
+    kernel->tile_taps = (int32_t)taps;
+    kernel->scratch_bytes = 4 * (taps * (tile + CONV_ROWS) + round_up(channels, CONV_ROWS) * tile);
+}
+
 void tiles_choose(const Target *target, Kernel *kernel)
 {
     (void)target; /* one so far: portable */
@@ -133,9 +171,37 @@ void tiles_choose(const Target *target, Kernel *kernel)
             kernel->weight_format = (PackFormat){1, 1};
         }
         break;
+    case KERNEL_CONV_TRANSPOSE:
+        choose_conv_transpose(kernel);
+        break;
+    case KERNEL_TABLE_CONV:
+        choose_table_conv(kernel);
+        break;
+    case KERNEL_SUBSAMPLE: /* the rows of a window, reduced to one */
+        kernel->weight_format = (PackFormat){1, 1};
+        kernel->scratch_bytes = 4 * (int64_t)kernel->sizes.out_cols * kernel->sizes.kernel_cols;
+        break;
+    case KERNEL_UPSAMPLE: /* two rows mixed, and the first and last pixel once more */
+        kernel->scratch_bytes = kernel->sizes.bilinear ? 4 * ((int64_t)kernel->sizes.in_cols + 2) : 0;
+        break;
+    case KERNEL_GRAM:
+        choose_gram(kernel);
+        break;
+    case KERNEL_INSTANCE_NORM:
+        if (kernel->epilogue.bias) {
+            kernel->weight_format = (PackFormat){1, 1};
+        }
+        break;
     case KERNEL_CHANNEL_AFFINE:
+    case KERNEL_RBF:
+    case KERNEL_PIXELS:
         kernel->weight_format = (PackFormat){1, 1};
         break;
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:
