@@ -152,6 +152,17 @@ static void matrix_start_48(const float *CNN_RESTRICT bias, float *CNN_RESTRICT 
     }
 }
 
+/* Four rows of sums, of 112 pixels each, start with the bias of their channels. */
+static void matrix_start_112(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)
+{
+    for (int p = 0; p < 112; ++p) {
+        sums[p] = bias[0];
+        sums[112 + p] = bias[1];
+        sums[224 + p] = bias[2];
+        sums[336 + p] = bias[3];
+    }
+}
+
 /* The micro-kernel of convolutions: sums[4][48] += w[4][taps] * rows[taps][48], four taps at a
  * time: each value of rows is loaded once for four products, each sum is loaded and stored once
  * for four. Weights lie in the order of use: w[taps / 4][4 channels][4 taps]. Sums of their own,
@@ -173,17 +184,6 @@ static void matrix_tile_48(const float *CNN_RESTRICT rows, const float *CNN_REST
     }
     for (int p = 0; p < 192; ++p) {
         sums[p] += part[p];
-    }
-}
-
-/* Four rows of sums, of 112 pixels each, start with the bias of their channels. */
-static void matrix_start_112(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)
-{
-    for (int p = 0; p < 112; ++p) {
-        sums[p] = bias[0];
-        sums[112 + p] = bias[1];
-        sums[224 + p] = bias[2];
-        sums[336 + p] = bias[3];
     }
 }
 

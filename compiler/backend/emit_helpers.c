@@ -5,8 +5,7 @@
  * a function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
 #include "backend/emit.h"
 
-/* 4 x 4: as many weights as fit the registers beside the rows; measured against other shapes in bench/NOTES.md. */
-static void emit_matrix_helpers(int32_t n, CWriter *w)
+static void emit_matrix_start(int32_t n, CWriter *w)
 {
     cw_comment(w, "Four rows of sums, of %d pixels each, start with the bias of their channels.", n);
     cw_line(w, "static void matrix_start_%d(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)", n);
@@ -19,7 +18,11 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
+}
 
+/* 4 x 4: as many weights as fit the registers beside the rows; measured against other shapes in bench/NOTES.md. */
+static void emit_matrix_tile(int32_t n, CWriter *w)
+{
     cw_comment(
         w,
         "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
@@ -53,7 +56,7 @@ static void emit_matrix_helpers(int32_t n, CWriter *w)
     cw_blank(w);
 }
 
-static void emit_dense_helper(int32_t n, CWriter *w)
+static void emit_dense_add(int32_t n, CWriter *w)
 {
     cw_comment(w, "sums[%d] += w[inputs][%d] * x[inputs], for a number of inputs that is divisible by 8.", n, n);
     cw_line(w,
@@ -72,38 +75,46 @@ static void emit_dense_helper(int32_t n, CWriter *w)
     cw_blank(w);
 }
 
-/* A dense layer of fewer inputs has no whole round of dense_add. */
-static bool calls_helper(const Kernel *kernel)
+/* --- which of them a program needs: the size that a kernel calls, or 0 */
+
+static int32_t size_of_matrix_start(const Kernel *kernel)
 {
-    enum { DENSE_STEP = 8 };
-    return kernel->family == KERNEL_CONV || (kernel->family == KERNEL_DENSE && kernel->sizes.in_channels >= DENSE_STEP);
+    return kernel->family == KERNEL_CONV && kernel->epilogue.bias ? kernel->tile_pixels : 0;
 }
 
-/* True where an earlier kernel of the family has asked for the same size. */
-static bool is_repeated(const Program *program, uint32_t index)
+static int32_t size_of_matrix_tile(const Kernel *kernel)
 {
-    const Kernel *kernel = program->kernels[index];
-    for (uint32_t i = 0; i < index; ++i) {
-        const Kernel *other = program->kernels[i];
-        if (calls_helper(other) && other->family == kernel->family && other->tile_pixels == kernel->tile_pixels &&
-            (kernel->family != KERNEL_DENSE || other->weight_format.row_block == kernel->weight_format.row_block)) {
-            return true;
-        }
-    }
-    return false;
+    return kernel->family == KERNEL_CONV ? kernel->tile_pixels : 0;
 }
+
+static int32_t size_of_dense_add(const Kernel *kernel)
+{
+    enum { DENSE_STEP = 8 }; /* fewer inputs make no whole round */
+    return kernel->family == KERNEL_DENSE && kernel->sizes.in_channels >= DENSE_STEP ? kernel->weight_format.row_block
+                                                                                     : 0;
+}
+
+static const struct {
+    int32_t (*size_of)(const Kernel *kernel);
+    void (*emit)(int32_t size, CWriter *w);
+} helpers[] = {
+    {size_of_matrix_start, emit_matrix_start},
+    {size_of_matrix_tile, emit_matrix_tile},
+    {size_of_dense_add, emit_dense_add},
+};
 
 void emit_helpers(const Program *program, CWriter *w)
 {
-    for (uint32_t i = 0; i < program->n_kernels; ++i) {
-        const Kernel *kernel = program->kernels[i];
-        if (!calls_helper(kernel) || is_repeated(program, i)) {
-            continue;
-        }
-        if (kernel->family == KERNEL_CONV) {
-            emit_matrix_helpers(kernel->tile_pixels, w);
-        } else {
-            emit_dense_helper(kernel->weight_format.row_block, w);
+    for (size_t h = 0; h < sizeof helpers / sizeof helpers[0]; ++h) {
+        for (uint32_t i = 0; i < program->n_kernels; ++i) {
+            int32_t size = helpers[h].size_of(program->kernels[i]);
+            uint32_t first = 0;
+            while (helpers[h].size_of(program->kernels[first]) != size) {
+                ++first;
+            }
+            if (size > 0 && first == i) {
+                helpers[h].emit(size, w);
+            }
         }
     }
 }

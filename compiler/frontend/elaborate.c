@@ -18,7 +18,7 @@ static bool was_reported(const Elaborator *el, DiagId id, Span span)
 
 static void note_report(Elaborator *el, DiagId id, Span span)
 {
-    if (el->n_reports < DIAG_MAX_ERRORS) {
+    if (el->n_reports < sizeof el->reports / sizeof el->reports[0]) {
         el->reports[el->n_reports].id = id;
         el->reports[el->n_reports++].span = span;
     }

@@ -98,8 +98,8 @@ typedef struct Elaborator {
     struct {
         DiagId id;
         Span span;
-    } reports[DIAG_MAX_ERRORS]; /* one place says one thing once, however often a loop comes by; DIAG_COUNT: graph_add
-                                   did */
+    } reports[2 * DIAG_MAX_ERRORS]; /* one place says one thing once, however often a loop comes by; DIAG_COUNT: see
+                                       elaborate_has_failed */
     size_t n_reports;
 
     FileScope **files;
@@ -126,7 +126,8 @@ bool elaborate_error(Elaborator *el, DiagId id, Span span, const char *format, .
 void elaborate_note(Elaborator *el, Span span, const char *format, ...) PRINTF(3, 4);
 void elaborate_help(Elaborator *el, const char *format, ...) PRINTF(2, 3);
 void elaborate_suggest(Elaborator *el, Suggest suggest); /* "did you mean" where there is a near name */
-/* graph_add reports on its own: whether it did so for this call, in an earlier turn of a loop; that it did so now. */
+/* A call whose fault is known already, so that nothing more is said of it: graph_add reported it, in an earlier turn of
+ * a loop perhaps, or it repeats the names of weights. */
 bool elaborate_has_failed(const Elaborator *el, Span span);
 void elaborate_note_failure(Elaborator *el, Span span);
 /* Takes `count` steps from the bound; false, after an error, once it is used up. */

@@ -108,21 +108,51 @@ Str path_automatic(Elaborator *el, OpKind op)
 
 /* --- weights */
 
-static void report_duplicate(Elaborator *el, Str name, const WeightEntry *first, OpPlace place)
+/* The call at which two chains of calls part, seen from the net: what must be named to keep the weights apart. Where
+ * they do not part (a loop), the outermost call; NULL where there is none. */
+static const CallSite *parting_call(const CallSite *chain, const CallSite *other)
 {
-    if (el->had_errors) {
-        return; /* a name may be among what could not be parsed */
+    enum { MOST = ELABORATE_MAX_CALLS };
+    const CallSite *left[MOST], *right[MOST];
+    size_t n_left = 0, n_right = 0;
+    for (; chain != NULL && n_left < MOST; chain = chain->caller) {
+        left[n_left++] = chain;
     }
-    if (elaborate_error(el, DIAG_DUPLICATE_WEIGHT, place.span, "a second weight '" STR_FMT "'", STR_ARG(name))) {
-        elaborate_note(el, first->reader->span, "the first is here");
-        diag_chain(el->diag, first->reader->site);
-        if (first->is_shared || place.is_shared) {
-            elaborate_help(el, "to use one weight twice, both calls must say `as shared ...`; only one of them does");
-        } else {
-            elaborate_help(el,
-                           "give the calls different names with `as`, or the same weight to both with `as shared ...`");
+    for (; other != NULL && n_right < MOST; other = other->caller) {
+        right[n_right++] = other;
+    }
+    for (size_t i = 1; i <= n_left; ++i) {
+        const CallSite *call = left[n_left - i];
+        if (i > n_right || call->span.lo != right[n_right - i]->span.lo) {
+            return call;
         }
     }
+    return n_left == 0 ? NULL : left[n_left - 1];
+}
+
+/* One cause, one report: a block that is called twice without a name repeats all its weights. */
+static void report_duplicate(Elaborator *el, Str name, const WeightEntry *first, OpPlace place)
+{
+    const CallSite *call = parting_call(elaborate_site(el), first->reader->site);
+    Span cause = call == NULL ? place.span : call->span;
+    if (el->had_errors || elaborate_has_failed(el, cause)) {
+        return; /* had_errors: a name may be among what could not be parsed */
+    }
+    if (!elaborate_error(el, DIAG_DUPLICATE_WEIGHT, place.span, "a second weight '" STR_FMT "'", STR_ARG(name))) {
+        return;
+    }
+    elaborate_note(el, first->reader->span, "the first is here");
+    diag_chain(el->diag, first->reader->site);
+    if (first->is_shared || place.is_shared) {
+        elaborate_help(el, "to use one weight twice, both calls must say `as shared ...`; only one of them does");
+    } else if (call != NULL && str_is_empty(call->path)) {
+        elaborate_help(
+            el, "name the calls of block '" STR_FMT "' with `as`, each differently: so each gets a scope of its own",
+            STR_ARG(call->block));
+    } else {
+        elaborate_help(el, "give the calls different names with `as`, or the same weight to both with `as shared ...`");
+    }
+    elaborate_note_failure(el, cause);
 }
 
 /* The constant of a weight that was named before; NULL after an error. */

@@ -270,6 +270,32 @@ InterpResult interp_run(const Graph *graph, const Weights *weights, const double
     return interp_run_visiting(graph, weights, inputs, keep, arena, NULL, NULL);
 }
 
+static void fill_floats(Str name, int64_t count, double *out)
+{
+    float *floats = calloc((size_t)count, sizeof *floats);
+    if (floats == NULL) {
+        out_of_memory();
+    }
+    formula_fill_input(name, count, floats);
+    for (int64_t i = 0; i < count; ++i) {
+        out[i] = floats[i];
+    }
+    free(floats);
+}
+
+static void fill_bytes(Str name, int64_t count, double *out)
+{
+    uint8_t *bytes = calloc((size_t)count, sizeof *bytes);
+    if (bytes == NULL) {
+        out_of_memory();
+    }
+    formula_fill_bytes(name, count, bytes);
+    for (int64_t i = 0; i < count; ++i) {
+        out[i] = bytes[i];
+    }
+    free(bytes);
+}
+
 double **interp_formula_inputs(const Graph *graph, Arena *arena)
 {
     double **inputs = ARENA_ARRAY(arena, double *, graph->n_inputs);
@@ -277,19 +303,12 @@ double **interp_formula_inputs(const Graph *graph, Arena *arena)
         const Port *port = &graph->inputs[i];
         int64_t count = type_elements(port->node->type);
         Str name = graph->n_inputs == 1 ? STR("input") : port->name;
-        float *floats = calloc(count > 0 ? (size_t)count : 1, sizeof *floats);
-        if (floats == NULL) {
-            out_of_memory();
-        }
-        formula_fill_input(name, count, floats);
         inputs[i] = ARENA_ARRAY(arena, double, count);
-        bool is_u8 = port->node->type.dtype == DT_U8;
-        for (int64_t k = 0; k < count; ++k) {
-            /* 2u - 1 may round up to 1.0, which is u = 1: the last byte all the same. */
-            int32_t byte = (int32_t)(128.0 * (floats[k] + 1.0));
-            inputs[i][k] = !is_u8 ? floats[k] : byte > 255 ? 255.0 : byte;
+        if (port->node->type.dtype == DT_U8) {
+            fill_bytes(name, count, inputs[i]);
+        } else {
+            fill_floats(name, count, inputs[i]);
         }
-        free(floats);
     }
     return inputs;
 }

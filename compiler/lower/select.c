@@ -17,6 +17,18 @@ static bool is_depthwise(const Target *target, const KernelSizes *s)
     return s->groups == s->in_channels && (s->in_channels > 1 || s->out_channels == 1);
 }
 
+/* A window that covers the whole input is a dense layer over the input as it lies in memory (LeNet's C5, squeeze
+ * layers). The weights [oc][ic][ky][kx] are in that order already. */
+static bool is_dense(const Target *target, const KernelSizes *s)
+{
+    (void)target;
+    bool rows = s->out_rows == 1 && s->kernel_rows == s->in_rows && s->pad_top == 0 &&
+                (s->dilation_rows == 1 || s->in_rows == 1);
+    bool cols = s->out_cols == 1 && s->kernel_cols == s->in_cols && s->pad_left == 0 &&
+                (s->dilation_cols == 1 || s->in_cols == 1);
+    return s->groups == 1 && rows && cols;
+}
+
 static bool always(const Target *target, const KernelSizes *s)
 {
     (void)target;
@@ -25,9 +37,21 @@ static bool always(const Target *target, const KernelSizes *s)
 }
 
 static const Rule conv_rules[] = {
+    {KERNEL_DENSE, is_dense},
     {KERNEL_DEPTHWISE, is_depthwise},
     {KERNEL_CONV, always},
 };
+
+/* The record of a dense layer knows no windows: equal work, equal records. */
+static void become_dense(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t inputs = s->in_channels * s->in_rows * s->in_cols, units = s->out_channels;
+    kernel->sizes = (KernelSizes){
+        .in_channels = inputs, .in_rows = 1, .in_cols = 1, .out_channels = units, .out_rows = 1, .out_cols = 1};
+    kernel->in = layout_plain(type_f32_1(inputs));
+    kernel->out = layout_plain(type_f32_1(units));
+}
 
 void select_conv(const Target *target, Kernel *kernel)
 {
@@ -38,6 +62,9 @@ void select_conv(const Target *target, Kernel *kernel)
     kernel->family = rule->family;
     if (kernel->family == KERNEL_DEPTHWISE) {
         kernel->sizes.multiplier = kernel->sizes.out_channels / kernel->sizes.in_channels;
+    }
+    if (kernel->family == KERNEL_DENSE) {
+        become_dense(kernel);
     }
     tiles_choose(target, kernel);
 }

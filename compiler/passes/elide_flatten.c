@@ -21,14 +21,14 @@ static bool is_view(const Node *node)
     return node->op == OP_RESHAPE || (node->op == OP_FLATTEN && node->attr.shape.order == FLATTEN_CHW);
 }
 
-/* flatten "hwc" of a tensor where the orders agree: one channel, one pixel, or a vector. */
+/* flatten "hwc" of a tensor where the orders agree: one channel, or one pixel (a vector is that, too). */
 static bool match_same_order(const Node *node)
 {
     if (node->op != OP_FLATTEN || node->attr.shape.order != FLATTEN_HWC) {
         return false;
     }
     TensorType type = node->inputs[0]->type;
-    return type.rank == 1 || type_channels(type) == 1 || (int64_t)type_height(type) * type_width(type) == 1;
+    return type_channels(type) == 1 || (int64_t)type_height(type) * type_width(type) == 1;
 }
 
 static void rewrite_same_order(Rewriter *rewriter, Node *node)
@@ -81,13 +81,8 @@ static void rewrite_view_of_view(Rewriter *rewriter, Node *node)
 {
     Node *inner = node->inputs[0];
     node->inputs[0] = inner->inputs[0];
-    /* `inner` may live on for other readers, so its input has a reader more or the same number; who, the next walk tells. */
-    Uses *uses = &rewriter->uses;
-    uint32_t source = inner->inputs[0]->id;
-    uses->user[source] = NULL;
-    uses->count[source] += 1;
-    uses->count[inner->id] -= 1;
-    uses->user[inner->id] = NULL;
+    rewriter_change_readers(rewriter, node->inputs[0], 1); /* `inner` may live on for others */
+    rewriter_change_readers(rewriter, inner, -1);
     rewriter->changed = true;
 }
 

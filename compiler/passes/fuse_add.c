@@ -43,7 +43,7 @@ static void rewrite_add(Rewriter *rewriter, Node *node, Node *layer)
     graph_set_data(rewriter->graph, layer, data, 2);
     layer->adds_residual = true;
     layer->act = node->act;
-    rewriter_move_read(rewriter, residual, layer);
+    rewriter_change_readers(rewriter, residual, 0);
     rewriter_bypass(rewriter, node, layer);
 }
 

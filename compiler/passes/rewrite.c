@@ -61,16 +61,11 @@ void rewriter_bypass(Rewriter *rewriter, Node *node, Node *instead)
     uses->is_output[instead->id] |= uses->is_output[node->id];
 }
 
-void rewriter_move_read(Rewriter *rewriter, const Node *input, Node *to)
+void rewriter_change_readers(Rewriter *rewriter, const Node *input, int32_t more)
 {
-    if (input->id >= rewriter->n_known) {
-        return;
-    }
-    Node ***user = &rewriter->uses.user[input->id];
-    *user = NULL;
-    if (rewriter->uses.count[input->id] == 1) {
-        *user = ARENA_ARRAY(rewriter->scratch, Node *, 1);
-        (*user)[0] = to;
+    if (input->id < rewriter->n_known) {
+        rewriter->uses.user[input->id] = NULL;
+        rewriter->uses.count[input->id] += (uint32_t)more;
     }
 }
 

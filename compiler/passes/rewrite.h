@@ -44,8 +44,8 @@ Node *rewriter_only_reader(const Rewriter *rewriter, const Node *node);
 bool rewriter_read_once(const Rewriter *rewriter, const Node *node);
 /* Takes out `node`, which reads `instead`: its readers and output ports read `instead` from now on. Types must agree. */
 void rewriter_bypass(Rewriter *rewriter, Node *node, Node *instead);
-/* `to` reads `input` in place of `from`; the caller rewrites the inputs themselves. */
-void rewriter_move_read(Rewriter *rewriter, const Node *input, Node *to);
+/* `input` has got other readers by a rewrite of their inputs, `more` of them: who, only the next walk tells. */
+void rewriter_change_readers(Rewriter *rewriter, const Node *input, int32_t more);
 /* Brings the output ports up to date and compacts the graph, where anything changed. True where anything did. */
 bool rewriter_finish(Rewriter *rewriter);
 

@@ -78,6 +78,14 @@ void formula_fill_input(Str name, int64_t count, float *out)
     fill_formula(name, (Range){.is_centred = true, .scale = 1.0}, 0, count, out);
 }
 
+void formula_fill_bytes(Str name, int64_t count, uint8_t *out)
+{
+    uint32_t hash = hash_fnv1a_32(name);
+    for (int64_t i = 0; i < count; ++i) {
+        out[i] = (uint8_t)(formula_bits(hash, (uint32_t)i) >> 24);
+    }
+}
+
 void formula_fill_weight(Str name, TensorType type, int64_t first, int64_t count, float *out)
 {
     fill_formula(name, range_of(name, type), first, count, out);

@@ -24,6 +24,7 @@ void weights_read(const Weights *weights, Str name, TensorType type, WeightRole 
 
 /* --- formula.c: also fills inputs (networks.md 0.6): value 2u - 1 for tensor `name`, scaled by the caller */
 void formula_fill_input(Str name, int64_t count, float *out);
+void formula_fill_bytes(Str name, int64_t count, uint8_t *out); /* u8 inputs: floor(256 u) */
 void formula_fill_weight(Str name, TensorType type, int64_t first, int64_t count, float *out);
 
 /* --- const_eval.c: carries out a constant node's recipe for rows [row, row + rows) along its first axis, in double,

@@ -847,3 +847,20 @@ Test(kernels, huge_tensors_have_wide_indices)
     batch_load(&b, "huge", "cc -O1");
     arena_destroy(b.arena);
 }
+
+/* A program of one kernel gets the helpers that it calls and no other: an unused static function is a warning. */
+Test(kernels, one_alone_compiles)
+{
+    Batch b = batch_create();
+    KernelSizes dense = elementwise(7, 1, 1), wide = elementwise(100, 1, 1);
+    add(&b, KERNEL_CONV, window(3, 8, 8, 8, 3, 1, 1, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, window(3, 8, 8, 8, 3, 1, 1, 0), false, false, OP_IDENTITY);
+    add(&b, KERNEL_CONV, window(1, 1, 1, 1, 1, 1, 0, 0), false, true, OP_IDENTITY);
+    add(&b, KERNEL_DENSE, dense, true, false, OP_IDENTITY);
+    add(&b, KERNEL_DENSE, wide, false, false, OP_RELU);
+    for (uint32_t i = 0; i < b.count; ++i) {
+        Batch one = {.arena = b.arena, .kernels = {b.kernels[i]}, .count = 1};
+        batch_load(&one, "alone", "cc -O1");
+    }
+    arena_destroy(b.arena);
+}

@@ -184,6 +184,16 @@ Test(pass_fold_batch_norm, before_grouped_conv_and_conv_transpose_stays_affine)
     check_affine(&nb, 2);
 }
 
+Test(pass_fold_batch_norm, before_table_stays_affine)
+{
+    NetBuilder nb = nb_create();
+    static const int32_t start[] = {0, 1, 3}, values[] = {1, 0, 2};
+    ConvAttr attr = {.channels = 2, .kernel = {2, 2}, .table = {.n_rows = 2, .start = start, .values = values}, .bias = true};
+    Node *x = nb_norm(&nb, "b", nb_plain(&nb, OP_RELU, nb_input(&nb, 3, 5, 5)));
+    nb_output(&nb, "y", nb_conv(&nb, OP_CONV, "c", attr, x));
+    check_affine(&nb, 1);
+}
+
 /* The layer is read by others, too: they must go on seeing it without the norm. */
 Test(pass_fold_batch_norm, layer_with_two_readers)
 {

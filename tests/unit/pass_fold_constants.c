@@ -272,6 +272,20 @@ Test(pass_fold_constants, layer_with_other_readers_stays)
     nb_destroy(&nb);
 }
 
+/* What a layer adds is not what it multiplies. */
+Test(pass_fold_constants, scale_read_as_a_residual_stays)
+{
+    NetBuilder nb = nb_create();
+    Node *x = nb_input(&nb, 4, 5, 5);
+    Node *conv = nb_conv(&nb, OP_CONV, "c", conv3x3, x), *data[] = {x, nb_scale(&nb, 0.5, x)};
+    graph_set_data(nb.graph, conv, data, 2);
+    conv->adds_residual = true;
+    nb_output(&nb, "y", conv);
+    graph_compact(nb.graph);
+    nb_check_pass(&nb, fold_constants, false);
+    nb_destroy(&nb);
+}
+
 Test(pass_fold_constants, shared_weights)
 {
     NetBuilder nb = nb_create();
@@ -308,8 +322,8 @@ Test(pass_fold_constants, activations_of_literals)
         for (size_t i = 0; i < sizeof points / sizeof points[0]; ++i) {
             Attr attr;
             op_attr_defaults((OpKind)op, &attr);
-            if (op == OP_CLAMP) {
-                attr.act = (ActAttr){-1.0, 2.0};
+            if (op_info((OpKind)op)->params->name != NULL) {
+                attr.act = (ActAttr){-1.25, 2.0}; /* other than any default */
             }
             Node *literal = nb_op(&nb, (OpKind)op, NULL, attr, nb_literal(&nb, points[i]), NULL);
             x = nb_op(&nb, OP_ADD, NULL, none, nb_plain(&nb, OP_TANH, x), literal);

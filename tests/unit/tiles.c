@@ -77,3 +77,30 @@ Test(tiles, choosing_twice_changes_nothing)
     tiles_choose(target_find(STR("portable")), &twice);
     cr_assert(kernel_equal(&once, &twice));
 }
+
+static KernelFamily selected(int32_t side, int32_t kernel, int32_t dilation, int32_t pad, int32_t out, int32_t groups,
+                             int32_t *inputs)
+{
+    Kernel k = conv(16, side, 120, kernel, groups);
+    k.sizes.dilation_rows = k.sizes.dilation_cols = dilation;
+    k.sizes.pad_top = k.sizes.pad_left = pad;
+    k.sizes.out_rows = k.sizes.out_cols = out;
+    select_conv(target_find(STR("portable")), &k);
+    *inputs = k.sizes.in_channels;
+    return k.family;
+}
+
+/* A window over the whole input is a dense layer; not so where a tap reads padding or there is more than one window. */
+Test(tiles, whole_window_is_dense)
+{
+    int32_t inputs;
+    cr_assert_eq(selected(5, 5, 1, 0, 1, 1, &inputs), KERNEL_DENSE);
+    cr_assert_eq(inputs, 400);
+    cr_assert_eq(selected(1, 1, 2, 0, 1, 1, &inputs), KERNEL_DENSE);
+    cr_assert_eq(inputs, 16);
+    cr_assert_eq(selected(5, 5, 1, 1, 1, 1, &inputs), KERNEL_CONV); /* shifted by its padding */
+    cr_assert_eq(selected(5, 5, 2, 0, 1, 1, &inputs), KERNEL_CONV); /* reaches into the padding below */
+    cr_assert_eq(selected(5, 5, 1, 0, 1, 2, &inputs), KERNEL_CONV);
+    cr_assert_eq(selected(5, 3, 1, 0, 1, 1, &inputs), KERNEL_CONV);
+    cr_assert_eq(selected(5, 5, 1, 0, 2, 1, &inputs), KERNEL_CONV);
+}
