@@ -137,6 +137,45 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_COPY:
         emit_copy(kernel, w);
         return;
+    case KERNEL_CONV_TRANSPOSE:
+        emit_conv_transpose(kernel, w);
+        return;
+    case KERNEL_TABLE_CONV:
+        emit_table_conv(kernel, w);
+        return;
+    case KERNEL_RBF:
+        emit_rbf(kernel, w);
+        return;
+    case KERNEL_SUBSAMPLE:
+        emit_subsample(kernel, w);
+        return;
+    case KERNEL_INSTANCE_NORM:
+        emit_instance_norm(kernel, w);
+        return;
+    case KERNEL_L2_NORMALIZE:
+        emit_l2_normalize(kernel, w);
+        return;
+    case KERNEL_BORDER:
+        emit_border(kernel, w);
+        return;
+    case KERNEL_UPSAMPLE:
+        emit_upsample(kernel, w);
+        return;
+    case KERNEL_GRAM:
+        emit_gram(kernel, w);
+        return;
+    case KERNEL_REDUCE:
+        emit_reduce(kernel, w);
+        return;
+    case KERNEL_ARGMAX:
+        emit_argmax(kernel, w);
+        return;
+    case KERNEL_TOP_K:
+        emit_top_k(kernel, w);
+        return;
+    case KERNEL_PIXELS:
+        emit_bytes(kernel, w);
+        return;
     case KERNEL_FAMILY_COUNT:
         break;
     }
@@ -152,7 +191,7 @@ void emit_private(const Program *program, bool has_blob, CWriter *w)
         cw_blank(w);
     }
     if (program->n_steps > 0) {
-        cw_raw(w, str_from(embedded_step_types_c));
+        cw_raw(w, str_from(emit_is_mixed(program) ? embedded_step_types_mixed_c : embedded_step_types_c));
         cw_blank(w);
     }
     emit_helpers(program, w);

@@ -24,7 +24,9 @@ void emit_header(const Program *program, const EmitOptions *options, StrBuf *out
  * to the kernels section. `a` has x[2], residual, weights, bias, y (float pointers, restrict-able per kernel), scratch. */
 typedef void EmitKernel(const Kernel *kernel, CWriter *w);
 EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool, emit_unary, emit_binary,
-    emit_channel_affine, emit_lrn, emit_softmax, emit_copy;
+    emit_channel_affine, emit_lrn, emit_softmax, emit_copy, emit_conv_transpose, emit_table_conv, emit_rbf, emit_subsample,
+    emit_instance_norm, emit_l2_normalize, emit_border, emit_upsample, emit_gram, emit_reduce, emit_argmax, emit_top_k,
+    emit_bytes;
 /* The functions that kernels share (conv's micro-kernel), only those that this program's kernels call; before the kernels.
  * The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing), step_arguments,
  * and #include <math.h>, <stddef.h>. */

@@ -60,7 +60,9 @@ void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /
 void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
 
 /* --- emit_run.c: the functions that know the net's name */
-enum { EMIT_STEP_FUNCTIONS = 64 };
+enum { EMIT_STEP_FUNCTIONS = 256 };
+/* True where a step reads bytes or writes indices: then its arguments have members for them. */
+bool emit_is_mixed(const Program *program);
 Str emit_step_function_name(Arena *arena, unsigned operands); /* of each set of operands: "step_xwby" */
 void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */
 void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
@@ -75,6 +77,7 @@ void emit_weights_declaration(CWriter *w);
 void emit_weights(const Program *program, const float *values, CWriter *w);
 
 /* --- embed/: fixed texts, made strings by tools/embed.sh */
-extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[];
+extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[],
+    embedded_step_types_mixed_c[];
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-void emit_pixels(const Kernel *kernel, CWriter *w)
+void emit_bytes(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     int64_t plane = (int64_t)s->in_rows * s->in_cols, channels = s->in_channels;
