@@ -18,11 +18,11 @@ BUILD     := build/sanitize
 CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
-LIBS      := -ljansson -lm
+LIBS      := -ljansson -lprotobuf-c -lm
 
 SOURCES   := $(wildcard compiler/*.c compiler/*/*.c)
 EMBEDDED  := $(wildcard compiler/backend/embed/*.c) runtime/cnn.h
-OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/scan.o $(BUILD)/gen/parse.o $(BUILD)/gen/embedded.o
+OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/scan.o $(BUILD)/gen/parse.o $(BUILD)/gen/embedded.o $(BUILD)/gen/onnx.pb-c.o
 LIBRARY   := $(BUILD)/libcnnc.a
 TESTS     := $(wildcard tests/*.c tests/*/*.c)
 TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
@@ -53,6 +53,12 @@ $(BUILD)/gen/scan.c $(BUILD)/gen/scan.h &: compiler/frontend/scan.l $(BUILD)/gen
 	@mkdir -p $(@D)
 	$(Q)flex --header-file=$(BUILD)/gen/scan.h -o $(BUILD)/gen/scan.c $<
 $(filter $(BUILD)/compiler/frontend/%,$(OBJECTS)): | $(BUILD)/gen/parse.h $(BUILD)/gen/scan.h
+# ONNX's messages, from the system's description of them.
+ONNX_PROTO := /usr/include/onnx/onnx.proto
+$(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: | deps-build
+	@mkdir -p $(@D)
+	$(Q)protoc-c --proto_path=$(dir $(ONNX_PROTO)) --c_out=$(BUILD)/gen $(ONNX_PROTO)
+$(filter $(BUILD)/compiler/onnx/%,$(OBJECTS)) $(BUILD)/tests/unit/onnx.o: | $(BUILD)/gen/onnx.pb-c.h
 $(BUILD)/gen/embedded.c: tools/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
 	$(Q)bash tools/embed.sh $(EMBEDDED) > $@.tmp && mv $@.tmp $@

@@ -3,10 +3,12 @@
 #include "driver.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backend/emit.h"
 #include "interp/interp.h"
 #include "lower/program.h"
+#include "onnx/onnx.h"
 #include "progress.h"
 #include "report/report.h"
 #include "support/file.h"
@@ -59,7 +61,7 @@ static Str weights_beside(Driver *d)
 static bool open_weights(Driver *d)
 {
     const Options *options = d->options;
-    bool wants_values = options->command == COMMAND_PACK || options->verify ||
+    bool wants_values = options->command == COMMAND_PACK || options->verify || options->emit == EMIT_ONNX ||
                         ((options->emit == EMIT_FILES || options->emit == EMIT_C) && (!options->summary || !str_is_empty(options->output)));
     Str source = options->weights;
     if (str_is_empty(source) && wants_values) {
@@ -310,6 +312,54 @@ static bool write_pack(Driver *d, const Program *program)
     return commit(d, outputs, file != NULL && write_blob(d, program, file, NULL));
 }
 
+/* --- ONNX */
+
+static bool reads_weights(const Graph *graph)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        if (node_is_constant(graph->nodes[i]) && graph->nodes[i]->attr.constant.expr == CONST_WEIGHT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -o, and, for large nets, the data file beside it. */
+static bool write_onnx_files(Driver *d, const OnnxModel *model)
+{
+    Str path = d->options->output, data_path = arena_printf(d->arena, STR_FMT ".data", STR_ARG(path));
+    bool is_large = onnx_model_bytes(model) > ONNX_INLINE_LIMIT;
+    if (is_large && str_equal(path, STR("-"))) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "a model this large needs a data file beside it, so it cannot go to standard output");
+        diag_help(d->diag, "name a file: -o MODEL.onnx");
+        return false;
+    }
+    FileOutputs *outputs = file_outputs_create(d->arena);
+    BlobSink files[2] = {{.driver = d, .total = onnx_model_bytes(model)}, {.driver = d, .total = onnx_model_bytes(model)}};
+    OnnxSink sink = {sink_write, &files[0]}, data = {sink_write, &files[1]};
+    files[0].file = open_output(d, outputs, path);
+    files[1].file = is_large && files[0].file != NULL ? open_output(d, outputs, data_path) : NULL;
+    bool ok = files[0].file != NULL && (!is_large || files[1].file != NULL);
+    ok = ok && onnx_model_write(model, d->weights, &sink, is_large ? &data : NULL, base_name(data_path), d->diag);
+    progress_end(&d->progress);
+    return commit(d, outputs, ok);
+}
+
+static bool write_onnx(Driver *d, const Graph *graph)
+{
+    if (d->weights == NULL && reads_weights(graph)) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "--emit=onnx needs weights: they are part of the model");
+        diag_help(d->diag, "add --weights=FILE.safetensors, or --weights=formula for made-up numbers");
+        return false;
+    }
+    if (str_equal(d->options->output, STR("-")) && isatty(STDOUT_FILENO)) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "an ONNX model is binary: it is not written to a terminal");
+        diag_help(d->diag, "name a file: -o MODEL.onnx");
+        return false;
+    }
+    return write_onnx_files(d, onnx_model_create(d->arena, graph));
+}
+
 /* Text of a stage: to -o, or to standard output. */
 static bool write_stage(Driver *d, const StrBuf *text)
 {
@@ -363,6 +413,9 @@ static bool compile(Driver *d)
     }
     if (d->weights != NULL && !weights_check(d->weights, graph, options->allow_extra_weights, d->diag)) {
         return false;
+    }
+    if (options->emit == EMIT_ONNX) {
+        return write_onnx(d, graph);
     }
     if (!run_passes(d, graph)) {
         return false;

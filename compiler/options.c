@@ -38,6 +38,7 @@ const char options_help[] =
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
+    "      --emit=onnx          write the net with its weights as an ONNX model (opset 17) to -o FILE\n"
     "\n"
     "Looking inside\n"
     "      --print-after=PASS   print the graph after a pass, or after `all`\n"
@@ -93,6 +94,7 @@ static const struct {
     EmitStage stage;
 } emit_stages[] = {
     {"ast", EMIT_AST}, {"graph", EMIT_GRAPH}, {"dot", EMIT_DOT}, {"program", EMIT_PROGRAM}, {"plan", EMIT_PLAN}, {"c", EMIT_C},
+    {"onnx", EMIT_ONNX},
 };
 enum { N_EMIT_STAGES = sizeof emit_stages / sizeof emit_stages[0] };
 
@@ -217,7 +219,7 @@ static bool parse_emit(Parse *parse, const char *text)
         }
         suggest_consider(&suggest, str_from(emit_stages[i].name));
     }
-    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit wants ast, graph, dot, program, plan or c, not '%s'", text);
+    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit wants ast, graph, dot, program, plan, c or onnx, not '%s'", text);
     if (!str_is_empty(suggest.best)) {
         diag_help(parse->diag, "did you mean '" STR_FMT "'?", STR_ARG(suggest.best));
     }
@@ -387,6 +389,15 @@ static bool check_options(Parse *parse)
     }
     if (options->emit != EMIT_FILES && options->summary) {
         diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit and --summary each print something: give one of them");
+        ok = false;
+    }
+    if (options->emit == EMIT_ONNX && str_is_empty(options->output)) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit=onnx writes a binary file and wants its name");
+        diag_help(parse->diag, "add -o MODEL.onnx; -o - is standard output");
+        ok = false;
+    }
+    if (options->emit == EMIT_ONNX && options->batch != 1) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit=onnx writes a model of one image a run: leave out --batch");
         ok = false;
     }
     bool writes_c = options->command == COMMAND_COMPILE && options->emit == EMIT_FILES;

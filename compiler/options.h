@@ -11,7 +11,7 @@ typedef enum Command {
     COMMAND_HELP, COMMAND_HELP_OPS, COMMAND_HELP_PASSES, COMMAND_VERSION
 } Command;
 
-typedef enum EmitStage { EMIT_FILES, EMIT_AST, EMIT_GRAPH, EMIT_PROGRAM, EMIT_PLAN, EMIT_DOT, EMIT_C } EmitStage;
+typedef enum EmitStage { EMIT_FILES, EMIT_AST, EMIT_GRAPH, EMIT_PROGRAM, EMIT_PLAN, EMIT_DOT, EMIT_C, EMIT_ONNX } EmitStage;
 typedef enum EmbedChoice { EMBED_AUTO, EMBED_YES, EMBED_NO } EmbedChoice;
 
 enum { EXIT_OK = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_BUG = 70 };

@@ -15,6 +15,9 @@ need make command -v make
 need flex command -v flex
 need bison command -v bison
 need libjansson-dev has_header jansson.h
+need libprotobuf-c-dev has_header protobuf-c/protobuf-c.h
+need protobuf-c-compiler command -v protoc-c
+need libonnx-dev test -e /usr/include/onnx/onnx.proto
 need libstb-dev has_header stb/stb_image.h
 if [ "${1:-build}" = test ]; then
     need g++ command -v g++
