@@ -17,7 +17,7 @@ ifneq ($(SANITIZE),)
 BUILD     := build/sanitize
 CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
+ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -DCNNC_DATA_DIR='"$(PREFIX)/share/cnnc"' -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 LIBS      := -ljansson -lprotobuf-c -lm
 
 SOURCES   := $(wildcard compiler/*.c compiler/*/*.c)
@@ -27,7 +27,7 @@ LIBRARY   := $(BUILD)/libcnnc.a
 TESTS     := $(wildcard tests/*.c tests/*/*.c)
 TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
 
-.PHONY: all deps deps-build deps-test demo test sanitize bless format format-check clean install help
+.PHONY: all deps deps-build deps-test deps-oracle test-onnxruntime demo test sanitize bless format format-check clean install help
 all: deps-build $(BUILD)/cnnc                       ## build the compiler: build/cnnc
 
 $(BUILD)/cnnc: $(BUILD)/compiler/main.o $(LIBRARY)
@@ -77,6 +77,13 @@ sanitize:                                            ## the same tests under ASa
 bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 
+# Every network of the zoo in ONNX Runtime and as generated C. SHARD=2/4: a quarter; NETS='vgg16 ops': only these;
+# DOUBLE=1: both against float64 too.
+test-onnxruntime: deps-oracle $(BUILD)/cnnc $(BUILD)/tools/oracle/reference ## the zoo against ONNX Runtime, from PyPI
+	CNNC_BUILD=$(BUILD) tools/oracle/onnxruntime_sweep.py $(if $(SHARD),--shard $(SHARD)) $(if $(DOUBLE),--double) $(NETS)
+$(BUILD)/tools/oracle/reference: $(BUILD)/tools/oracle/reference.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
 demo: deps-build $(BUILD)/cnnc                       ## recognise handwritten digits with LeNet-5
 	$(MAKE) -C examples/digits run CNNC=$(abspath $(BUILD)/cnnc)
 
@@ -84,6 +91,8 @@ deps-build:
 	@tools/install_deps.sh build
 deps-test:
 	@tools/install_deps.sh test
+deps-oracle:
+	@tools/install_deps.sh oracle
 
 install: $(BUILD)/cnnc                               ## install to PREFIX (default /usr/local)
 	install -D -m 755 $(BUILD)/cnnc $(DESTDIR)$(PREFIX)/bin/cnnc
