@@ -94,9 +94,20 @@ deps-test:
 deps-oracle:
 	@tools/install_deps.sh oracle
 
-install: $(BUILD)/cnnc                               ## install to PREFIX (default /usr/local)
+# The compiler, the zoo, and the runtime as header, sources and library, with a pkg-config file.
+DATA = $(DESTDIR)$(PREFIX)/share/cnnc
+$(BUILD)/libcnn.a: $(BUILD)/runtime/cnn_threads.o $(BUILD)/runtime/cnn_weights.o
+	$(Q)rm -f $@ && ar rcsD $@ $^
+install: $(BUILD)/cnnc $(BUILD)/libcnn.a                ## install to PREFIX (default /usr/local)
 	install -D -m 755 $(BUILD)/cnnc $(DESTDIR)$(PREFIX)/bin/cnnc
 	install -D -m 644 runtime/cnn.h $(DESTDIR)$(PREFIX)/include/cnn.h
+	install -D -m 644 $(BUILD)/libcnn.a $(DESTDIR)$(PREFIX)/lib/libcnn.a
+	install -d $(DATA)/zoo $(DATA)/blocks $(DATA)/runtime $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 dsl/zoo/* $(DATA)/zoo
+	install -m 644 dsl/blocks/* $(DATA)/blocks
+	install -m 644 runtime/cnn.h runtime/*.c runtime/LICENSE $(DATA)/runtime
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|'"$$(sed -n 's/.*CNNC_VERSION "\(.*\)"/\1/p' compiler/version.h)"'|' \
+	    runtime/cnn.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cnn.pc
 format:                                              ## clang-format all C sources
 	clang-format -i $(SOURCES) $(TESTS) $(wildcard compiler/*/*.h runtime/*.[ch] examples/*/*.c)
 clean:                                               ## remove build/

@@ -14,10 +14,12 @@
 #include "support/file.h"
 #include "version.h"
 #include "weights/weights.h"
+#include "zoo.h"
 
 /* One run of the compiler. */
 typedef struct Driver {
     const Options *options;
+    const Options *given; /* as on the command line: zoo:VARIANT stays so */
     Arena *arena;
     Sources *sources;
     Diag *diag;
@@ -42,13 +44,19 @@ static Str base_name(Str path)
     return path;
 }
 
+/* Base name of outputs where -o names none. */
+static Str output_stem(const Driver *d)
+{
+    return str_is_empty(d->options->stem) ? base_name(without_suffix(d->options->model, STR(".net"))) : d->options->stem;
+}
+
 /* --- weights */
 
 /* MODEL.safetensors beside MODEL.net, or NET.safetensors for another net of the file; empty where there is none. */
 static Str weights_beside(Driver *d)
 {
     Str stem = without_suffix(d->options->model, STR(".net"));
-    Str net = d->options->frontend.net;
+    Str net = str_is_empty(d->options->stem) ? d->options->frontend.net : d->options->stem;
     if (!str_is_empty(net) && !str_equal(net, base_name(stem))) {
         stem = arena_printf(d->arena, STR_FMT STR_FMT, (int)(stem.len - base_name(stem).len), stem.ptr, STR_ARG(net));
     }
@@ -188,9 +196,8 @@ static bool commit(Driver *d, FileOutputs *outputs, bool ok)
 }
 
 /* "-D classes=10 --batch=4": what a reader must know to make the same code again; no paths. */
-static Str settings_text(Driver *d)
+static Str settings_text(Driver *d, const Options *options)
 {
-    const Options *options = d->options;
     Str text = STR("");
     for (size_t i = 0; i < options->frontend.n_defines; ++i) {
         const Definement *define = &options->frontend.defines[i];
@@ -242,10 +249,10 @@ static bool decide_embedding(Driver *d, const Program *program, bool *embeds)
 
 static void say_how_to_pack(Driver *d, Str stem)
 {
-    Str model = d->options->model;
+    Str model = d->given->model;
     strbuf_printf(d->log, "cnnc: no weights given: wrote the code only. To make its weights file:\n");
     strbuf_printf(d->log, "      cnnc pack " STR_FMT " --weights=W.safetensors -o " STR_FMT ".weights", STR_ARG(model), STR_ARG(stem));
-    Str settings = settings_text(d);
+    Str settings = settings_text(d, d->given);
     strbuf_printf(d->log, "%s" STR_FMT "\n", settings.len > 0 ? " " : "", STR_ARG(settings));
 }
 
@@ -256,7 +263,7 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     if (!decide_embedding(d, program, &embeds)) {
         return false;
     }
-    Str model_stem = base_name(without_suffix(d->options->model, STR(".net")));
+    Str model_stem = output_stem(d);
     bool prints = d->options->emit == EMIT_C;
     Str stem = !prints && !str_is_empty(d->options->output) ? without_suffix(d->options->output, STR(".c")) : model_stem;
     Str name = base_name(stem);
@@ -266,7 +273,7 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     }
     EmitOptions emit = {.prefix = prefix, .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
                         .weights_name = embeds ? STR("") : arena_printf(d->arena, STR_FMT ".weights", STR_ARG(name)),
-                        .embedded = embedded, .settings = settings_text(d)};
+                        .embedded = embedded, .settings = settings_text(d, d->options)};
     StrBuf source = {0}, header = {0};
     emit_source(program, &emit, &source);
     emit_header(program, &emit, &header);
@@ -305,7 +312,7 @@ static bool write_pack(Driver *d, const Program *program)
     }
     Str path = d->options->output;
     if (str_is_empty(path)) {
-        path = arena_printf(d->arena, STR_FMT ".weights", STR_ARG(base_name(without_suffix(d->options->model, STR(".net")))));
+        path = arena_printf(d->arena, STR_FMT ".weights", STR_ARG(output_stem(d)));
     }
     FileOutputs *outputs = file_outputs_create(d->arena);
     FileOutput *file = open_output(d, outputs, path);
@@ -464,7 +471,9 @@ static void print_passes(StrBuf *out)
 
 int driver_run(const Options *options, Arena *arena, Sources *sources, Diag *diag, StrBuf *out, StrBuf *log)
 {
-    Driver driver = {.options = options, .arena = arena, .sources = sources, .diag = diag, .out = out, .log = log};
+    Options resolved = *options;
+    Driver driver = {.options = &resolved, .given = options, .arena = arena, .sources = sources, .diag = diag,
+                     .out = out, .log = log};
     bool ok = true;
     progress_start(&driver.progress);
     switch (options->command) {
@@ -480,9 +489,12 @@ int driver_run(const Options *options, Arena *arena, Sources *sources, Diag *dia
     case COMMAND_VERSION:
         strbuf_printf(out, "cnnc %s\n", CNNC_VERSION);
         break;
+    case COMMAND_LIST_ZOO:
+        ok = zoo_list(arena, diag, out);
+        break;
     case COMMAND_COMPILE:
     case COMMAND_PACK:
-        ok = compile(&driver);
+        ok = zoo_resolve(&resolved, arena, diag) && compile(&driver);
         break;
     }
     weights_close(driver.weights);

@@ -11,6 +11,7 @@
 
 const char options_help[] =
     "Usage: cnnc [OPTION]... MODEL.net [-o MODEL.c]\n"
+    "       cnnc [OPTION]... zoo:VARIANT [-o MODEL.c]         a network that cnnc ships: see --list-zoo\n"
     "       cnnc pack MODEL.net --weights=SOURCE [-o MODEL.weights]\n"
     "\n"
     "Compiles a convolutional network to standalone C of fixed shapes: MODEL.c, MODEL.h and MODEL.weights.\n"
@@ -47,7 +48,7 @@ const char options_help[] =
     "      --verify-ir          check the graph's invariants after each pass\n"
     "      --time-passes        print how long each pass took\n"
     "\n"
-    "      --help, --help-ops, --help-passes, --version\n"
+    "      --help, --help-ops, --help-passes, --list-zoo, --version\n"
     "\n"
     "Examples\n"
     "  cnnc --summary dsl/zoo/resnet50.net\n"
@@ -60,7 +61,7 @@ const char options_help[] =
 enum OptionCode {
     CODE_NET = 256, CODE_TRAINING, CODE_WEIGHTS, CODE_ALLOW_EXTRA, CODE_NAME, CODE_EMBED, CODE_NO_EMBED, CODE_BATCH,
     CODE_THREADS, CODE_TARGET, CODE_SUMMARY, CODE_EMIT, CODE_PRINT_AFTER, CODE_VERIFY, CODE_VERIFY_IR, CODE_TIME,
-    CODE_HELP, CODE_HELP_OPS, CODE_HELP_PASSES, CODE_VERSION,
+    CODE_HELP, CODE_HELP_OPS, CODE_HELP_PASSES, CODE_VERSION, CODE_LIST_ZOO,
     CODE_NO_PASS /* + index of the pass; must be last */
 };
 
@@ -86,6 +87,7 @@ static const struct option long_options[] = {
     {"help-ops", no_argument, NULL, CODE_HELP_OPS},
     {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
     {"version", no_argument, NULL, CODE_VERSION},
+    {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -317,6 +319,9 @@ static bool take_option(Parse *parse, int code, const char *value)
         return true;
     case CODE_VERSION:
         options->command = COMMAND_VERSION;
+        return true;
+    case CODE_LIST_ZOO:
+        options->command = COMMAND_LIST_ZOO;
         return true;
     case CODE_NET:
         options->frontend.net = str_from(value);
