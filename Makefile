@@ -17,17 +17,17 @@ ifneq ($(SANITIZE),)
 BUILD     := build/sanitize
 CFLAGS    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
-LIBS      := -ljansson -lm
+ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -DCNNC_DATA_DIR='"$(PREFIX)/share/cnnc"' -Icompiler -Iruntime -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
+LIBS      := -ljansson -lprotobuf-c -lm
 
 SOURCES   := $(wildcard compiler/*.c compiler/*/*.c)
 EMBEDDED  := $(wildcard compiler/backend/embed/*.c) runtime/cnn.h
-OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/scan.o $(BUILD)/gen/parse.o $(BUILD)/gen/embedded.o
+OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/scan.o $(BUILD)/gen/parse.o $(BUILD)/gen/embedded.o $(BUILD)/gen/onnx.pb-c.o
 LIBRARY   := $(BUILD)/libcnnc.a
 TESTS     := $(wildcard tests/*.c tests/*/*.c)
 TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
 
-.PHONY: all deps deps-build deps-test demo test sanitize bless format format-check clean install help
+.PHONY: all deps deps-build deps-test deps-oracle test-onnxruntime demo test sanitize bless format format-check clean install help
 all: deps-build $(BUILD)/cnnc                       ## build the compiler: build/cnnc
 
 $(BUILD)/cnnc: $(BUILD)/compiler/main.o $(LIBRARY)
@@ -53,6 +53,12 @@ $(BUILD)/gen/scan.c $(BUILD)/gen/scan.h &: compiler/frontend/scan.l $(BUILD)/gen
 	@mkdir -p $(@D)
 	$(Q)flex --header-file=$(BUILD)/gen/scan.h -o $(BUILD)/gen/scan.c $<
 $(filter $(BUILD)/compiler/frontend/%,$(OBJECTS)): | $(BUILD)/gen/parse.h $(BUILD)/gen/scan.h
+# ONNX's messages, from the system's description of them.
+ONNX_PROTO := /usr/include/onnx/onnx.proto
+$(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: | deps-build
+	@mkdir -p $(@D)
+	$(Q)protoc-c --proto_path=$(dir $(ONNX_PROTO)) --c_out=$(BUILD)/gen $(ONNX_PROTO)
+$(filter $(BUILD)/compiler/onnx/%,$(OBJECTS)) $(BUILD)/tests/unit/onnx.o: | $(BUILD)/gen/onnx.pb-c.h
 $(BUILD)/gen/embedded.c: tools/embed.sh $(EMBEDDED)
 	@mkdir -p $(@D)
 	$(Q)bash tools/embed.sh $(EMBEDDED) > $@.tmp && mv $@.tmp $@
@@ -71,6 +77,13 @@ sanitize:                                            ## the same tests under ASa
 bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 
+# Every network of the zoo in ONNX Runtime and as generated C. SHARD=2/4: a quarter; NETS='vgg16 ops': only these;
+# DOUBLE=1: both against float64 too.
+test-onnxruntime: deps-oracle $(BUILD)/cnnc $(BUILD)/tools/oracle/reference ## the zoo against ONNX Runtime, from PyPI
+	CNNC_BUILD=$(BUILD) tools/oracle/onnxruntime_sweep.py $(if $(SHARD),--shard $(SHARD)) $(if $(DOUBLE),--double) $(NETS)
+$(BUILD)/tools/oracle/reference: $(BUILD)/tools/oracle/reference.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
 demo: deps-build $(BUILD)/cnnc                       ## recognise handwritten digits with LeNet-5
 	$(MAKE) -C examples/digits run CNNC=$(abspath $(BUILD)/cnnc)
 
@@ -78,10 +91,23 @@ deps-build:
 	@tools/install_deps.sh build
 deps-test:
 	@tools/install_deps.sh test
+deps-oracle:
+	@tools/install_deps.sh oracle
 
-install: $(BUILD)/cnnc                               ## install to PREFIX (default /usr/local)
+# The compiler, the zoo, and the runtime as header, sources and library, with a pkg-config file.
+DATA = $(DESTDIR)$(PREFIX)/share/cnnc
+$(BUILD)/libcnn.a: $(BUILD)/runtime/cnn_threads.o $(BUILD)/runtime/cnn_weights.o
+	$(Q)rm -f $@ && ar rcsD $@ $^
+install: $(BUILD)/cnnc $(BUILD)/libcnn.a                ## install to PREFIX (default /usr/local)
 	install -D -m 755 $(BUILD)/cnnc $(DESTDIR)$(PREFIX)/bin/cnnc
 	install -D -m 644 runtime/cnn.h $(DESTDIR)$(PREFIX)/include/cnn.h
+	install -D -m 644 $(BUILD)/libcnn.a $(DESTDIR)$(PREFIX)/lib/libcnn.a
+	install -d $(DATA)/zoo $(DATA)/blocks $(DATA)/runtime $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 dsl/zoo/* $(DATA)/zoo
+	install -m 644 dsl/blocks/* $(DATA)/blocks
+	install -m 644 runtime/cnn.h runtime/*.c runtime/LICENSE $(DATA)/runtime
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|'"$$(sed -n 's/.*CNNC_VERSION "\(.*\)"/\1/p' compiler/version.h)"'|' \
+	    runtime/cnn.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cnn.pc
 format:                                              ## clang-format all C sources
 	clang-format -i $(SOURCES) $(TESTS) $(wildcard compiler/*/*.h runtime/*.[ch] examples/*/*.c)
 clean:                                               ## remove build/

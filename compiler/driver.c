@@ -3,19 +3,23 @@
 #include "driver.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "backend/emit.h"
 #include "interp/interp.h"
 #include "lower/program.h"
+#include "onnx/onnx.h"
 #include "progress.h"
 #include "report/report.h"
 #include "support/file.h"
 #include "version.h"
 #include "weights/weights.h"
+#include "zoo.h"
 
 /* One run of the compiler. */
 typedef struct Driver {
     const Options *options;
+    const Options *given; /* as on the command line: zoo:VARIANT stays so */
     Arena *arena;
     Sources *sources;
     Diag *diag;
@@ -40,13 +44,19 @@ static Str base_name(Str path)
     return path;
 }
 
+/* Base name of outputs where -o names none. */
+static Str output_stem(const Driver *d)
+{
+    return str_is_empty(d->options->stem) ? base_name(without_suffix(d->options->model, STR(".net"))) : d->options->stem;
+}
+
 /* --- weights */
 
 /* MODEL.safetensors beside MODEL.net, or NET.safetensors for another net of the file; empty where there is none. */
 static Str weights_beside(Driver *d)
 {
     Str stem = without_suffix(d->options->model, STR(".net"));
-    Str net = d->options->frontend.net;
+    Str net = str_is_empty(d->options->stem) ? d->options->frontend.net : d->options->stem;
     if (!str_is_empty(net) && !str_equal(net, base_name(stem))) {
         stem = arena_printf(d->arena, STR_FMT STR_FMT, (int)(stem.len - base_name(stem).len), stem.ptr, STR_ARG(net));
     }
@@ -59,7 +69,7 @@ static Str weights_beside(Driver *d)
 static bool open_weights(Driver *d)
 {
     const Options *options = d->options;
-    bool wants_values = options->command == COMMAND_PACK || options->verify ||
+    bool wants_values = options->command == COMMAND_PACK || options->verify || options->emit == EMIT_ONNX ||
                         ((options->emit == EMIT_FILES || options->emit == EMIT_C) && (!options->summary || !str_is_empty(options->output)));
     Str source = options->weights;
     if (str_is_empty(source) && wants_values) {
@@ -186,9 +196,8 @@ static bool commit(Driver *d, FileOutputs *outputs, bool ok)
 }
 
 /* "-D classes=10 --batch=4": what a reader must know to make the same code again; no paths. */
-static Str settings_text(Driver *d)
+static Str settings_text(Driver *d, const Options *options)
 {
-    const Options *options = d->options;
     Str text = STR("");
     for (size_t i = 0; i < options->frontend.n_defines; ++i) {
         const Definement *define = &options->frontend.defines[i];
@@ -240,10 +249,10 @@ static bool decide_embedding(Driver *d, const Program *program, bool *embeds)
 
 static void say_how_to_pack(Driver *d, Str stem)
 {
-    Str model = d->options->model;
+    Str model = d->given->model;
     strbuf_printf(d->log, "cnnc: no weights given: wrote the code only. To make its weights file:\n");
     strbuf_printf(d->log, "      cnnc pack " STR_FMT " --weights=W.safetensors -o " STR_FMT ".weights", STR_ARG(model), STR_ARG(stem));
-    Str settings = settings_text(d);
+    Str settings = settings_text(d, d->given);
     strbuf_printf(d->log, "%s" STR_FMT "\n", settings.len > 0 ? " " : "", STR_ARG(settings));
 }
 
@@ -254,7 +263,7 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     if (!decide_embedding(d, program, &embeds)) {
         return false;
     }
-    Str model_stem = base_name(without_suffix(d->options->model, STR(".net")));
+    Str model_stem = output_stem(d);
     bool prints = d->options->emit == EMIT_C;
     Str stem = !prints && !str_is_empty(d->options->output) ? without_suffix(d->options->output, STR(".c")) : model_stem;
     Str name = base_name(stem);
@@ -264,7 +273,7 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     }
     EmitOptions emit = {.prefix = prefix, .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
                         .weights_name = embeds ? STR("") : arena_printf(d->arena, STR_FMT ".weights", STR_ARG(name)),
-                        .embedded = embedded, .settings = settings_text(d)};
+                        .embedded = embedded, .settings = settings_text(d, d->options)};
     StrBuf source = {0}, header = {0};
     emit_source(program, &emit, &source);
     emit_header(program, &emit, &header);
@@ -303,11 +312,59 @@ static bool write_pack(Driver *d, const Program *program)
     }
     Str path = d->options->output;
     if (str_is_empty(path)) {
-        path = arena_printf(d->arena, STR_FMT ".weights", STR_ARG(base_name(without_suffix(d->options->model, STR(".net")))));
+        path = arena_printf(d->arena, STR_FMT ".weights", STR_ARG(output_stem(d)));
     }
     FileOutputs *outputs = file_outputs_create(d->arena);
     FileOutput *file = open_output(d, outputs, path);
     return commit(d, outputs, file != NULL && write_blob(d, program, file, NULL));
+}
+
+/* --- ONNX */
+
+static bool reads_weights(const Graph *graph)
+{
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        if (node_is_constant(graph->nodes[i]) && graph->nodes[i]->attr.constant.expr == CONST_WEIGHT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -o, and, for large nets, the data file beside it. */
+static bool write_onnx_files(Driver *d, const OnnxModel *model)
+{
+    Str path = d->options->output, data_path = arena_printf(d->arena, STR_FMT ".data", STR_ARG(path));
+    bool is_large = onnx_model_bytes(model) > ONNX_INLINE_LIMIT;
+    if (is_large && str_equal(path, STR("-"))) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "a model this large needs a data file beside it, so it cannot go to standard output");
+        diag_help(d->diag, "name a file: -o MODEL.onnx");
+        return false;
+    }
+    FileOutputs *outputs = file_outputs_create(d->arena);
+    BlobSink files[2] = {{.driver = d, .total = onnx_model_bytes(model)}, {.driver = d, .total = onnx_model_bytes(model)}};
+    OnnxSink sink = {sink_write, &files[0]}, data = {sink_write, &files[1]};
+    files[0].file = open_output(d, outputs, path);
+    files[1].file = is_large && files[0].file != NULL ? open_output(d, outputs, data_path) : NULL;
+    bool ok = files[0].file != NULL && (!is_large || files[1].file != NULL);
+    ok = ok && onnx_model_write(model, d->weights, &sink, is_large ? &data : NULL, base_name(data_path), d->diag);
+    progress_end(&d->progress);
+    return commit(d, outputs, ok);
+}
+
+static bool write_onnx(Driver *d, const Graph *graph)
+{
+    if (d->weights == NULL && reads_weights(graph)) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "--emit=onnx needs weights: they are part of the model");
+        diag_help(d->diag, "add --weights=FILE.safetensors, or --weights=formula for made-up numbers");
+        return false;
+    }
+    if (str_equal(d->options->output, STR("-")) && isatty(STDOUT_FILENO)) {
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "an ONNX model is binary: it is not written to a terminal");
+        diag_help(d->diag, "name a file: -o MODEL.onnx");
+        return false;
+    }
+    return write_onnx_files(d, onnx_model_create(d->arena, graph));
 }
 
 /* Text of a stage: to -o, or to standard output. */
@@ -364,6 +421,9 @@ static bool compile(Driver *d)
     if (d->weights != NULL && !weights_check(d->weights, graph, options->allow_extra_weights, d->diag)) {
         return false;
     }
+    if (options->emit == EMIT_ONNX) {
+        return write_onnx(d, graph);
+    }
     if (!run_passes(d, graph)) {
         return false;
     }
@@ -411,7 +471,9 @@ static void print_passes(StrBuf *out)
 
 int driver_run(const Options *options, Arena *arena, Sources *sources, Diag *diag, StrBuf *out, StrBuf *log)
 {
-    Driver driver = {.options = options, .arena = arena, .sources = sources, .diag = diag, .out = out, .log = log};
+    Options resolved = *options;
+    Driver driver = {.options = &resolved, .given = options, .arena = arena, .sources = sources, .diag = diag,
+                     .out = out, .log = log};
     bool ok = true;
     progress_start(&driver.progress);
     switch (options->command) {
@@ -427,9 +489,12 @@ int driver_run(const Options *options, Arena *arena, Sources *sources, Diag *dia
     case COMMAND_VERSION:
         strbuf_printf(out, "cnnc %s\n", CNNC_VERSION);
         break;
+    case COMMAND_LIST_ZOO:
+        ok = zoo_list(arena, diag, out);
+        break;
     case COMMAND_COMPILE:
     case COMMAND_PACK:
-        ok = compile(&driver);
+        ok = zoo_resolve(&resolved, arena, diag) && compile(&driver);
         break;
     }
     weights_close(driver.weights);

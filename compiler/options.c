@@ -11,6 +11,7 @@
 
 const char options_help[] =
     "Usage: cnnc [OPTION]... MODEL.net [-o MODEL.c]\n"
+    "       cnnc [OPTION]... zoo:VARIANT [-o MODEL.c]         a network that cnnc ships: see --list-zoo\n"
     "       cnnc pack MODEL.net --weights=SOURCE [-o MODEL.weights]\n"
     "\n"
     "Compiles a convolutional network to standalone C of fixed shapes: MODEL.c, MODEL.h and MODEL.weights.\n"
@@ -38,6 +39,7 @@ const char options_help[] =
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
+    "      --emit=onnx          write the net with its weights as an ONNX model (opset 17) to -o FILE\n"
     "\n"
     "Looking inside\n"
     "      --print-after=PASS   print the graph after a pass, or after `all`\n"
@@ -46,7 +48,7 @@ const char options_help[] =
     "      --verify-ir          check the graph's invariants after each pass\n"
     "      --time-passes        print how long each pass took\n"
     "\n"
-    "      --help, --help-ops, --help-passes, --version\n"
+    "      --help, --help-ops, --help-passes, --list-zoo, --version\n"
     "\n"
     "Examples\n"
     "  cnnc --summary dsl/zoo/resnet50.net\n"
@@ -59,7 +61,7 @@ const char options_help[] =
 enum OptionCode {
     CODE_NET = 256, CODE_TRAINING, CODE_WEIGHTS, CODE_ALLOW_EXTRA, CODE_NAME, CODE_EMBED, CODE_NO_EMBED, CODE_BATCH,
     CODE_THREADS, CODE_TARGET, CODE_SUMMARY, CODE_EMIT, CODE_PRINT_AFTER, CODE_VERIFY, CODE_VERIFY_IR, CODE_TIME,
-    CODE_HELP, CODE_HELP_OPS, CODE_HELP_PASSES, CODE_VERSION,
+    CODE_HELP, CODE_HELP_OPS, CODE_HELP_PASSES, CODE_VERSION, CODE_LIST_ZOO,
     CODE_NO_PASS /* + index of the pass; must be last */
 };
 
@@ -85,6 +87,7 @@ static const struct option long_options[] = {
     {"help-ops", no_argument, NULL, CODE_HELP_OPS},
     {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
     {"version", no_argument, NULL, CODE_VERSION},
+    {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -93,6 +96,7 @@ static const struct {
     EmitStage stage;
 } emit_stages[] = {
     {"ast", EMIT_AST}, {"graph", EMIT_GRAPH}, {"dot", EMIT_DOT}, {"program", EMIT_PROGRAM}, {"plan", EMIT_PLAN}, {"c", EMIT_C},
+    {"onnx", EMIT_ONNX},
 };
 enum { N_EMIT_STAGES = sizeof emit_stages / sizeof emit_stages[0] };
 
@@ -217,7 +221,7 @@ static bool parse_emit(Parse *parse, const char *text)
         }
         suggest_consider(&suggest, str_from(emit_stages[i].name));
     }
-    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit wants ast, graph, dot, program, plan or c, not '%s'", text);
+    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit wants ast, graph, dot, program, plan, c or onnx, not '%s'", text);
     if (!str_is_empty(suggest.best)) {
         diag_help(parse->diag, "did you mean '" STR_FMT "'?", STR_ARG(suggest.best));
     }
@@ -316,6 +320,9 @@ static bool take_option(Parse *parse, int code, const char *value)
     case CODE_VERSION:
         options->command = COMMAND_VERSION;
         return true;
+    case CODE_LIST_ZOO:
+        options->command = COMMAND_LIST_ZOO;
+        return true;
     case CODE_NET:
         options->frontend.net = str_from(value);
         return true;
@@ -387,6 +394,15 @@ static bool check_options(Parse *parse)
     }
     if (options->emit != EMIT_FILES && options->summary) {
         diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit and --summary each print something: give one of them");
+        ok = false;
+    }
+    if (options->emit == EMIT_ONNX && str_is_empty(options->output)) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit=onnx writes a binary file and wants its name");
+        diag_help(parse->diag, "add -o MODEL.onnx; -o - is standard output");
+        ok = false;
+    }
+    if (options->emit == EMIT_ONNX && options->batch != 1) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit=onnx writes a model of one image a run: leave out --batch");
         ok = false;
     }
     bool writes_c = options->command == COMMAND_COMPILE && options->emit == EMIT_FILES;

@@ -11,7 +11,7 @@ fault() { echo "check_tree: $*"; faults=$((faults + 1)); }
 # which the compiler includes where it must compute the same (the blob's checksum).
 declare -A allowed=(
     [support]="support" [ir]="support ir" [frontend]="support ir frontend" [weights]="support ir weights"
-    [interp]="support ir weights interp" [passes]="support ir weights passes" [lower]="support ir weights lower"
+    [interp]="support ir weights interp" [onnx]="support ir weights onnx" [passes]="support ir weights passes" [lower]="support ir weights lower"
     [backend]="support ir lower backend" [report]="support ir lower report")
 for folder in "${!allowed[@]}"; do
     while IFS=: read -r file line; do
@@ -20,7 +20,7 @@ for folder in "${!allowed[@]}"; do
         *" $target "*) ;;
         *) fault "$file includes $target/, which is not to its left" ;;
         esac
-    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|passes|lower|backend|report)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename | grep -v '"backend/embed/')
+    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|onnx|passes|lower|backend|report)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename | grep -v '"backend/embed/')
 done
 if grep -nE '#include "(options|driver)\.h"' -r compiler/*/ ; then fault "a folder includes the driver"; fi
 if grep -nE '#include "[a-z]+/' -r runtime/; then fault "runtime/ includes from compiler/"; fi
@@ -43,7 +43,7 @@ for object in "$build"/compiler/*.o "$build"/compiler/*/*.o; do
 done
 
 # 5. Generated parsers stay in build/.
-git ls-files | grep -E '(^|/)(parse|scan)\.[ch]$' && fault "generated parser in git"
+git ls-files | grep -E '(^|/)(parse|scan|onnx\.pb-c)\.[ch]$' && fault "generated code in git"
 
 # 6. Every folder with sources tells what its files are.
 for folder in compiler compiler/*/ runtime dsl examples generated tests tools; do

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, with Debian's package manager. Usage: tools/install_deps.sh build|test
+# Installs what is missing, with Debian's package manager. Usage: tools/install_deps.sh build|test|oracle
 #   build  what `make` and `make demo` need        test  what `make test` needs on top
+#   oracle what `make test-onnxruntime` needs on top of build
 set -euo pipefail
 packages=()
 need() { # need PACKAGE TEST...: PACKAGE unless the test command succeeds
@@ -15,6 +16,9 @@ need make command -v make
 need flex command -v flex
 need bison command -v bison
 need libjansson-dev has_header jansson.h
+need libprotobuf-c-dev has_header protobuf-c/protobuf-c.h
+need protobuf-c-compiler command -v protoc-c
+need libonnx-dev test -e /usr/include/onnx/onnx.proto
 need libstb-dev has_header stb/stb_image.h
 if [ "${1:-build}" = test ]; then
     need g++ command -v g++
@@ -22,6 +26,9 @@ if [ "${1:-build}" = test ]; then
     need binutils command -v nm
     need git command -v git
     need libcriterion-dev has_header criterion/criterion.h
+fi
+if [ "${1:-build}" = oracle ]; then
+    need python3-venv python3 -c 'import ensurepip, venv'
 fi
 [ ${#packages[@]} -eq 0 ] && exit 0
 echo "installing: ${packages[*]}" >&2

@@ -168,7 +168,7 @@ static Value callable(Elaborator *el, const Definement *define, Value fallback, 
         return (Value){.kind = VAL_OP, .as.op = op};
     }
     Suggest suggest = suggest_start(define->value);
-    names_suggest_calls(el, scope, &suggest);
+    names_suggest_calls(scope, &suggest);
     Value error = wrong_kind(el, define, fallback);
     el->reported = true;
     elaborate_suggest(el, suggest);

@@ -17,7 +17,7 @@ enum {
     ELABORATE_MAX_NODES = 1000000,
     ELABORATE_MAX_STEPS = 10000000, /* statements, loop turns, calls, items compared or copied */
     ELABORATE_MAX_CALLS = 256,      /* depth of block calls */
-    ELABORATE_MAX_DEPTH = 4000,     /* of nested expressions and bodies, over all calls: bounds our own stack */
+    ELABORATE_MAX_DEPTH = 2000,     /* of nested expressions and bodies, over all calls: bounds our own stack */
     ELABORATE_MAX_BYTES = 256 * 1024 * 1024, /* of all lists and strings together */
     ELABORATE_MAX_PATH = 1000                /* bytes of a weight's name without its role */
 };
@@ -148,8 +148,6 @@ Value elaborate_name(Elaborator *el, Str name, Span span);
 
 /* --- elaborate_stmt.c */
 void elaborate_body(Elaborator *el, const StmtList *body);
-/* Reads a declared type; false after an error. */
-bool elaborate_type(Elaborator *el, const TypeExpr *expr, TensorType *type, bool *hwc);
 
 /* --- elaborate_call.c */
 typedef struct CallArgs { /* the evaluated arguments of one call; the piped value is the first */
@@ -166,7 +164,7 @@ Span args_name_span(const CallArgs *args, size_t index);
 /* `piped` is NULL for a call outside of a pipe. */
 Value elaborate_call(Elaborator *el, const Expr *call, const Value *piped, Span piped_span);
 
-/* --- elaborate_op.c */
+/* --- elaborate_block.c, elaborate_op.c */
 /* Where a call or operator makes its node, and under which name. */
 typedef struct OpPlace {
     Span span;
@@ -174,6 +172,8 @@ typedef struct OpPlace {
     bool is_shared;
     bool is_failed; /* the path had an error: no weights */
 } OpPlace;
+/* `opens_scope`: the call has a name, and the block's weights are named below it. */
+Value elaborate_block(Elaborator *el, Block *block, const CallArgs *args, const OpPlace *place, bool opens_scope);
 Value elaborate_op(Elaborator *el, OpKind op, const CallArgs *args, OpPlace place);
 /* x + y, x - y, x * y with at least one tensor; the other may be a number. */
 Value elaborate_elementwise(Elaborator *el, OpKind op, Value a, Value b, OpPlace place);
@@ -207,7 +207,7 @@ void names_poison(Elaborator *el);                                /* every varia
  * `a, b =` or `input a:`; an empty list for `output`. False where it may be anything else. */
 bool names_of_broken(Elaborator *el, const Stmt *stmt, NameList *names);
 void names_suggest_variables(const Elaborator *el, Suggest *suggest);
-void names_suggest_calls(const Elaborator *el, const FileScope *scope, Suggest *suggest); /* blocks, ops, functions */
+void names_suggest_calls(const FileScope *scope, Suggest *suggest); /* blocks, ops, functions */
 
 /* --- paths.c: names of weights */
 /* The text of `as path` within the current scope. False after an error. */

@@ -11,7 +11,7 @@ static void report_unknown_name(Elaborator *el, Str name, Span span)
     bool has_ended = names_ended(el, name, &declared);
     Suggest suggest = suggest_start(name);
     names_suggest_variables(el, &suggest);
-    names_suggest_calls(el, el->frame->block->home, &suggest);
+    names_suggest_calls(el->frame->block->home, &suggest);
     bool is_lost = el->had_errors && str_is_empty(suggest.best);
     if (el->frame->is_broken || is_lost ||
         !elaborate_error(el, DIAG_UNKNOWN_NAME, span, "unknown name '" STR_FMT "'", STR_ARG(name))) {

@@ -210,7 +210,8 @@ static bool read_layout(Elaborator *el, const TypeExpr *expr, bool *hwc)
     return false;
 }
 
-bool elaborate_type(Elaborator *el, const TypeExpr *expr, TensorType *type, bool *hwc)
+/* Reads a declared type; false after an error. */
+static bool read_type(Elaborator *el, const TypeExpr *expr, TensorType *type, bool *hwc)
 {
     DType dtype = DT_F32;
     bool ok = read_dtype(el, expr, &dtype);
@@ -250,7 +251,7 @@ static void run_input(Elaborator *el, const Stmt *stmt)
     NameRef name = stmt->as.input.name;
     TensorType type;
     bool hwc = false;
-    bool ok = elaborate_type(el, &stmt->as.input.type, &type, &hwc);
+    bool ok = read_type(el, &stmt->as.input.type, &type, &hwc);
     ok &= add_port(el, name, "input");
     const Variable *other = names_variable(el, name.name);
     if (other != NULL) {

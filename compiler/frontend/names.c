@@ -245,9 +245,8 @@ void names_suggest_variables(const Elaborator *el, Suggest *suggest)
     }
 }
 
-void names_suggest_calls(const Elaborator *el, const FileScope *scope, Suggest *suggest)
+void names_suggest_calls(const FileScope *scope, Suggest *suggest)
 {
-    (void)el;
     for (size_t i = 0; i < map_count(scope->visible); ++i) {
         const Block *block = map_value_at(scope->visible, i);
         if (!block->definition->is_net) {

@@ -90,7 +90,7 @@ static Suggest near_name(const Resolver *rs, Str name)
     for (size_t i = 0; i < map_count(rs->variables); ++i) {
         suggest_consider(&suggest, map_key_at(rs->variables, i));
     }
-    names_suggest_calls(rs->el, rs->scope, &suggest);
+    names_suggest_calls(rs->scope, &suggest);
     return suggest;
 }
 

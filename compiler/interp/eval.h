@@ -15,7 +15,7 @@ typedef struct Eval {
     const Weights *weights;
     const Operand *in; /* data inputs; the residual of an epilogue is left out */
     uint32_t n_in;
-    double *out;       /* type_elements(node->type) values, all zero before the op runs */
+    double *out; /* type_elements(node->type) values, all zero before the op runs */
 } Eval;
 
 /* `count` zeroed doubles from malloc; the caller frees them. No caller sees NULL. */
@@ -71,10 +71,10 @@ void interp_sum(const Eval *eval); /* and mean */
 void interp_argmax(const Eval *eval);
 void interp_top_k(const Eval *eval);
 
-/* --- interp.c: runs a graph and shows each node's value, in topological order, to `visit` before the value may be freed.
- * Values of nodes for which keep[id] holds live in `arena`, all others are freed after their last reader. */
+/* --- interp.c: runs a graph and shows each node's value, in topological order, to `visit` before the value may be
+ * freed. Values of nodes for which keep[id] holds live in `arena`, all others are freed after their last reader. */
 typedef void InterpVisit(void *user, const Node *node, const double *values);
-InterpResult interp_run_visiting(const Graph *graph, const Weights *weights, const double *const *inputs, const bool *keep,
-                                 Arena *arena, InterpVisit *visit, void *user);
+InterpResult interp_run_visiting(const Graph *graph, const Weights *weights, const double *const *inputs,
+                                 const bool *keep, Arena *arena, InterpVisit *visit, void *user);
 
 #endif

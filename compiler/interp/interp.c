@@ -1,6 +1,6 @@
-/* The evaluation itself: walks the nodes in topological order, hands each to the function of its op, applies the epilogue
- * (residual, then activation), and frees values after their last reader, so that even a large net needs only a few of its
- * activations at a time. */
+/* The evaluation itself: walks the nodes in topological order, hands each to the function of its op, applies the
+ * epilogue (residual, then activation), and frees values after their last reader, so that even a large net needs only a
+ * few of its activations at a time. */
 #include "interp/interp.h"
 
 #include <stdlib.h>
@@ -214,8 +214,8 @@ static const double *input_values(const Graph *graph, const double *const *input
     ICE("input '" STR_FMT "' is no input of its graph", STR_ARG(node->path));
 }
 
-InterpResult interp_run_visiting(const Graph *graph, const Weights *weights, const double *const *inputs, const bool *keep,
-                                 Arena *arena, InterpVisit *visit, void *user)
+InterpResult interp_run_visiting(const Graph *graph, const Weights *weights, const double *const *inputs,
+                                 const bool *keep, Arena *arena, InterpVisit *visit, void *user)
 {
     Run run = {graph, weights, ARENA_ARRAY(arena, double *, graph->n_nodes), NULL, keep, arena};
     run.readers = calloc(graph->n_nodes > 0 ? graph->n_nodes : 1, sizeof *run.readers);
@@ -258,7 +258,8 @@ InterpResult interp_run_visiting(const Graph *graph, const Weights *weights, con
     return (InterpResult){run.values};
 }
 
-InterpResult interp_run(const Graph *graph, const Weights *weights, const double *const *inputs, bool keep_all, Arena *arena)
+InterpResult interp_run(const Graph *graph, const Weights *weights, const double *const *inputs, bool keep_all,
+                        Arena *arena)
 {
     bool *keep = ARENA_ARRAY(arena, bool, graph->n_nodes);
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {

@@ -6,13 +6,14 @@
 #include "ir/graph.h"
 #include "weights/weights.h"
 
-/* Values of one evaluation: row-major [C,H,W] (inputs declared hwc too), u8 inputs as 0..255, i32 results as whole numbers. */
+/* Values of one evaluation: row-major [C,H,W], inputs declared hwc too; u8 as 0..255, i32 as whole numbers. */
 typedef struct InterpResult {
-    double **values; /* by node id; NULL for constants, and for nodes freed early (keep_all = false) that are no outputs */
+    double **values; /* by node id; NULL for constants, and, unless keep_all, for nodes that are no outputs */
 } InterpResult;
 
-/* `inputs`: one array a graph input, in declared order. Results live in `arena`; with keep_all every node's value is kept. */
-InterpResult interp_run(const Graph *graph, const Weights *weights, const double *const *inputs, bool keep_all, Arena *arena);
+/* `inputs`: one array a graph input, in declared order. Results live in `arena`; keep_all keeps every node's value. */
+InterpResult interp_run(const Graph *graph, const Weights *weights, const double *const *inputs, bool keep_all,
+                        Arena *arena);
 
 /* All values of a constant node, in `arena`: carries out its recipe, independently of const_eval.c. */
 double *interp_constant_values(const Node *constant, const Weights *weights, Arena *arena);
@@ -25,8 +26,9 @@ double **interp_formula_inputs(const Graph *graph, Arena *arena);
 /* --- verify: did a pass change what the net computes? */
 typedef struct InterpVerifier InterpVerifier;
 InterpVerifier *interp_verifier_create(Arena *arena, const Weights *weights);
-/* Call after elaboration (pass_name NULL) and after each pass that changed the graph: interprets, compares all outputs with
- * the previous state within 1e-9 * max|y|; on a difference reports pass and first differing node to diag, and returns false. */
+/* Call after elaboration (pass_name NULL) and after each pass that changed the graph: interprets, compares all outputs
+ * with the previous state within 1e-9 * max|y|; on a difference reports pass and first differing node to diag, and
+ * returns false. */
 bool interp_verifier_check(InterpVerifier *verifier, const Graph *graph, const char *pass_name, Diag *diag);
 void interp_verifier_destroy(InterpVerifier *verifier);
 

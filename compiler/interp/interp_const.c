@@ -1,5 +1,5 @@
-/* Constants: carries out recipes (ir/attr.h, ConstExpr) on its own, element range by element range, so that not even the
- * largest dense layer's weights have to be in memory at once. Independent of weights/const_eval.c on purpose. */
+/* Constants: carries out recipes (ir/attr.h, ConstExpr) on its own, element range by element range, so that not even
+ * the largest dense layer's weights have to be in memory at once. Independent of weights/const_eval.c on purpose. */
 #include <math.h>
 #include <stdlib.h>
 

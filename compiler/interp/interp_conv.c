@@ -1,8 +1,8 @@
 /* Convolutions and dense layers.
  *
  * A convolution is evaluated a few output pixels at a time: what the taps see at those pixels is gathered into a small
- * table [tap][pixel], zero where a tap looks at the padding, and every output channel is a weighted sum of its rows. The
- * one bounds check is in the gathering; the sums run over contiguous memory. */
+ * table [tap][pixel], zero where a tap looks at the padding, and every output channel is a weighted sum of its rows.
+ * The one bounds check is in the gathering; the sums run over contiguous memory. */
 #include <stdlib.h>
 
 #include "interp/eval.h"
@@ -60,7 +60,8 @@ static void grouped_conv(const Eval *eval, const double *weight, const double *b
                 }
             }
             for (int32_t o = g * out_group; o < (g + 1) * out_group; ++o) {
-                weigh_taps(weight + o * taps, seen, taps, n, bias != NULL ? bias[o] : 0.0, eval->out + o * pixels + first);
+                weigh_taps(weight + o * taps, seen, taps, n, bias != NULL ? bias[o] : 0.0,
+                           eval->out + o * pixels + first);
             }
         }
     }
@@ -104,39 +105,46 @@ void interp_conv(const Eval *eval)
     free(bias);
 }
 
+/* Adds factor * x to y where tap (u, v) takes each input pixel: row i * stride + u * dilation - pad, columns alike. */
+static void scatter_tap(const Eval *eval, const double *x, double factor, int32_t u, int32_t v, double *y)
+{
+    const ConvAttr *attr = &eval->node->attr.conv;
+    TensorType in = eval->in[0].type, out = eval->node->type;
+    for (int32_t i = 0; i < type_height(in); ++i) {
+        int64_t row = (int64_t)i * attr->stride[0] + (int64_t)u * attr->dilation[0] - attr->pad.edge[PAD_TOP];
+        if (row < 0 || row >= type_height(out)) {
+            continue;
+        }
+        for (int32_t j = 0; j < type_width(in); ++j) {
+            int64_t column = (int64_t)j * attr->stride[1] + (int64_t)v * attr->dilation[1] - attr->pad.edge[PAD_LEFT];
+            if (column >= 0 && column < type_width(out)) {
+                y[row * type_width(out) + column] += factor * x[(int64_t)i * type_width(in) + j];
+            }
+        }
+    }
+}
+
 /* Every input pixel, times the kernel, is added to the output around its place. weight [in, out/groups, kh, kw]. */
 void interp_conv_transpose(const Eval *eval)
 {
     const ConvAttr *attr = &eval->node->attr.conv;
     TensorType in = eval->in[0].type, out = eval->node->type;
     int32_t in_group = type_channels(in) / attr->groups, out_group = attr->channels / attr->groups;
-    int64_t out_plane = (int64_t)type_height(out) * type_width(out);
+    int64_t in_plane = (int64_t)type_height(in) * type_width(in),
+            out_plane = (int64_t)type_height(out) * type_width(out);
     double *weight = interp_weight(eval, ROLE_WEIGHT), *bias = interp_weight(eval, ROLE_BIAS);
     for (int32_t o = 0; bias != NULL && o < attr->channels; ++o) {
         for (int64_t p = 0; p < out_plane; ++p) {
             eval->out[o * out_plane + p] = bias[o];
         }
     }
-    const double *w = weight;
+    const double *factor = weight;
     for (int32_t c = 0; c < type_channels(in); ++c) {
-        const double *x = eval->in[0].data + (int64_t)c * type_height(in) * type_width(in);
         for (int32_t o = 0; o < out_group; ++o) {
             double *y = eval->out + (int64_t)(c / in_group * out_group + o) * out_plane;
             for (int32_t u = 0; u < attr->kernel[0]; ++u) {
-                for (int32_t v = 0; v < attr->kernel[1]; ++v, ++w) {
-                    for (int32_t i = 0; i < type_height(in); ++i) {
-                        int64_t row = (int64_t)i * attr->stride[0] + (int64_t)u * attr->dilation[0] - attr->pad.edge[PAD_TOP];
-                        if (row < 0 || row >= type_height(out)) {
-                            continue;
-                        }
-                        for (int32_t j = 0; j < type_width(in); ++j) {
-                            int64_t column =
-                                (int64_t)j * attr->stride[1] + (int64_t)v * attr->dilation[1] - attr->pad.edge[PAD_LEFT];
-                            if (column >= 0 && column < type_width(out)) {
-                                y[row * type_width(out) + column] += *w * x[(int64_t)i * type_width(in) + j];
-                            }
-                        }
-                    }
+                for (int32_t v = 0; v < attr->kernel[1]; ++v) {
+                    scatter_tap(eval, eval->in[0].data + c * in_plane, *factor++, u, v, y);
                 }
             }
         }

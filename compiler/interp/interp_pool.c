@@ -1,5 +1,5 @@
-/* Pooling. A window is a range of rows and columns, clipped to the input; what lies in the padding counts, if at all, in
- * the divisor of an average only. */
+/* Pooling. A window is a range of rows and columns, clipped to the input; what lies in the padding counts, if at all,
+ * in the divisor of an average only. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* --verify: interprets the graph before and after each pass on formula-filled inputs and compares the outputs.
  *
- * When they differ, the graph before the pass is gone: passes rewrite in place. What is kept of it is a fingerprint of every
- * node's value. A pass that keeps results makes next to no value that was not there before (folding a batch norm into a
- * convolution gives the convolution the batch norm's value), so the first node whose fingerprint matches none of the graph
- * before is where things went wrong. */
+ * When they differ, the graph before the pass is gone: passes rewrite in place. What is kept of it is a fingerprint of
+ * every node's value. A pass that keeps results makes next to no value that was not there before (folding a batch norm
+ * into a convolution gives the convolution the batch norm's value), so the first node whose fingerprint matches none of
+ * the graph before is where things went wrong. */
 #include <stdint.h>
 #include <math.h>
 
@@ -24,7 +24,7 @@ typedef struct Fingerprint {
 typedef struct OutputValue {
     TensorType type;
     double *values;
-    double max; /* of the sizes */
+    double max; /* of the finite sizes */
 } OutputValue;
 
 /* All that is kept of one state of the graph. */
@@ -92,8 +92,8 @@ static State *state_of(const Graph *graph, const Weights *weights)
         keep[graph->outputs[i].node->id] = true;
     }
     double **inputs = interp_formula_inputs(graph, state->arena);
-    InterpResult result = interp_run_visiting(graph, weights, (const double *const *)inputs, keep, state->arena,
-                                              take_fingerprint, state);
+    InterpResult result =
+        interp_run_visiting(graph, weights, (const double *const *)inputs, keep, state->arena, take_fingerprint, state);
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         const Node *node = graph->outputs[i].node;
         OutputValue *output = &state->outputs[i];
@@ -102,7 +102,8 @@ static State *state_of(const Graph *graph, const Weights *weights)
             output->values = interp_constant_values(node, weights, state->arena);
         }
         for (int64_t k = 0; k < type_elements(node->type); ++k) {
-            output->max = fmax(output->max, fabs(output->values[k]));
+            double size = fabs(output->values[k]);
+            output->max = isfinite(size) && size > output->max ? size : output->max;
         }
     }
     return state;
@@ -180,7 +181,8 @@ static bool compare(const State *before, const State *after, const Graph *graph,
         }
         Str label = node_label(after->arena, node);
         diag_error(diag, DIAG_MISCOMPILED_PASS, node->span,
-                   "pass '%s' changes what the net computes: output '" STR_FMT "' moves by %.3g (its largest value is %.3g); "
+                   "pass '%s' changes what the net computes: output '" STR_FMT
+                   "' moves by %.3g (its largest value is %.3g); "
                    "the first value that was not there before is that of " STR_FMT,
                    pass_name, STR_ARG(graph->outputs[i].name), difference, a->max, STR_ARG(label));
         diag_help(diag, "this is a bug of cnnc, please report it; --no-%s avoids it", pass_name);

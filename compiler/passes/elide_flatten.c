@@ -1,5 +1,5 @@
-/* elide_flatten: leaves no flatten that moves elements where a layer can read them in another order instead, and no view of
- * a view. What remains, flatten "chw" and reshape, is the same memory under another shape: lowering makes it free.
+/* elide_flatten: leaves no flatten that moves elements where a layer can read them in another order instead, and no
+ * view of a view. What remains is the same memory under another shape: lowering makes it free.
  *
  *   before   %1 = flatten %0 {order="hwc"} : f32[3200]      (%0 : f32[50,8,8])
  *            %2 = dense %1 {units=500, bias=false} weight=@fc.weight : f32[500]
@@ -11,8 +11,8 @@
  *   after    %1 = reshape %0 {shape=[16, 25]} : f32[16,25]
  *
  * requires          nothing
- * keeps             values up to the order in which a dense layer sums; shared weights: each layer gets a recipe of its own
- * does not handle   flatten "hwc" with any reader other than dense and rbf (an output, an activation between): it stays a copy
+ * keeps             values up to the order in which a dense layer sums; shared weights: each layer gets its own recipe
+ * does not handle   flatten "hwc" with any other reader (an output, an activation before the dense): it stays a copy
  */
 #include "passes/rewrite.h"
 
@@ -47,7 +47,8 @@ static bool match_permutable(const Rewriter *rewriter, const Node *node)
     }
     for (uint32_t i = 0; i < uses->count[node->id]; ++i) {
         const Node *reader = uses->user[node->id][i];
-        if ((reader->op != OP_DENSE && reader->op != OP_RBF) || reader->inputs[0] != node || node_residual(reader) == node) {
+        if ((reader->op != OP_DENSE && reader->op != OP_RBF) || reader->inputs[0] != node ||
+            node_residual(reader) == node) {
             return false;
         }
     }

@@ -1,18 +1,21 @@
 /* fold_batch_norm: batch norm with fixed statistics is a scale and a shift per channel, which a linear layer absorbs.
  *
  *   before   %1 = conv %0 {channels=64, kernel=[3, 3], pad=1, bias=false} weight=@c.weight : f32[64,56,56]
- *            %2 = batch_norm %1 weight=@b.weight bias=@b.bias running_mean=@b.running_mean running_var=@b.running_var : f32[64,56,56]
- *   after    %1 = conv %0 {channels=64, kernel=[3, 3], pad=1} weight=(@c.weight * s) bias=(@b.bias - @b.running_mean * s) : f32[64,56,56]
- *            where s is (@b.weight * rsqrt(@b.running_var + 1e-05)); with a bias of its own: ((@c.bias - @b.running_mean) * s + @b.bias)
+ *            %2 = batch_norm %1 weight=@b.weight bias=@b.bias running_mean=@b.running_mean
+ *                 running_var=@b.running_var : f32[64,56,56]
+ *   after    %1 = conv %0 {channels=64, kernel=[3, 3], pad=1} weight=(@c.weight * s)
+ *                 bias=(@b.bias - @b.running_mean * s) : f32[64,56,56]
+ *            where s is (@b.weight * rsqrt(@b.running_var + 1e-05));
+ *            of a conv with bias:   bias=((@c.bias - @b.running_mean) * s + @b.bias)
  *
- * After the layer: conv, depthwise_conv, conv_transpose, dense, whose value nobody else reads and which has no epilogue yet.
- * Before it: where nobody else reads the norm and no tap can meet padding. What is left becomes `affine`, one multiplication
- * and addition a value.
+ * After the layer: conv, depthwise_conv, conv_transpose, dense, whose value nobody else reads and which has no epilogue
+ * yet. Before it: where nobody else reads the norm and no tap can meet padding. What is left becomes `affine`, one
+ * multiplication and addition a value.
  *
  * requires          nothing; finds more before fuse_activation and fuse_add than after them
  * keeps             values up to rounding; shared weights: each layer gets recipes of its own
- * does not handle   across other ops (pooling, concat); vectors of channels through groups of a conv_transpose, tables, and,
- *                   before the layer, groups of a conv: these become affine
+ * does not handle   across other ops (pooling, concat); groups of a conv_transpose, tables, and, before the layer,
+ *                   groups of a conv: these norms become affine
  */
 #include "passes/linear.h"
 #include "passes/rewrite.h"

@@ -3,13 +3,14 @@
  *   before   %3 = conv %2 {channels=256, kernel=[1, 1]} weight=@c.weight bias=@c.bias : f32[256,35,35]
  *            %4 = scale %3 {factor=0.17} : f32[256,35,35]
  *            %5 = mul %4, 1.0 : f32[256,35,35]
- *   after    %3 = conv %2 {channels=256, kernel=[1, 1]} weight=(@c.weight * 0.17) bias=(@c.bias * 0.17) : f32[256,35,35]
+ *   after    %3 = conv %2 {channels=256, kernel=[1, 1]} weight=(@c.weight * 0.17)
+ *                 bias=(@c.bias * 0.17) : f32[256,35,35]
  *
  * Literals: an op or a recipe whose operands are all literals becomes a literal.
  * Neutral: x*1, x+0, x-0, scale by 1 and identity go.
  * Chains: scales become one scale, additions of numbers one addition, and affine takes in either.
- * Layers: one of these directly after a conv, depthwise_conv, conv_transpose or dense that nobody else reads goes into its
- * weights; or into those of the one layer that reads it, where that is exact at padded borders.
+ * Layers: one of these directly after a conv, depthwise_conv, conv_transpose or dense that nobody else reads goes into
+ * its weights; or into those of the one layer that reads it, where that is exact at padded borders.
  *
  * requires          nothing; after fold_batch_norm, whose left-over `affine` nodes it can join
  * keeps             values up to rounding (x+0 turns no -0 into +0 any more); no fold reads a trained weight's value
@@ -23,7 +24,7 @@
 
 /* --- literals */
 
-/* The values that the node has in every run, in scratch; else NULL. A literal must be finite: the others stay computed. */
+/* The values that the node has in every run, in scratch; else NULL. A literal must be finite: others stay computed. */
 static const double *match_literal(const Rewriter *rewriter, const Node *node)
 {
     bool is_output = node->id < rewriter->n_known && rewriter->uses.is_output[node->id];
@@ -98,9 +99,8 @@ static bool match_scale_shift(const Node *node, ScaleShift *match)
         return true;
     }
     if (node->op == OP_AFFINE) {
-        *match = (ScaleShift){.input = node->inputs[0],
-                              .weight = node_weight(node, ROLE_WEIGHT),
-                              .bias = node_weight(node, ROLE_BIAS)};
+        *match = (ScaleShift){
+            .input = node->inputs[0], .weight = node_weight(node, ROLE_WEIGHT), .bias = node_weight(node, ROLE_BIAS)};
         return true;
     }
     bool is_arithmetic = node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL;
@@ -141,8 +141,8 @@ static bool has_room(const ScaleShift *match)
     return match->weight == NULL || (recipe_has_room(match->weight) && recipe_has_room(match->bias));
 }
 
-/* Two in a row that one op can do: the inner one is read by nobody else. Of two numbers, x*s + p needs constants of its own;
- * that it stays two ops spares a net without weights the file. */
+/* Two in a row that one op can do: the inner one is read by nobody else. Of two numbers, x*s + p needs constants of its
+ * own; that it stays two ops spares a net without weights the file. */
 static bool match_chain(const Rewriter *rewriter, const Node *node, const ScaleShift *outer, ScaleShift *inner)
 {
     const Node *before = outer->input;
@@ -150,7 +150,8 @@ static bool match_chain(const Rewriter *rewriter, const Node *node, const ScaleS
         return false;
     }
     if (outer->weight == NULL && inner->weight == NULL) {
-        bool only_scales = outer->plus == 0.0 && inner->plus == 0.0, only_shifts = outer->scale == 1.0 && inner->scale == 1.0;
+        bool only_scales = outer->plus == 0.0 && inner->plus == 0.0;
+        bool only_shifts = outer->scale == 1.0 && inner->scale == 1.0;
         const OpParam *factor = op_param(OP_SCALE, STR("factor"));
         double scale = inner->scale * outer->scale, plus = inner->plus + outer->plus;
         return (only_scales && scale >= factor->lo && scale <= factor->hi) || (only_shifts && isfinite(plus));
@@ -184,7 +185,8 @@ static void rewrite_affines(Rewriter *rewriter, Node *node, const ScaleShift *ou
     Graph *graph = rewriter->graph;
     Node *before = outer->input;
     int32_t channels = type_channels(node->type);
-    ChannelAffine first = constants_of(graph, inner, channels, before), second = constants_of(graph, outer, channels, node);
+    ChannelAffine first = constants_of(graph, inner, channels, before);
+    ChannelAffine second = constants_of(graph, outer, channels, node);
     Node *weight = affine_weight(graph, &first, channels, node), *bias = affine_bias(graph, &first, channels, node);
     if (second.scale != NULL) {
         weight = recipe_for_role(graph, recipe_binary(graph, CONST_MUL, weight, second.scale, 0), ROLE_WEIGHT);

@@ -6,9 +6,9 @@
  *                 bias=(@c.bias + dot(@c.weight, [-2.0, -2.0, -0.75])) : f32[32,222,222]
  *
  * requires          nothing
- * keeps             values up to rounding, at padded borders too: with a mean other than 0 the layer must have no padding,
- *                   because it pads the prepared image with 0, which is a pixel of value `mean`
- * does not handle   u8 inputs (normalize also converts to f32), several readers, grouped and transposed layers with a mean
+ * keeps             values up to rounding, at padded borders too: with a mean other than 0 the layer must have no
+ *                   padding, because it pads the prepared image with 0, which is a pixel of value `mean`
+ * does not handle   u8 inputs (normalize also converts to f32), several readers, a mean before groups or conv_transpose
  */
 #include "passes/linear.h"
 #include "passes/rewrite.h"
@@ -46,7 +46,8 @@ static void rewrite_normalize(Rewriter *rewriter, Node *node, Node *layer)
     const MiscAttr *attr = &node->attr.misc;
     int32_t channels = type_channels(node->type), n_scales = attr->std.count == 1 ? 1 : channels;
     NodeSource source = {node->path, node->span, node->site};
-    double *scale = ARENA_ARRAY(rewriter->scratch, double, n_scales), *shift = ARENA_ARRAY(rewriter->scratch, double, channels);
+    double *scale = ARENA_ARRAY(rewriter->scratch, double, n_scales);
+    double *shift = ARENA_ARRAY(rewriter->scratch, double, channels);
     for (int32_t c = 0; c < n_scales; ++c) {
         scale[c] = attr->scale / entry(&attr->std, c);
     }

@@ -4,8 +4,8 @@
  *            %6 = add %5, %1 | relu : f32[256,56,56]
  *   after    %5 = conv %4 {channels=256, kernel=[1, 1]} weight=@c.weight bias=@c.bias + %1 | relu : f32[256,56,56]
  *
- * The layer must be read by the addition alone, so the other operand cannot depend on it, and reading it makes no cycle. Where
- * both operands could take the addition, the one computed last does: the other one is ready by then.
+ * The layer must be read by the addition alone, so the other operand cannot depend on it, and reading it makes no
+ * cycle. Where both operands could take the addition, the one computed last does: the other one is ready by then.
  *
  * requires          nothing; the layer must have no activation yet: y = act(layer + residual)
  * keeps             every value bit for bit, up to the order of the two operands
@@ -15,7 +15,8 @@
 
 static bool can_take_residual(const Rewriter *rewriter, const Node *layer)
 {
-    bool is_layer = layer->op == OP_CONV || layer->op == OP_DEPTHWISE_CONV || layer->op == OP_CONV_TRANSPOSE || layer->op == OP_DENSE;
+    bool is_layer = layer->op == OP_CONV || layer->op == OP_DEPTHWISE_CONV || layer->op == OP_CONV_TRANSPOSE ||
+                    layer->op == OP_DENSE;
     return is_layer && !layer->adds_residual && layer->act.op == OP_IDENTITY && rewriter_read_once(rewriter, layer);
 }
 

@@ -22,7 +22,8 @@ Node *recipe_values(Graph *graph, int32_t count, double value, WeightRole role, 
     for (int32_t i = 0; i < count; ++i) {
         values[i] = value;
     }
-    Node *node = graph_add_values(graph, type_f32_1(count), values, (NodeSource){origin->path, origin->span, origin->site});
+    Node *node =
+        graph_add_values(graph, type_f32_1(count), values, (NodeSource){origin->path, origin->span, origin->site});
     arena_destroy(scratch);
     node->attr.constant.role = role;
     return node;
@@ -212,7 +213,8 @@ static Node *response_to(Graph *graph, const Node *layer, Node *weight, Node *sh
     TensorType out = type_f32_1(weight->type.dim[0]);
     if (layer->op == OP_DEPTHWISE_CONV) { /* the sum of the channel's taps, times its shift */
         int32_t channels = type_channels(layer->inputs[0]->type);
-        Node *sums = graph_add_recipe(graph, (ConstAttr){.expr = CONST_DOT}, weight, recipe_values(graph, 1, 1.0, ROLE_NONE, weight), out);
+        Node *sums = graph_add_recipe(graph, (ConstAttr){.expr = CONST_DOT}, weight,
+                                      recipe_values(graph, 1, 1.0, ROLE_NONE, weight), out);
         TensorType by_channel = {.dtype = DT_F32, .rank = 2};
         by_channel.dim[0] = channels;
         by_channel.dim[1] = out.dim[0] / channels;

@@ -1,5 +1,5 @@
-/* Ops and recipes over literals; see literal.h. The formulas are those of ops.def, written a third time on purpose: passes
- * must not depend on the interpreter that checks them. */
+/* Ops and recipes over literals; see literal.h. The formulas are those of ops.def, written a third time on purpose:
+ * passes must not depend on the interpreter that checks them. */
 #include "passes/literal.h"
 
 #include <math.h>
@@ -29,7 +29,8 @@ static bool is_elementwise_binary(const Node *node)
 
 static bool is_copy(const Node *node)
 {
-    return node->op == OP_RESHAPE || node->op == OP_DROPOUT || (node->op == OP_FLATTEN && node->attr.shape.order == FLATTEN_CHW);
+    return node->op == OP_RESHAPE || node->op == OP_DROPOUT ||
+           (node->op == OP_FLATTEN && node->attr.shape.order == FLATTEN_CHW);
 }
 
 bool literal_can_evaluate(const Node *node)

@@ -1,4 +1,5 @@
-/* Evaluating ops and recipes over literals of the .net file. Trained weights never enter: code must not depend on them. */
+/* Evaluating ops and recipes over literals of the .net file. Trained weights never enter: code does not depend on them.
+ */
 #ifndef CNNC_PASSES_LITERAL_H
 #define CNNC_PASSES_LITERAL_H
 

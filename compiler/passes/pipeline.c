@@ -6,18 +6,20 @@
 /* The order matters:
  *   drop_dropout, dead_code   first: a dropout between two nodes, or a dead reader, hides every pattern below
  *   fold_batch_norm           before anything is fused: a layer with an epilogue takes no norm
- *   fold_constants            after it: what it could not fold is `affine` now, which joins scales around it and may then
- *                             fold; and conv, norm, scale in a row all end up in the conv
- *   fold_normalize            when the first layer's weights are otherwise done; the order with the two above is free
- *   fuse_activation           after all folds, before fuse_add: relu(conv + x) makes it add +relu, and add's epilogue
- *                             moves with it; in relu(conv) + x the activation belongs to the conv, which then must not take x
+ *   fold_constants            after it: what it could not fold is `affine` now, which joins scales around it and may
+ *                             then fold; and conv, norm, scale in a row all end up in the conv
+ *   fold_normalize            when the first layer's weights are otherwise done; free among the folds
+ *   fuse_activation           after all folds, before fuse_add: relu(conv + x) makes it `add | relu`, and the addition
+ *                             takes its epilogue along; in relu(conv) + x the activation belongs to the conv, which
+ *                             then cannot take x
  *   fuse_add                  last of the fusions; an activation after it would find its conv just as well
  *   elide_flatten             any time; here it sees the final readers of each flatten
  */
 const Pass pass_pipeline[] = {
     {"drop_dropout", "removes dropout: nothing at inference", drop_dropout},
     {"dead_code", "drops nodes that no output reads", dead_code},
-    {"fold_batch_norm", "folds batch norms into linear layers before or after them; the rest becomes affine", fold_batch_norm},
+    {"fold_batch_norm", "folds batch norms into linear layers before or after them; the rest becomes affine",
+     fold_batch_norm},
     {"fold_constants", "computes literals, drops neutral ops, joins scales, folds them into layers", fold_constants},
     {"fold_normalize", "folds the preparation of pixels into the first layer", fold_normalize},
     {"fuse_activation", "moves activations into the epilogue of the op before", fuse_activation},

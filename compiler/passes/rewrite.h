@@ -1,8 +1,8 @@
 /* What passes share: a walk over the nodes that takes some of them out, in time linear in the graph.
  *
- * graph_replace and graph_uses look at the whole graph; called once a rewrite they would make a pass quadratic. Here a node
- * taken out is only noted, every node is brought up to date when the walk reaches it, and the facts about readers follow
- * along. A pass looks like this:
+ * graph_replace and graph_uses look at the whole graph; called once a rewrite they would make a pass quadratic. Here a
+ * node taken out is only noted, every node is brought up to date when the walk reaches it, and the facts about readers
+ * follow along. A pass looks like this:
  *
  *     static bool walk(PassContext *context, Graph *graph)
  *     {
@@ -42,15 +42,15 @@ Node *rewriter_visit(Rewriter *rewriter, uint32_t i);
 Node *rewriter_only_reader(const Rewriter *rewriter, const Node *node);
 /* True where another node reads `node`, once, and no output does. */
 bool rewriter_read_once(const Rewriter *rewriter, const Node *node);
-/* Takes out `node`, which reads `instead`: its readers and output ports read `instead` from now on. Types must agree. */
+/* Takes out `node`, which reads `instead`: its readers and output ports read `instead` from now on. Same types. */
 void rewriter_bypass(Rewriter *rewriter, Node *node, Node *instead);
 /* `input` has got other readers by a rewrite of their inputs, `more` of them: who, only the next walk tells. */
 void rewriter_change_readers(Rewriter *rewriter, const Node *input, int32_t more);
 /* Brings the output ports up to date and compacts the graph, where anything changed. True where anything did. */
 bool rewriter_finish(Rewriter *rewriter);
 
-/* Walks until a walk changes nothing: a rewrite may make room for another one, and nodes that were read by dead nodes only
- * may turn out to have one reader. True where any walk changed anything. */
+/* Walks until a walk changes nothing: a rewrite may make room for another one, and nodes that were read by dead nodes
+ * only may turn out to have one reader. True where any walk changed anything. */
 bool rewriter_repeat(bool (*walk)(PassContext *context, Graph *graph), PassContext *context, Graph *graph);
 
 #endif

@@ -658,6 +658,39 @@ Test(elaborate, calls_256_deep)
     end_run(&run);
 }
 
+/* Expressions and bodies nested as deep as the parser allows, in blocks that call each other: an error before our own
+ * stack is exhausted, with sanitizers, too. */
+static void expect_too_deep(const char *begin, const char *open, const char *close, const char *end)
+{
+    StrBuf text = {0};
+    strbuf_append(&text, STR("block b0(x) { return x }\n"));
+    for (int i = 1; i < 6; ++i) {
+        strbuf_printf(&text, "block b%d(x) { %s", i, begin);
+        for (int k = 0; k < 900; ++k) {
+            strbuf_append(&text, str_from(open));
+        }
+        strbuf_printf(&text, "%sb%d(x)", open[0] == 'i' ? "x = " : "", i - 1);
+        for (int k = 0; k < 900; ++k) {
+            strbuf_append(&text, str_from(close));
+        }
+        strbuf_printf(&text, "%s }\n", end);
+    }
+    strbuf_append(&text, STR("net n {\n    input v: f32[3]\n    output y = b5(v)\n    output z = v + 1\n}\n"));
+    FrontendOptions options = {.net = {"", 0}};
+    Run run = run_with(text.ptr, &options);
+    cr_assert(run.graph == NULL);
+    cr_assert_eq(diag_errors(run.diag), 1, STR_FMT, STR_ARG(diag_text(run.diag)));
+    cr_assert_eq(diag_fired(run.diag, DIAG_CALL_DEPTH), 1);
+    strbuf_free(&text);
+    end_run(&run);
+}
+
+Test(elaborate, depth_is_bounded_over_all_calls)
+{
+    expect_too_deep("x = ", "relu(", ")", " return x");
+    expect_too_deep("", "if true {", "}", " return x");
+}
+
 Test(elaborate, long_lists_grow_in_linear_time)
 {
     Run run = run_good("net n {\n    a = []\n    for i in 0..900000 { a = a + [i] }\n    b = a + [1]\n    c = a + [2]\n"

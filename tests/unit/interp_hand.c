@@ -1,5 +1,5 @@
-/* The reference interpreter against values worked out by hand: small integers, so that every result is exact. Weights are
- * literals put in the place of trained ones. */
+/* The reference interpreter against values worked out by hand: small integers, so that every result is exact. Weights
+ * are literals put in the place of trained ones. */
 #include <criterion/criterion.h>
 #include <math.h>
 
@@ -128,13 +128,17 @@ Test(interp_hand, adaptive_windows_overlap)
     CHECK(&nb, 2.5, 5.5, 9.5, 12.5);
 }
 
-/* Window 2, stride 2, one column of padding on each side, ceil: the last window hangs over the padding, and what hangs over
- * never counts. */
+/* Window 2, stride 2, one column of padding on each side, ceil: the last window hangs over the padding, and what hangs
+ * over never counts. */
 Test(interp_hand, average_divisors)
 {
     for (int count_pad = 0; count_pad < 2; ++count_pad) {
         NetBuilder nb = nb_create();
-        PoolAttr attr = {.kernel = {1, 3}, .stride = {1, 3}, .pad = {.edge = {0, 1, 0, 1}}, .ceil = true, .count_pad = count_pad == 1};
+        PoolAttr attr = {.kernel = {1, 3},
+                         .stride = {1, 3},
+                         .pad = {.edge = {0, 1, 0, 1}},
+                         .ceil = true,
+                         .count_pad = count_pad == 1};
         Node *x = nb_input(&nb, 1, 1, 6); /* 1 .. 6: windows (pad,1,2) (3,4,5) (6,pad,out) */
         nb_output(&nb, "y", nb_op(&nb, OP_AVG_POOL, NULL, (Attr){.pool = attr}, x, NULL));
         if (count_pad) {
@@ -189,7 +193,7 @@ static void check_constant(NetBuilder *nb, const Node *constant, int64_t count, 
     }
 }
 
-#define CHECK_CONSTANT(nb, constant, ...) \
+#define CHECK_CONSTANT(nb, constant, ...)                                                                              \
     check_constant(nb, constant, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__})
 
 Test(interp_hand, recipes)
@@ -197,15 +201,21 @@ Test(interp_hand, recipes)
     NetBuilder nb = nb_create();
     TensorType two_by_three = matrix(2, 3);
     Node *a = literal(&nb, two_by_three, (double[]){1, 2, 3, 4, 5, 6});
-    Node *pair = literal(&nb, type_f32_1(2), (double[]){10, 100}), *triple = literal(&nb, type_f32_1(3), (double[]){2, 4, 8});
+    Node *pair = literal(&nb, type_f32_1(2), (double[]){10, 100}),
+         *triple = literal(&nb, type_f32_1(3), (double[]){2, 4, 8});
     Node *one = literal(&nb, type_f32_1(1), (double[]){7});
-    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_MUL, .axis = 0}, a, pair, two_by_three), 10, 20, 30, 400, 500, 600);
-    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_MUL, .axis = 1}, a, triple, two_by_three), 2, 8, 24, 8, 20, 48);
+    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_MUL, .axis = 0}, a, pair, two_by_three), 10, 20, 30, 400,
+                   500, 600);
+    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_MUL, .axis = 1}, a, triple, two_by_three), 2, 8, 24, 8,
+                   20, 48);
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_ADD}, a, one, two_by_three), 8, 9, 10, 11, 12, 13);
-    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_SUB, .axis = 1}, a, triple, two_by_three), -1, -2, -5, 2, 1, -2);
+    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_SUB, .axis = 1}, a, triple, two_by_three), -1, -2, -5, 2,
+                   1, -2);
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_DIV}, a, a, two_by_three), 1, 1, 1, 1, 1, 1);
-    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_RSQRT, .eps = 0.25},
-                               literal(&nb, type_f32_1(2), (double[]){0, 3.75}), NULL, type_f32_1(2)), 2, 0.5);
+    CHECK_CONSTANT(&nb,
+                   recipe(&nb, (ConstAttr){.expr = CONST_RSQRT, .eps = 0.25},
+                          literal(&nb, type_f32_1(2), (double[]){0, 3.75}), NULL, type_f32_1(2)),
+                   2, 0.5);
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_DOT}, a, triple, type_f32_1(2)), 34, 76);
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_RESHAPE}, a, NULL, matrix(3, 2)), 1, 2, 3, 4, 5, 6);
     /* Rows of pixels (1,2)(3,4)(5,6)(7,8) become channels 1 3 5 7 and 2 4 6 8. */
@@ -251,7 +261,8 @@ Test(interp_hand, formula_inputs)
 Test(interp_hand, keeps_outputs_or_everything)
 {
     NetBuilder nb = nb_create();
-    Node *x = nb_input(&nb, 2, 3, 3), *a = nb_plain(&nb, OP_RELU, x), *b = nb_plain(&nb, OP_TANH, a), *c = nb_plain(&nb, OP_SIGMOID, b);
+    Node *x = nb_input(&nb, 2, 3, 3), *a = nb_plain(&nb, OP_RELU, x), *b = nb_plain(&nb, OP_TANH, a),
+         *c = nb_plain(&nb, OP_SIGMOID, b);
     nb_plain(&nb, OP_RELU, c); /* read by nobody */
     nb_output(&nb, "middle", b);
     nb_output(&nb, "end", c);

@@ -1,5 +1,6 @@
-/* Every op of the reference interpreter against PyTorch's float64 results: the cases of tests/golden/numbers/interp_ops.txt,
- * each a small net with formula inputs and weights (tools/golden/interp_ops.py writes the file). */
+/* Every op of the reference interpreter against PyTorch's float64 results: the cases of
+ * tests/golden/numbers/interp_ops.txt, each a small net with formula inputs and weights (tools/golden/interp_ops.py
+ * writes the file). */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <math.h>
@@ -57,7 +58,8 @@ static Case next_case(Str *text)
 static Str read_numbers(Arena *arena)
 {
     Str text = STR(""), reason = STR("");
-    cr_assert(file_read(arena, numbers_path, 16 << 20, &text, &reason), "%s: %.*s", numbers_path, (int)reason.len, reason.ptr);
+    cr_assert(file_read(arena, numbers_path, 16 << 20, &text, &reason), "%s: %.*s", numbers_path, (int)reason.len,
+              reason.ptr);
     return text;
 }
 
@@ -89,8 +91,10 @@ static void session_end(Session *session)
 static Graph *elaborate(Session *session, Str net)
 {
     FrontendOptions options = {0};
-    AstFile *file = frontend_parse_text(session->arena, session->sources, session->diag, STR("case.net"), net, &options);
-    Graph *graph = file == NULL ? NULL : frontend_elaborate(session->arena, session->sources, session->diag, file, &options);
+    AstFile *file =
+        frontend_parse_text(session->arena, session->sources, session->diag, STR("case.net"), net, &options);
+    Graph *graph =
+        file == NULL ? NULL : frontend_elaborate(session->arena, session->sources, session->diag, file, &options);
     Str text = diag_text(session->diag);
     cr_assert_not_null(graph, "%.*s", (int)text.len, text.ptr);
     return graph;

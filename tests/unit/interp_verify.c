@@ -46,7 +46,8 @@ Test(interp_verify, passes_that_keep_results)
     nb_destroy(&nb);
 }
 
-/* A fold that forgets the running mean of the second norm: the second layer is named, though the first changed as well. */
+/* A fold that forgets the running mean of the second norm: the second layer is named, though the first changed as well.
+ */
 Test(interp_verify, names_the_layer_that_was_folded_wrongly)
 {
     NetBuilder nb = chain();
@@ -54,7 +55,9 @@ Test(interp_verify, names_the_layer_that_was_folded_wrongly)
     cr_assert(interp_verifier_check(verifier, nb.graph, NULL, nb.diag));
     run_pass(&nb, fold_batch_norm);
     Node *wrong = nb_find(&nb, OP_CONV, "c2");
-    graph_set_weight(nb.graph, wrong, ROLE_BIAS, graph_add_weight(nb.graph, STR("b2.bias"), type_f32_1(4), ROLE_BIAS, (NodeSource){.path = STR("")}));
+    graph_set_weight(
+        nb.graph, wrong, ROLE_BIAS,
+        graph_add_weight(nb.graph, STR("b2.bias"), type_f32_1(4), ROLE_BIAS, (NodeSource){.path = STR("")}));
     graph_compact(nb.graph);
     check_says(&nb, verifier, "fold_batch_norm", "conv 'c2'");
     interp_verifier_destroy(verifier);
@@ -99,6 +102,28 @@ Test(interp_verify, tolerance)
         cr_assert(interp_verifier_check(verifier, nb.graph, NULL, nb.diag));
         scale->attr.misc.scale = factors[i];
         cr_assert_eq(interp_verifier_check(verifier, nb.graph, "test", nb.diag), i == 0);
+        interp_verifier_destroy(verifier);
+        nb_destroy(&nb);
+    }
+}
+
+/* Infinity and NaN equal themselves and nothing else: a pass may not make a finite value infinite, nor hide that one
+ * is. */
+Test(interp_verify, values_that_are_not_finite)
+{
+    static const double before[] = {1e308, 1e308, 1.0}, after[] = {1e308, 1.0, 1e308};
+    static const bool same[] = {true, false, false};
+    for (int i = 0; i < 3; ++i) {
+        NetBuilder nb = nb_create();
+        Node *literal = nb_literal(&nb, 1e308);
+        Node *scale = nb_op(&nb, OP_MUL, NULL, (Attr){.misc = {.p = 0}}, nb_literal(&nb, before[i]), literal);
+        Node *sum = nb_op(&nb, OP_ADD, NULL, (Attr){.misc = {.p = 0}}, nb_input(&nb, 2, 2, 2), scale);
+        nb_output(&nb, "y", sum);
+        InterpVerifier *verifier = interp_verifier_create(nb.arena, nb.weights);
+        cr_assert(interp_verifier_check(verifier, nb.graph, NULL, nb.diag));
+        scale->inputs[0] = graph_add_values(nb.graph, type_f32_1(1), &after[i], (NodeSource){.path = STR("")});
+        graph_compact(nb.graph);
+        cr_assert_eq(interp_verifier_check(verifier, nb.graph, "test", nb.diag), same[i]);
         interp_verifier_destroy(verifier);
         nb_destroy(&nb);
     }

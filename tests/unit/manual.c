@@ -105,6 +105,7 @@ Test(manual, states_the_bounds)
     cr_assert_eq(ELABORATE_MAX_BYTES, 256 * 1024 * 1024);
     cr_assert_eq(ELABORATE_MAX_PATH, 1000);
     cr_assert_eq(AST_MAX_DEPTH, 1000);
+    cr_assert_eq(ELABORATE_MAX_DEPTH, 2000);
     cr_assert_eq(VALUE_MAX_ITEMS, 1000000);
     cr_assert_eq(VALUE_MAX_TEXT, 1000000);
     cr_assert_eq(VALUE_MAX_DEPTH, 32);
@@ -112,6 +113,7 @@ Test(manual, states_the_bounds)
                                 "| 10,000,000 | statements",
                                 "| 256 | calls",
                                 "| 1,000 | levels",
+                                "| 2,000 | levels",
                                 "| 1,000,000 | items of a list, bytes of a string; 32 lists within each other; 256 MiB",
                                 "| 1,000 | bytes of a weight"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {

@@ -34,7 +34,8 @@ static Node *weight_node(NetBuilder *nb, Str name, TensorType type, WeightRole r
 {
     for (uint32_t i = 0; i < nb->graph->n_nodes; ++i) {
         Node *node = nb->graph->nodes[i];
-        if (node_is_constant(node) && node->attr.constant.expr == CONST_WEIGHT && str_equal(node->attr.constant.name, name)) {
+        if (node_is_constant(node) && node->attr.constant.expr == CONST_WEIGHT &&
+            str_equal(node->attr.constant.name, name)) {
             return node;
         }
     }
@@ -61,7 +62,8 @@ static Node *add_node(NetBuilder *nb, OpKind op, const char *path, const Attr *a
     int n = op_weights(op, &node->attr, roles);
     for (int i = 0; i < n; ++i) {
         Str name = arena_printf(nb->arena, STR_FMT ".%s", STR_ARG(source.path), role_name(roles[i]));
-        graph_attach_weight(nb->graph, node, weight_node(nb, name, shape_of_weight(node, roles[i]), roles[i], source.path));
+        graph_attach_weight(nb->graph, node,
+                            weight_node(nb, name, shape_of_weight(node, roles[i]), roles[i], source.path));
     }
     move_to_end(nb->graph, node);
     return node;
@@ -166,7 +168,8 @@ static void check_values(const char *what, const double *before, const double *a
 {
     double bound = tolerance * largest(before, count);
     for (int64_t i = 0; i < count; ++i) {
-        cr_assert(fabs(before[i] - after[i]) <= bound, "%s: element %d was %.17g and is %.17g", what, (int)i, before[i], after[i]);
+        cr_assert(fabs(before[i] - after[i]) <= bound, "%s: element %d was %.17g and is %.17g", what, (int)i, before[i],
+                  after[i]);
     }
 }
 
@@ -199,13 +202,15 @@ void nb_check_pass(NetBuilder *nb, PassFunction *pass, bool changes)
     cr_assert(interp_verifier_check(verifier, nb->graph, NULL, nb->diag));
     const char *text_before = nb_dump(nb);
     double **before = nb_outputs(nb);
-    cr_assert_eq(pass(&context, nb->graph), changes, "changed: %s\n%s\n%s", changes ? "no" : "yes", text_before, nb_dump(nb));
+    cr_assert_eq(pass(&context, nb->graph), changes, "changed: %s\n%s\n%s", changes ? "no" : "yes", text_before,
+                 nb_dump(nb));
     check_graph(nb);
     double **after = nb_outputs(nb);
     for (uint32_t i = 0; i < nb->graph->n_outputs; ++i) {
         const Port *port = &nb->graph->outputs[i];
-        check_values(arena_printf(nb->arena, "%s\n%s\noutput " STR_FMT, text_before, nb_dump(nb), STR_ARG(port->name)).ptr,
-                     before[i], after[i], type_elements(port->node->type), 1e-9);
+        check_values(
+            arena_printf(nb->arena, "%s\n%s\noutput " STR_FMT, text_before, nb_dump(nb), STR_ARG(port->name)).ptr,
+            before[i], after[i], type_elements(port->node->type), 1e-9);
     }
     check_constants(nb);
     cr_assert(interp_verifier_check(verifier, nb->graph, "test", nb->diag), "%.*s", (int)diag_text(nb->diag).len,

@@ -1,4 +1,5 @@
-/* Small nets for tests of interp/ and passes/, built through the graph API; and the check that every pass has to stand. */
+/* Small nets for tests of interp/ and passes/, built through the graph API; and the check that every pass has to stand.
+ */
 #ifndef CNNC_TESTS_NET_BUILDER_H
 #define CNNC_TESTS_NET_BUILDER_H
 
@@ -36,8 +37,8 @@ double **nb_outputs(NetBuilder *nb);
 
 typedef bool PassFunction(PassContext *context, Graph *graph);
 /* Runs the pass and checks: it returns `changes`, the graph verifies, no output moves by more than 1e-9*max|y|, every
- * constant has the same value by the interpreter as by weights/const_eval.c, the verifier of --verify agrees, and a second
- * run reports no change and leaves the dump as it is. */
+ * constant has the same value by the interpreter as by weights/const_eval.c, the verifier of --verify agrees, and a
+ * second run reports no change and leaves the dump as it is. */
 void nb_check_pass(NetBuilder *nb, PassFunction *pass, bool changes);
 
 /* --- looking at the result */

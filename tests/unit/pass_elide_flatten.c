@@ -43,7 +43,8 @@ Test(pass_elide_flatten, hwc_before_several_layers_that_share_a_weight)
 Test(pass_elide_flatten, hwc_with_other_readers_stays)
 {
     NetBuilder nb = nb_create();
-    Node *x = nb_flatten(&nb, FLATTEN_HWC, nb_input(&nb, 3, 4, 5)), *y = nb_flatten(&nb, FLATTEN_HWC, nb_input(&nb, 3, 4, 5));
+    Node *x = nb_flatten(&nb, FLATTEN_HWC, nb_input(&nb, 3, 4, 5)),
+         *y = nb_flatten(&nb, FLATTEN_HWC, nb_input(&nb, 3, 4, 5));
     nb_output(&nb, "a", nb_dense(&nb, "f", 7, true, x));
     nb_output(&nb, "tap", x);
     nb_output(&nb, "b", nb_dense(&nb, "g", 7, true, y));

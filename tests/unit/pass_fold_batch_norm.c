@@ -34,7 +34,12 @@ Test(pass_fold_batch_norm, after_conv_without_bias)
 Test(pass_fold_batch_norm, after_conv_with_bias_stride_dilation)
 {
     NetBuilder nb = nb_create();
-    ConvAttr attr = {.channels = 4, .kernel = {3, 2}, .stride = {2, 1}, .dilation = {1, 2}, .pad = {.edge = {1, 0, 2, 1}}, .bias = true};
+    ConvAttr attr = {.channels = 4,
+                     .kernel = {3, 2},
+                     .stride = {2, 1},
+                     .dilation = {1, 2},
+                     .pad = {.edge = {1, 0, 2, 1}},
+                     .bias = true};
     Node *x = nb_conv(&nb, OP_CONV, "c", attr, nb_input(&nb, 3, 9, 8));
     nb_output(&nb, "y", nb_norm(&nb, "b", x));
     check_folds(&nb);
@@ -48,10 +53,11 @@ Test(pass_fold_batch_norm, recipe_of_the_weights)
     Node *x = nb_conv(&nb, OP_CONV, "c", attr, nb_input(&nb, 3, 4, 4));
     nb_output(&nb, "y", nb_norm(&nb, "b", x));
     nb_check_pass(&nb, fold_batch_norm, true);
-    cr_assert_not_null(strstr(nb_dump(&nb), "@c.weight * (@b.weight * rsqrt(@b.running_var + 0.001))"), "%s", nb_dump(&nb));
+    cr_assert_not_null(strstr(nb_dump(&nb), "@c.weight * (@b.weight * rsqrt(@b.running_var + 0.001))"), "%s",
+                       nb_dump(&nb));
     cr_assert_not_null(
-        strstr(nb_dump(&nb), "(@c.bias - @b.running_mean) * (@b.weight * rsqrt(@b.running_var + 0.001)) + @b.bias"), "%s",
-        nb_dump(&nb));
+        strstr(nb_dump(&nb), "(@c.bias - @b.running_mean) * (@b.weight * rsqrt(@b.running_var + 0.001)) + @b.bias"),
+        "%s", nb_dump(&nb));
     nb_destroy(&nb);
 }
 
@@ -77,7 +83,12 @@ Test(pass_fold_batch_norm, after_depthwise_with_multiplier)
 Test(pass_fold_batch_norm, after_conv_transpose)
 {
     NetBuilder nb = nb_create();
-    ConvAttr attr = {.channels = 5, .kernel = {3, 3}, .stride = {2, 2}, .pad = {.edge = {1, 1, 1, 1}}, .output_pad = {1, 1}, .bias = true};
+    ConvAttr attr = {.channels = 5,
+                     .kernel = {3, 3},
+                     .stride = {2, 2},
+                     .pad = {.edge = {1, 1, 1, 1}},
+                     .output_pad = {1, 1},
+                     .bias = true};
     Node *x = nb_conv(&nb, OP_CONV_TRANSPOSE, "c", attr, nb_input(&nb, 4, 4, 3));
     nb_output(&nb, "y", nb_norm(&nb, "b", x));
     check_folds(&nb);
@@ -96,7 +107,8 @@ Test(pass_fold_batch_norm, after_table_stays_affine)
 {
     NetBuilder nb = nb_create();
     static const int32_t start[] = {0, 2, 3, 6}, values[] = {0, 1, 2, 0, 1, 2};
-    ConvAttr attr = {.channels = 3, .kernel = {3, 3}, .table = {.n_rows = 3, .start = start, .values = values}, .bias = true};
+    ConvAttr attr = {
+        .channels = 3, .kernel = {3, 3}, .table = {.n_rows = 3, .start = start, .values = values}, .bias = true};
     Node *x = nb_conv(&nb, OP_CONV, "c", attr, nb_input(&nb, 3, 5, 5));
     nb_output(&nb, "y", nb_norm(&nb, "b", x));
     check_affine(&nb, 1);
@@ -180,7 +192,8 @@ Test(pass_fold_batch_norm, before_grouped_conv_and_conv_transpose_stays_affine)
     Node *x = nb_norm(&nb, "b1", nb_plain(&nb, OP_RELU, nb_input(&nb, 4, 6, 6)));
     x = nb_conv(&nb, OP_CONV, "c1", (ConvAttr){.channels = 4, .kernel = {2, 2}, .groups = 2}, x);
     x = nb_norm(&nb, "b2", nb_plain(&nb, OP_RELU, x));
-    nb_output(&nb, "y", nb_conv(&nb, OP_CONV_TRANSPOSE, "c2", (ConvAttr){.channels = 2, .kernel = {3, 3}, .stride = {2, 2}}, x));
+    nb_output(&nb, "y",
+              nb_conv(&nb, OP_CONV_TRANSPOSE, "c2", (ConvAttr){.channels = 2, .kernel = {3, 3}, .stride = {2, 2}}, x));
     check_affine(&nb, 2);
 }
 
@@ -188,7 +201,8 @@ Test(pass_fold_batch_norm, before_table_stays_affine)
 {
     NetBuilder nb = nb_create();
     static const int32_t start[] = {0, 1, 3}, values[] = {1, 0, 2};
-    ConvAttr attr = {.channels = 2, .kernel = {2, 2}, .table = {.n_rows = 2, .start = start, .values = values}, .bias = true};
+    ConvAttr attr = {
+        .channels = 2, .kernel = {2, 2}, .table = {.n_rows = 2, .start = start, .values = values}, .bias = true};
     Node *x = nb_norm(&nb, "b", nb_plain(&nb, OP_RELU, nb_input(&nb, 3, 5, 5)));
     nb_output(&nb, "y", nb_conv(&nb, OP_CONV, "c", attr, x));
     check_affine(&nb, 1);

@@ -215,7 +215,8 @@ Test(pass_fold_constants, scale_after_table_folds)
 {
     NetBuilder nb = nb_create();
     static const int32_t start[] = {0, 1, 3}, values[] = {1, 0, 2};
-    ConvAttr table = {.channels = 2, .kernel = {2, 2}, .table = {.n_rows = 2, .start = start, .values = values}, .bias = true};
+    ConvAttr table = {
+        .channels = 2, .kernel = {2, 2}, .table = {.n_rows = 2, .start = start, .values = values}, .bias = true};
     Node *x = nb_conv(&nb, OP_CONV, "c", table, nb_input(&nb, 3, 5, 5));
     nb_output(&nb, "y", nb_scale(&nb, -2.0, x));
     check_left(&nb, OP_CONV);
@@ -333,7 +334,8 @@ Test(pass_fold_constants, activations_of_literals)
     nb_check_pass(&nb, fold_constants, true);
     for (uint32_t i = 0; i < nb.graph->n_nodes; ++i) {
         const Node *node = nb.graph->nodes[i];
-        cr_assert(node->op == OP_INPUT || node->op == OP_CONST || node->op == OP_RELU || node->op == OP_TANH || node->op == OP_ADD,
+        cr_assert(node->op == OP_INPUT || node->op == OP_CONST || node->op == OP_RELU || node->op == OP_TANH ||
+                      node->op == OP_ADD,
                   "%s", nb_dump(&nb));
     }
     nb_destroy(&nb);
@@ -345,7 +347,8 @@ Test(pass_fold_constants, arithmetic_of_literals)
     double values[] = {1.0, -2.0, 3.0, 0.5, 0.25, 4.0};
     Node *vector = graph_add_values(nb.graph, type_f32_3(3, 2, 1), values, (NodeSource){.path = STR("")});
     Node *x = nb_op(&nb, OP_SUB, NULL, none, nb_literal(&nb, 2.0), vector);
-    x = nb_op(&nb, OP_MUL, NULL, none, x, graph_add_values(nb.graph, type_f32_1(3), values, (NodeSource){.path = STR("")}));
+    x = nb_op(&nb, OP_MUL, NULL, none, x,
+              graph_add_values(nb.graph, type_f32_1(3), values, (NodeSource){.path = STR("")}));
     x = nb_scale(&nb, 3.0, nb_flatten(&nb, FLATTEN_CHW, x));
     nb_output(&nb, "y", nb_op(&nb, OP_ADD, NULL, none, nb_input(&nb, 6, 0, 0), x));
     check_left(&nb, OP_ADD);

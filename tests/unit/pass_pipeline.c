@@ -53,8 +53,9 @@ Test(pass_pipeline, folds_reach_each_other)
     for (int i = 0; i < 2 * 6 * 6; ++i) {
         cr_assert_float_eq(before[0][i], after[0][i], 1e-12);
     }
-    cr_assert_eq(nb_count(&nb, OP_AFFINE) + nb_count(&nb, OP_SCALE) + nb_count(&nb, OP_BATCH_NORM) + nb_count(&nb, OP_RELU), 0,
-                 "%s", nb_dump(&nb));
+    cr_assert_eq(nb_count(&nb, OP_AFFINE) + nb_count(&nb, OP_SCALE) + nb_count(&nb, OP_BATCH_NORM) +
+                     nb_count(&nb, OP_RELU),
+                 0, "%s", nb_dump(&nb));
     nb_destroy(&nb);
 }
 

@@ -46,8 +46,10 @@ static Node *random_conv(RandomNet *net, Node *x)
 {
     static const OpKind ops[] = {OP_CONV, OP_CONV, OP_CONV, OP_DEPTHWISE_CONV, OP_CONV_TRANSPOSE};
     OpKind op = ops[next(&net->random, 5)];
-    int32_t channels = type_channels(x->type), room = type_height(x->type) < type_width(x->type) ? type_height(x->type) : type_width(x->type);
-    ConvAttr attr = {.channels = chance(net, 2) ? channels : 2 + 2 * (int32_t)next(&net->random, 3), .bias = chance(net, 2)};
+    int32_t channels = type_channels(x->type),
+            room = type_height(x->type) < type_width(x->type) ? type_height(x->type) : type_width(x->type);
+    ConvAttr attr = {.channels = chance(net, 2) ? channels : 2 + 2 * (int32_t)next(&net->random, 3),
+                     .bias = chance(net, 2)};
     attr.kernel[0] = attr.kernel[1] = room >= 3 ? 1 + 2 * (int32_t)next(&net->random, 2) : 1;
     attr.stride[0] = attr.stride[1] = room >= 4 && chance(net, 4) ? 2 : 1;
     if (attr.kernel[0] == 3 && chance(net, 2)) {
@@ -65,7 +67,8 @@ static Node *random_conv(RandomNet *net, Node *x)
 
 static Node *random_act(RandomNet *net, Node *x)
 {
-    static const OpKind ops[] = {OP_RELU, OP_RELU6, OP_TANH, OP_SIGMOID, OP_LEAKY_RELU, OP_GELU, OP_SOFTPLUS, OP_IDENTITY};
+    static const OpKind ops[] = {OP_RELU,       OP_RELU6, OP_TANH,     OP_SIGMOID,
+                                 OP_LEAKY_RELU, OP_GELU,  OP_SOFTPLUS, OP_IDENTITY};
     return nb_plain(net->nb, ops[next(&net->random, sizeof ops / sizeof ops[0])], x);
 }
 
@@ -94,12 +97,14 @@ static Node *random_binary(RandomNet *net, Node *x)
         return random_act(net, x);
     }
     bool left = chance(net, 2);
-    return nb_op(net->nb, ops[next(&net->random, 5)], NULL, (Attr){.misc = {.p = 0}}, left ? other : x, left ? x : other);
+    return nb_op(net->nb, ops[next(&net->random, 5)], NULL, (Attr){.misc = {.p = 0}}, left ? other : x,
+                 left ? x : other);
 }
 
 static Node *random_normalize(RandomNet *net, Node *x)
 {
-    double *mean = ARENA_ARRAY(net->nb->arena, double, type_channels(x->type)), *std = ARENA_ARRAY(net->nb->arena, double, type_channels(x->type));
+    double *mean = ARENA_ARRAY(net->nb->arena, double, type_channels(x->type)),
+           *std = ARENA_ARRAY(net->nb->arena, double, type_channels(x->type));
     for (int32_t c = 0; c < type_channels(x->type); ++c) {
         mean[c] = 0.1 * c;
         std[c] = 0.5 + 0.25 * c;
@@ -151,7 +156,9 @@ static Node *random_op(RandomNet *net, Node *x)
         if (kind < 3) {
             return nb_dense(net->nb, path(net, "f"), chance(net, 2) ? type_channels(x->type) : 5, chance(net, 2), x);
         }
-        return kind == 3 ? random_reshape(net, x) : kind == 4 ? nb_flatten(net->nb, FLATTEN_CHW, x) : random_either(net, x);
+        return kind == 3   ? random_reshape(net, x)
+               : kind == 4 ? nb_flatten(net->nb, FLATTEN_CHW, x)
+                           : random_either(net, x);
     }
     switch (next(&net->random, 12)) {
     case 0:
@@ -160,7 +167,8 @@ static Node *random_op(RandomNet *net, Node *x)
     case 3:
         return random_conv(net, x);
     case 4:
-        return type_elements(x->type) > 400 ? nb_plain(net->nb, OP_GLOBAL_AVG_POOL, x) : nb_flatten(net->nb, chance(net, 2) ? FLATTEN_HWC : FLATTEN_CHW, x);
+        return type_elements(x->type) > 400 ? nb_plain(net->nb, OP_GLOBAL_AVG_POOL, x)
+                                            : nb_flatten(net->nb, chance(net, 2) ? FLATTEN_HWC : FLATTEN_CHW, x);
     case 5:
         return type_elements(x->type) > 400 ? nb_plain(net->nb, OP_SOFTMAX, x) : random_reshape(net, x);
     default:
@@ -170,7 +178,8 @@ static Node *random_op(RandomNet *net, Node *x)
 
 static void random_net(RandomNet *net)
 {
-    net->nodes[net->count++] = nb_input(net->nb, 2 + 2 * (int32_t)next(&net->random, 2), 5 + (int32_t)next(&net->random, 3), 5);
+    net->nodes[net->count++] =
+        nb_input(net->nb, 2 + 2 * (int32_t)next(&net->random, 2), 5 + (int32_t)next(&net->random, 3), 5);
     if (chance(net, 4)) {
         net->nodes[net->count++] = nb_input(net->nb, 6, 0, 0);
     }
@@ -206,8 +215,9 @@ static void compare(NetBuilder *nb, double **before, double **after, const char 
             max = fmax(max, fabs(before[i][k]));
         }
         for (int64_t k = 0; k < count; ++k) {
-            cr_assert(fabs(before[i][k] - after[i][k]) <= 1e-9 * max, "seed %d, %s, output %u, element %d: %.17g and %.17g\n%s\n%s",
-                      (int)seed, pass, i, (int)k, before[i][k], after[i][k], text, nb_dump(nb));
+            cr_assert(fabs(before[i][k] - after[i][k]) <= 1e-9 * max,
+                      "seed %d, %s, output %u, element %d: %.17g and %.17g\n%s\n%s", (int)seed, pass, i, (int)k,
+                      before[i][k], after[i][k], text, nb_dump(nb));
         }
     }
 }
@@ -229,15 +239,16 @@ static void check_net(uint64_t seed)
             const Pass *pass = &pass_pipeline[order[i]];
             const char *text = nb_dump(&nb);
             bool changed = pass->run(&context, nb.graph);
-            cr_assert(changed || strcmp(text, nb_dump(&nb)) == 0, "seed %d: %s changed and said no", (int)seed, pass->name);
+            cr_assert(changed || strcmp(text, nb_dump(&nb)) == 0, "seed %d: %s changed and said no", (int)seed,
+                      pass->name);
             Str message = STR("");
-            cr_assert(graph_verify(nb.graph, nb.arena, &message), "seed %d, %s: %.*s\n%s\n%s", (int)seed, pass->name, (int)message.len,
-                      message.ptr, text, nb_dump(&nb));
+            cr_assert(graph_verify(nb.graph, nb.arena, &message), "seed %d, %s: %.*s\n%s\n%s", (int)seed, pass->name,
+                      (int)message.len, message.ptr, text, nb_dump(&nb));
             if (changed) {
                 compare(&nb, before, nb_outputs(&nb), text, pass->name, seed);
                 text = nb_dump(&nb);
-                cr_assert_not(pass->run(&context, nb.graph), "seed %d: %s changed something again\n%s\n%s", (int)seed, pass->name, text,
-                              nb_dump(&nb));
+                cr_assert_not(pass->run(&context, nb.graph), "seed %d: %s changed something again\n%s\n%s", (int)seed,
+                              pass->name, text, nb_dump(&nb));
             }
         }
     }
