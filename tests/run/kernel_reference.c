@@ -102,6 +102,19 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_LRN:
     case KERNEL_SOFTMAX:
     case KERNEL_FAMILY_COUNT:
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
         break;
     }
 }
@@ -342,6 +355,19 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
         reference_copy(kernel, data, y);
         break;
     case KERNEL_FAMILY_COUNT:
-        break;
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
+        ICE("kernels of one op are tested by every_op.c");
     }
 }
