@@ -26,6 +26,7 @@ if [ "${1:-build}" = test ]; then
     need binutils command -v nm
     need git command -v git
     need libcriterion-dev has_header criterion/criterion.h
+    need python3-onnx /usr/bin/python3 -c 'import onnx'
 fi
 if [ "${1:-build}" = oracle ]; then
     need python3-venv python3 -c 'import ensurepip, venv'

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "net_builder.h"
+#include "support/file.h"
 
 enum { MAX_PASSES = 32 };
 
@@ -137,4 +138,20 @@ Test(pass_pipeline, names)
     for (const Pass *pass = pass_pipeline; pass->name != NULL; ++pass) {
         cr_assert_eq(pass_find(str_from(pass->name)), pass);
     }
+}
+
+/* One file, one golden test and one numeric test a pass, under one name. */
+Test(pass_pipeline, every_pass_has_its_files)
+{
+    Arena *arena = arena_create();
+    for (const Pass *pass = pass_pipeline; pass->name != NULL; ++pass) {
+        static const char *const places[] = {"compiler/passes/%s.c", "tests/golden/pass/%s.net",
+                                             "tests/golden/pass/%s.pass", "tests/unit/pass_%s.c"};
+        for (int i = 0; i < 4; ++i) {
+            const char *mark = strstr(places[i], "%s");
+            Str path = arena_printf(arena, "%.*s%s%s", (int)(mark - places[i]), places[i], pass->name, mark + 2);
+            cr_expect(file_exists(path.ptr), "%s is missing", path.ptr);
+        }
+    }
+    arena_destroy(arena);
 }

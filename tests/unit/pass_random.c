@@ -23,6 +23,12 @@ typedef struct RandomNet {
     Node *nodes[MAX_NODES];
     uint32_t count;
     int names;
+    struct {              /* the last convolution: now and then another one shares its weights */
+        const char *path; /* NULL: none yet */
+        OpKind op;
+        ConvAttr attr;
+        int32_t in_channels;
+    } shared;
 } RandomNet;
 
 static bool chance(RandomNet *net, uint32_t one_in)
@@ -30,7 +36,6 @@ static bool chance(RandomNet *net, uint32_t one_in)
     return next(&net->random, one_in) == 0;
 }
 
-/* A fresh path; now and then one that was used before for the same thing, so that weights are shared. */
 static const char *path(RandomNet *net, const char *stem)
 {
     return arena_printf(net->nb->arena, "%s%d", stem, net->names++).ptr;
@@ -62,7 +67,15 @@ static Node *random_conv(RandomNet *net, Node *x)
     if (op == OP_DEPTHWISE_CONV) {
         attr.groups = 1; /* shape inference sets it */
     }
-    return nb_conv(net->nb, op, path(net, "c"), attr, x);
+    bool fits = net->shared.path != NULL && net->shared.in_channels == channels && room >= net->shared.attr.kernel[0];
+    if (fits && chance(net, 2)) {
+        return nb_conv(net->nb, net->shared.op, net->shared.path, net->shared.attr, x);
+    }
+    net->shared.path = path(net, "c");
+    net->shared.op = op;
+    net->shared.attr = attr;
+    net->shared.in_channels = channels;
+    return nb_conv(net->nb, op, net->shared.path, attr, x);
 }
 
 static Node *random_act(RandomNet *net, Node *x)
