@@ -115,4 +115,4 @@ clean:                                               ## remove build/
 help:                                                ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
--include $(OBJECTS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TEST_OBJS:.o=.d) $(BUILD)/tools/oracle/reference.d
