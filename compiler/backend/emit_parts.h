@@ -76,6 +76,9 @@ Str step_describe(Arena *arena, const Program *program, const Step *step);
 void emit_weights_declaration(CWriter *w);
 void emit_weights(const Program *program, const float *values, CWriter *w);
 
+/* --- emit_range.c: "values 0 to 1", "values from 0 up", "any finite value": what the ops tell of a node's result */
+Str emit_value_range(Arena *arena, const Graph *graph, const Node *node);
+
 /* --- embed/: fixed texts, made strings by tools/embed.sh */
 extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[],
     embedded_step_types_mixed_c[];
