@@ -17,10 +17,8 @@ typedef struct Range {
 static bool has_role(Str name, WeightRole role)
 {
     Str suffix = str_from(role_name(role));
-    if (name.len < suffix.len || memcmp(name.ptr + name.len - suffix.len, suffix.ptr, suffix.len) != 0) {
-        return false;
-    }
-    return name.len == suffix.len || name.ptr[name.len - suffix.len - 1] == '.';
+    bool is_whole = name.len <= suffix.len || name.ptr[name.len - suffix.len - 1] == '.';
+    return is_whole && str_ends_with(name, suffix);
 }
 
 static Range range_of(Str name, TensorType type)
