@@ -357,8 +357,7 @@ static void emit_includes(const CWriter *body, const EmitOptions *options, CWrit
 /* The header's name with another ending: "resnet50.h" -> "resnet50.c". */
 static Str source_name(Arena *arena, Str header_name)
 {
-    bool ends_in_h = header_name.len > 2 && memcmp(header_name.ptr + header_name.len - 2, ".h", 2) == 0;
-    return arena_printf(arena, STR_FMT ".c", STR_ARG(((Str){header_name.ptr, header_name.len - (ends_in_h ? 2 : 0)})));
+    return arena_printf(arena, STR_FMT ".c", STR_ARG(str_without_suffix(header_name, STR(".h"))));
 }
 
 void emit_source(const Program *program, const EmitOptions *options, StrBuf *out)

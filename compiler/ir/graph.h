@@ -100,7 +100,7 @@ bool graph_compact(Graph *graph);
 bool shape_infer(Node *node, Diag *diag);
 /* Type of the weight of one role; valid after shape_infer. */
 TensorType shape_of_weight(const Node *node, WeightRole role);
-int64_t node_macs(const Node *node);   /* multiply-accumulates, counted as networks.md 0.4 counts */
+int64_t node_macs(const Node *node);   /* multiply-accumulates of a convolution or dense layer; else 0 */
 int64_t node_params(const Node *node); /* trained scalars of its own weights (shared weights counted at each reader) */
 
 /* --- verify.c */

@@ -1,11 +1,11 @@
-/* Lowering: graph -> program. First every node is looked at for what the backend cannot do yet, so that one run reports
+/* Lowering: graph -> program. First every node is looked at for what generated C has no place for, so that one run reports
  * all of it; then each node, in order, becomes steps (lower_<family>.c) or a view; at the end outputs are bound to the
  * caller's memory, the weights get their places in the blob, and memory is planned.
  *
  * Adding an op: a case in lower_node, a function in a family file. */
 #include "lower/lowering.h"
 
-/* --- what cannot be lowered yet */
+/* --- what cannot be lowered */
 
 /* Literals are fine as the operands of arithmetic; a constant anywhere else would need a place in memory. */
 static bool takes_literals(OpKind op)
@@ -29,17 +29,11 @@ static bool has_constant_operand(const Node *node)
     return literals > 1;
 }
 
-/* What of a node the backend does not support, as a phrase after its name ("of a constant"); NULL: it can be lowered. */
-static const char *unsupported_reason(const Node *node)
-{
-    return node->op != OP_CONST && has_constant_operand(node) ? "of a constant" : NULL;
-}
-
-static void report_unsupported(Diag *diag, Arena *scratch, const Node *node, const char *reason)
+static void report_constant_operand(Diag *diag, Arena *scratch, const Node *node)
 {
     Str label = node_label(scratch, node);
-    diag_error(diag, DIAG_UNSUPPORTED_OP, node->span, STR_FMT " %s is not supported by the backend", STR_ARG(label),
-               reason);
+    diag_error(diag, DIAG_UNSUPPORTED_OP, node->span, STR_FMT " of a constant is not supported by the backend",
+               STR_ARG(label));
     diag_chain(diag, node->site);
     diag_help(diag, "--emit=graph and --summary work with every op; only generated C is missing");
 }
@@ -48,9 +42,8 @@ static bool check_supported(const Graph *graph, Arena *scratch, Diag *diag)
 {
     bool ok = true;
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-        const char *reason = unsupported_reason(graph->nodes[i]);
-        if (reason != NULL) {
-            report_unsupported(diag, scratch, graph->nodes[i], reason);
+        if (graph->nodes[i]->op != OP_CONST && has_constant_operand(graph->nodes[i])) {
+            report_constant_operand(diag, scratch, graph->nodes[i]);
             ok = false;
         }
     }

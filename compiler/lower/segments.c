@@ -4,22 +4,13 @@
 
 #include "lower/lowering.h"
 #include "support/hash.h"
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t round_up(int64_t bytes)
-{
-    return ceil_div(bytes, BLOB_ALIGN) * BLOB_ALIGN;
-}
+#include "support/ints.h"
 
 int64_t segment_elements(const Segment *segment)
 {
     const PackFormat *format = &segment->format;
-    int64_t rows = ceil_div(segment->rows / segment->groups, format->row_block) * format->row_block;
-    int64_t cols = ceil_div(segment->cols, format->col_block) * format->col_block;
+    int64_t rows = int_align_up(segment->rows / segment->groups, format->row_block);
+    int64_t cols = int_align_up(segment->cols, format->col_block);
     return segment->groups * rows * cols;
 }
 
@@ -126,7 +117,7 @@ void segments_finish(Program *program)
     for (uint32_t i = 0; i < program->n_segments; ++i) {
         Segment *segment = program->segments[i];
         segment->offset = end;
-        end = round_up(segment->offset + segment->bytes);
+        end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
         Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
         strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ", segment->offset, segment->bytes);
         describe_packing(&packing, segment->source, &manifest);

@@ -84,3 +84,52 @@ void model_release(Model *model)
     free(model->blob);
     arena_destroy(model->arena);
 }
+
+/* The number N of "MODEL_<anything>_ELEMENTS = N", the index-th of the header. */
+int model_elements(Model *model, int index)
+{
+    Str header, reason;
+    cr_assert(file_read(model->arena, arena_printf(model->arena, "%s/model.h", model->folder).ptr, 1 << 20, &header, &reason));
+    const char *at = header.ptr;
+    for (int i = 0; i <= index; ++i) {
+        at = strstr(i == 0 ? at : at + 1, "_ELEMENTS = ");
+        cr_assert(at != NULL, "%s/model.h has no element count %d", model->folder, index);
+    }
+    char *end;
+    double product = strtod(at + strlen("_ELEMENTS = "), &end);
+    while (strncmp(end, " * ", 3) == 0) { /* written as 3 * 224 * 224 */
+        product *= strtod(end + 3, &end);
+    }
+    return (int)product;
+}
+
+cnn_status model_call(Model *model, int n_inputs, int n_outputs, float **in, float **out)
+{
+    typedef cnn_status run_1_1(void *, const float *, float *);
+    typedef cnn_status run_1_2(void *, const float *, float *, float *);
+    typedef cnn_status run_1_3(void *, const float *, float *, float *, float *);
+    typedef cnn_status run_1_4(void *, const float *, float *, float *, float *, float *);
+    typedef cnn_status run_2_4(void *, const float *, const float *, float *, float *, float *, float *);
+    union {
+        void *symbol;
+        run_1_1 *r11;
+        run_1_2 *r12;
+        run_1_3 *r13;
+        run_1_4 *r14;
+        run_2_4 *r24;
+    } run = {.symbol = model->symbol_run};
+    switch (10 * n_inputs + n_outputs) {
+    case 11:
+        return run.r11(model->net, in[0], out[0]);
+    case 12:
+        return run.r12(model->net, in[0], out[0], out[1]);
+    case 13:
+        return run.r13(model->net, in[0], out[0], out[1], out[2]);
+    case 14:
+        return run.r14(model->net, in[0], out[0], out[1], out[2], out[3]);
+    case 24:
+        return run.r24(model->net, in[0], in[1], out[0], out[1], out[2], out[3]);
+    }
+    cr_assert_fail("%d inputs and %d outputs", n_inputs, n_outputs);
+    return CNN_ERROR_NULL_ARGUMENT;
+}

@@ -25,4 +25,9 @@ typedef struct Model {
 Model model_build(const char *name, const char *net, const char *arguments, const char *cc);
 void model_release(Model *model);
 
+/* Elements of the index-th port: inputs first, then outputs, in declared order. */
+int model_elements(Model *model, int index);
+/* Runs a net of several float inputs and outputs (the combinations that the zoo has). */
+cnn_status model_call(Model *model, int n_inputs, int n_outputs, float **in, float **out);
+
 #endif
