@@ -98,8 +98,8 @@ Test(header, ports_of_a_batch)
 {
     Made made = make("batch", "--batch=4");
     const char *const lines[] = {
-        "uint8_t photo[4][6][8][3]   images, rows, columns, channels; values 0 to 255;",
-        "float label[4][5]   images; any finite value;",
+        "uint8_t photo[4][6][8][3]   images, rows, columns, channels; values 0 to 255",
+        "float label[4][5]   images; any finite value",
         "int32_t order[4][2]   images; values 0 to 4",
         "PORTS_PHOTO_ELEMENTS = 4 * 6 * 8 * 3,",
     };
