@@ -14,7 +14,8 @@ void onnx_rbf(const Emit *e)
     Onnx__NodeProto *distance = onnx_node(e, "ReduceSumSquare", "distance", &difference, 1);
     onnx_attr_ints(e, distance, "axes", (const int64_t[]){1}, 1);
     onnx_attr_int(e, distance, "keepdims", 0);
-    onnx_binary(e, "Reshape", NULL, distance->output[0], onnx_ints(e, "shape", (const int64_t[]){1, e->node->type.dim[0]}, 2));
+    onnx_binary(e, "Reshape", NULL, distance->output[0],
+                onnx_ints(e, "shape", (const int64_t[]){1, e->node->type.dim[0]}, 2));
 }
 
 void onnx_gram(const Emit *e)
@@ -44,7 +45,8 @@ static char *reduce_axis(const Emit *e, const char *part, bool is_mean, char *x,
     return node->output[0];
 }
 
-/* Sum or mean of all elements, [1,1]: axis by axis, as engines add up millions of float32 numbers in a row carelessly. */
+/* Sum or mean of all elements, [1,1]: axis by axis, as engines add up millions of float32 numbers in a row carelessly.
+ */
 static void reduce_all(const Emit *e, bool is_mean, char *x)
 {
     for (int axis = onnx_data_of(e, 0).rank; axis >= 1; --axis) {

@@ -28,10 +28,12 @@ static Run run_start(const char *test)
 static int run_command(Run *run, const char *command)
 {
     const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    Str line = arena_printf(run->arena, "export CNNC='%s/cnnc' OUT='%s'; (%s) > '%s/log.txt' 2>&1", build, run->folder, command, run->folder);
+    Str line = arena_printf(run->arena, "export CNNC='%s/cnnc' OUT='%s'; (%s) > '%s/log.txt' 2>&1", build, run->folder,
+                            command, run->folder);
     int status = system(line.ptr);
     Str reason;
-    cr_assert(file_read(run->arena, arena_printf(run->arena, "%s/log.txt", run->folder).ptr, 1 << 20, &run->log, &reason));
+    cr_assert(
+        file_read(run->arena, arena_printf(run->arena, "%s/log.txt", run->folder).ptr, 1 << 20, &run->log, &reason));
     cr_assert(WIFEXITED(status), "%s: " STR_FMT, command, STR_ARG(run->log));
     return WEXITSTATUS(status);
 }
@@ -103,12 +105,14 @@ Test(onnx_export, the_checker_accepts_every_op)
     if (run_command(&run, "/usr/bin/python3 -c 'import onnx'") != 0) {
         cr_skip_test("python3-onnx is not installed");
     }
-    static const char *const nets[] = {"tests/golden/graph/every_op.net", "tests/golden/graph/loss.net", "tests/run/nets/camera.net",
-                                       "tests/run/nets/pool.net", "tests/run/nets/shape.net", "tests/run/nets/bare.net",
+    static const char *const nets[] = {"tests/golden/graph/every_op.net", "tests/golden/graph/loss.net",
+                                       "tests/run/nets/camera.net",       "tests/run/nets/pool.net",
+                                       "tests/run/nets/shape.net",        "tests/run/nets/bare.net",
                                        "dsl/zoo/mobilenet_v1.net"};
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; ++i) {
         run_ok(&run, arena_printf(run.arena, "$CNNC %s --weights=formula --emit=onnx -o $OUT/m.onnx", nets[i]).ptr);
-        run_ok(&run, "/usr/bin/python3 -c 'import onnx, sys; onnx.checker.check_model(onnx.load(sys.argv[1]), full_check=True)' $OUT/m.onnx");
+        run_ok(&run, "/usr/bin/python3 -c 'import onnx, sys; onnx.checker.check_model(onnx.load(sys.argv[1]), "
+                     "full_check=True)' $OUT/m.onnx");
     }
     arena_destroy(run.arena);
 }

@@ -9,7 +9,7 @@ the largest value fails, but for the variants in ILL_CONDITIONED: there float64 
 to it than ONNX Runtime is. --double also compares both with the reference interpreter (float64).
 
 Two more entries: `ops`, every case of tests/golden/numbers/interp_ops.txt (single ops, PyTorch's float64 results) in ONNX
-Runtime; and `nets/NAME`, the small nets of tests/run/nets/.
+Runtime; and `nets/NAME`, the small nets of tests/run/nets/ and tests/golden/graph/.
 
 ONNX Runtime comes from PyPI into build/venv. CNNC_BUILD names the build folder (default build).
 """
@@ -92,7 +92,9 @@ def zoo():
 
 def small_nets():
     folder = os.path.join(ROOT, "tests/run/nets")
-    return {"nets/" + name[:-4]: [os.path.join(folder, name)] for name in sorted(os.listdir(folder)) if name.endswith(".net")}
+    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".net")]
+    paths += [os.path.join(ROOT, "tests/golden/graph", name) for name in ("every_op.net", "loss.net")]
+    return {"nets/" + os.path.basename(path)[:-4]: [path] for path in paths}
 
 
 def run(command):
