@@ -12,6 +12,12 @@
 #include "interp/interp.h"
 #include "support/file.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+static const char sanitize[] = "-fsanitize=address,undefined -fno-sanitize-recover=all -g";
+#else
+static const char sanitize[] = "";
+#endif
+
 enum { MAX_PORTS = 64, GUARD = 64, GUARD_BYTE = 0xA5 };
 
 typedef struct Checked {
@@ -128,7 +134,7 @@ static void *symbol(void *library, const char *name)
 
 static void *aligned_bytes(size_t bytes, int fill)
 {
-    size_t size = bytes / CNN_ALIGNMENT * CNN_ALIGNMENT + CNN_ALIGNMENT;
+    size_t size = (bytes + CNN_ALIGNMENT - 1) / CNN_ALIGNMENT * CNN_ALIGNMENT;
     void *memory = aligned_alloc(CNN_ALIGNMENT, size);
     cr_assert(memory != NULL);
     memset(memory, fill, size);
@@ -148,8 +154,8 @@ static void build(Checked *c)
                           check->defines == NULL ? "" : check->defines, check->parts, c->folder));
     write_shim(c);
     shell(c, arena_printf(c->arena,
-                          "cc -std=c99 -O2 -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
-                          c->folder, c->folder, c->folder));
+                          "cc -std=c99 -O2 %s -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
+                          sanitize, c->folder, c->folder, c->folder));
     c->library = dlopen(arena_printf(c->arena, "%s%s/model.so", c->folder[0] == '/' ? "" : "./", c->folder).ptr,
                         RTLD_NOW | RTLD_LOCAL);
     cr_assert(c->library != NULL, "%s", dlerror());
