@@ -39,7 +39,8 @@ Test(every_op, other_sizes_and_bytes)
 }
 
 /* The other nets of nets/, which generated.c compares with the interpreter. */
-static const char *const nets[] = {"conv", "pool", "elementwise", "shape", "ops_conv", "ops_norm", "ops_ties", "ops_resample"};
+static const char *const nets[] = {"conv",     "pool",     "elementwise", "shape",
+                                   "ops_conv", "ops_norm", "ops_ties",    "ops_resample"};
 
 static void count_ops(const char *net, unsigned *count)
 {
