@@ -31,7 +31,8 @@ int main(int argc, char **argv)
         return 2;
     }
     size_t weights_bytes = (MODEL_WEIGHTS_BYTES + (size_t)63) / 64 * 64;
-    void *weights = aligned_alloc(64, weights_bytes + 64), *arena = aligned_alloc(64, (MODEL_ARENA_BYTES + (size_t)63) / 64 * 64 + 64);
+    void *weights = aligned_alloc(64, weights_bytes + 64),
+         *arena = aligned_alloc(64, (MODEL_ARENA_BYTES + (size_t)63) / 64 * 64 + 64);
     float *input = malloc(MODEL_IMAGE_ELEMENTS * sizeof *input), *output = malloc(TIME_NET_OUTPUTS * sizeof *output);
     FILE *file = fopen(argv[1], "rb");
     if (weights == NULL || arena == NULL || input == NULL || output == NULL || file == NULL ||
@@ -62,8 +63,8 @@ int main(int argc, char **argv)
         return 1;
     }
     qsort(times, (size_t)runs, sizeof *times, compare);
-    printf("min %.2f ms  median %.2f ms  processor min %.2f ms  (%d runs)\n", 1e3 * times[0], 1e3 * times[runs / 2], 1e3 * least,
-           runs);
+    printf("min %.2f ms  median %.2f ms  processor min %.2f ms  (%d runs)\n", 1e3 * times[0], 1e3 * times[runs / 2],
+           1e3 * least, runs);
     free(weights);
     free(arena);
     free(input);

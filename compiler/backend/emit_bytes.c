@@ -11,8 +11,8 @@ void emit_bytes(const Kernel *kernel, CWriter *w)
     bool interleaved = kernel->in.block > 1;
     int64_t rows = interleaved ? s->in_rows : channels * s->in_rows; /* rows of memory */
     const char *index = cexpr_index_type(channels * plane);
-    cw_comment(w, "Bytes to floats, %dx%dx%d%s: each channel scaled and shifted.", s->in_channels, s->in_rows, s->in_cols,
-               interleaved ? ", from rows of interleaved channels to planes" : "");
+    cw_comment(w, "Bytes to floats, %dx%dx%d%s: each channel scaled and shifted.", s->in_channels, s->in_rows,
+               s->in_cols, interleaved ? ", from rows of interleaved channels to planes" : "");
     emit_kernel_head(kernel, w);
     emit_split(w, "row", rows);
     cw_blank(w);

@@ -1,11 +1,11 @@
 /* conv_transpose: outputs whose row and whose column leave the same rest after division by the stride are a phase. All
- * pixels of a phase see the same taps, each at a fixed distance: a phase is an ordinary convolution of stride 1, done as a
- * matrix product in tiles like conv. Nothing is multiplied by the zeros between the strides, and no result is added to
- * memory that another part writes.
+ * pixels of a phase see the same taps, each at a fixed distance: a phase is an ordinary convolution of stride 1, done
+ * as a matrix product in tiles like conv. Nothing is multiplied by the zeros between the strides, and no result is
+ * added to memory that another part writes.
  *
  *   NAME_row_..., NAME_col_...  tables: of each phase its taps, and which input row (column) each sees for pixel 0
  *   NAME_gather                 rows[tap][pixel] of one tile, as in conv
- *   NAME_select                 the weights of the phase's taps, for four output channels, as the micro-kernel reads them
+ *   NAME_select                 the weights of the phase's taps, for four output channels, as the kernel reads them
  *   NAME_store                  residual, activation, and the way to the phase's places in the output
  * Weights lie as [oc/4][ic][ky][kx][4], zero past the last channel; the bias is padded alike. */
 #include "backend/emit.h"
@@ -67,7 +67,8 @@ static Transposed transposed_of(const Kernel *kernel)
     t.single = t.channels >= t.in_channels;
     if (t.tile <= 0 || t.channels <= 0 || kernel->tile_taps % COLS != 0 || kernel->weight_format.row_block != ROWS ||
         kernel->weight_format.col_block != 1 ||
-        kernel->scratch_bytes < 4 * (t.tile * (kernel->tile_taps + (t.single ? ROWS : t.padded_out)) + ROWS * kernel->tile_taps)) {
+        kernel->scratch_bytes <
+            4 * (t.tile * (kernel->tile_taps + (t.single ? ROWS : t.padded_out)) + ROWS * kernel->tile_taps)) {
         ICE("conv_transpose kernel '" STR_FMT "' has no tiles", STR_ARG(kernel->name));
     }
     for (int32_t row = 0; row < t.phases[0]; ++row) {
@@ -75,8 +76,9 @@ static Transposed transposed_of(const Kernel *kernel)
             t.tiles += t.groups * ceil_div(pixels_along(&t.axis[0], row) * pixels_along(&t.axis[1], col), t.tile);
         }
     }
-    t.index = cexpr_index_type(larger(larger(s->in_channels * t.in_plane, s->out_channels * t.out_plane) + larger(t.tile, s->stride_cols),
-                                      t.groups * t.padded_out * t.in_channels * t.window));
+    t.index = cexpr_index_type(
+        larger(larger(s->in_channels * t.in_plane, s->out_channels * t.out_plane) + larger(t.tile, s->stride_cols),
+               t.groups * t.padded_out * t.in_channels * t.window));
     return t;
 }
 
@@ -105,9 +107,12 @@ static void emit_axis_tables(const Transposed *t, int i, CWriter *w)
         strbuf_printf(&tap, "0");
         strbuf_printf(&shift, "0");
     }
-    cw_line(w, "static const int %.*s_%s_start[%d] = {%s};", t->name_length, t->name, along, t->phases[i] + 1, start.ptr);
-    cw_line(w, "static const int %.*s_%s_tap[%d] = {%s};", t->name_length, t->name, along, count > 0 ? count : 1, tap.ptr);
-    cw_line(w, "static const int %.*s_%s_shift[%d] = {%s};", t->name_length, t->name, along, count > 0 ? count : 1, shift.ptr);
+    cw_line(w, "static const int %.*s_%s_start[%d] = {%s};", t->name_length, t->name, along, t->phases[i] + 1,
+            start.ptr);
+    cw_line(w, "static const int %.*s_%s_tap[%d] = {%s};", t->name_length, t->name, along, count > 0 ? count : 1,
+            tap.ptr);
+    cw_line(w, "static const int %.*s_%s_shift[%d] = {%s};", t->name_length, t->name, along, count > 0 ? count : 1,
+            shift.ptr);
     strbuf_free(&start);
     strbuf_free(&tap);
     strbuf_free(&shift);
@@ -115,9 +120,11 @@ static void emit_axis_tables(const Transposed *t, int i, CWriter *w)
 
 static void emit_tables(const Transposed *t, CWriter *w)
 {
-    cw_comment(w, "Transposed convolution %dx%d: phase f are the outputs f, f + stride, ... of an axis. Its taps are number "
-                  "start[f] to start[f + 1] of tap; pixel i sees input i + shift under them.", t->s->kernel_rows,
-               t->s->kernel_cols);
+    cw_comment(
+        w,
+        "Transposed convolution %dx%d: phase f are the outputs f, f + stride, ... of an axis. Its taps are number "
+        "start[f] to start[f + 1] of tap; pixel i sees input i + shift under them.",
+        t->s->kernel_rows, t->s->kernel_cols);
     emit_axis_tables(t, 0, w);
     emit_axis_tables(t, 1, w);
     cw_blank(w);
@@ -127,10 +134,10 @@ static void emit_tables(const Transposed *t, CWriter *w)
 static void open_tap_loops(const Transposed *t, CWriter *w)
 {
     cw_open(w, "for (int ic = 0; ic < channels; ++ic)");
-    cw_open(w, "for (int u = %.*s_row_start[row_phase]; u < %.*s_row_start[row_phase + 1]; ++u)", t->name_length, t->name,
-            t->name_length, t->name);
-    cw_open(w, "for (int v = %.*s_col_start[col_phase]; v < %.*s_col_start[col_phase + 1]; ++v)", t->name_length, t->name,
-            t->name_length, t->name);
+    cw_open(w, "for (int u = %.*s_row_start[row_phase]; u < %.*s_row_start[row_phase + 1]; ++u)", t->name_length,
+            t->name, t->name_length, t->name);
+    cw_open(w, "for (int v = %.*s_col_start[col_phase]; v < %.*s_col_start[col_phase + 1]; ++v)", t->name_length,
+            t->name, t->name_length, t->name);
 }
 
 static void close_tap_loops(CWriter *w)
@@ -147,7 +154,8 @@ static void emit_phase_cols(const Transposed *t, CWriter *w)
     if (axis->stride == 1) {
         cw_line(w, "const int cols = %d;", axis->out);
     } else {
-        cw_line(w, "const int cols = (%" PRId64 " - col_phase) / %d;", (int64_t)axis->out + axis->stride - 1, axis->stride);
+        cw_line(w, "const int cols = (%" PRId64 " - col_phase) / %d;", (int64_t)axis->out + axis->stride - 1,
+                axis->stride);
     }
 }
 
@@ -156,10 +164,13 @@ static void emit_phase_cols(const Transposed *t, CWriter *w)
 static void emit_gather(const Transposed *t, CWriter *w)
 {
     const KernelSizes *s = t->s;
-    cw_comment(w, "rows[tap][p] = the input under each tap (ic, u, v) of a phase, for its pixel first + p; 0 where there is none. "
+    cw_comment(w, "rows[tap][p] = the input under each tap (ic, u, v) of a phase, for its pixel first + p; 0 where "
+                  "there is none. "
                   "Returns the number of taps, with rows of zeros up to a multiple of four.");
-    cw_line(w, "static int %.*s_gather(const float *x, int channels, int row_phase, int col_phase, int first, int pixels, "
-               "float *rows)", t->name_length, t->name);
+    cw_line(w,
+            "static int %.*s_gather(const float *x, int channels, int row_phase, int col_phase, int first, int pixels, "
+            "float *rows)",
+            t->name_length, t->name);
     cw_body(w);
     emit_phase_cols(t, w);
     cw_line(w, "int taps = 0;");
@@ -167,7 +178,9 @@ static void emit_gather(const Transposed *t, CWriter *w)
     cw_line(w, "const int row_shift = %.*s_row_shift[u], col_shift = %.*s_col_shift[v];", t->name_length, t->name,
             t->name_length, t->name);
     cw_line(w, "float *const row = rows + taps * %" PRId64 ";", t->tile);
-    cw_line(w, "const float *const plane = %s;", cexpr_sum((Term[]){{"x", 1}, {t->index[0] == 'i' ? "ic" : "(ptrdiff_t)ic", t->in_plane}, {NULL, 0}}, 0).text);
+    cw_line(
+        w, "const float *const plane = %s;",
+        cexpr_sum((Term[]){{"x", 1}, {t->index[0] == 'i' ? "ic" : "(ptrdiff_t)ic", t->in_plane}, {NULL, 0}}, 0).text);
     cw_line(w, "++taps;");
     cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", t->tile);
     cw_line(w, "row[p] = 0.0f;");
@@ -180,9 +193,9 @@ static void emit_gather(const Transposed *t, CWriter *w)
     cw_open(w, "if (iy >= 0 && iy < %d)", s->in_rows);
     cw_line(w, "const int from = j + col_shift > 0 ? j : -col_shift;");
     cw_line(w, "const int end = stop + col_shift < %d ? stop : %d - col_shift;", s->in_cols, s->in_cols);
-    cw_line(w, "const float *const input = plane + iy * %d + col_shift;", s->in_cols);
+    cw_line(w, "const int input = iy * %d + col_shift; /* of column 0 */", s->in_cols);
     cw_open(w, "for (int column = from; column < end; ++column)");
-    cw_line(w, "row[p - j + column] = input[column];");
+    cw_line(w, "row[p - j + column] = plane[input + column];");
     cw_close(w, "");
     cw_close(w, "");
     cw_line(w, "p += stop - j;");
@@ -204,8 +217,8 @@ static void emit_gather(const Transposed *t, CWriter *w)
 static void emit_select(const Transposed *t, CWriter *w)
 {
     cw_comment(w, "w[taps / 4][4 channels][4 taps] = the weights under the same taps; zeros past the last.");
-    cw_line(w, "static void %.*s_select(const float *weights, int channels, int row_phase, int col_phase, float *w)", t->name_length,
-            t->name);
+    cw_line(w, "static void %.*s_select(const float *weights, int channels, int row_phase, int col_phase, float *w)",
+            t->name_length, t->name);
     cw_body(w);
     cw_line(w, "int taps = 0;");
     open_tap_loops(t, w);
@@ -216,7 +229,10 @@ static void emit_select(const Transposed *t, CWriter *w)
     cw_line(w, "const int tap = %s * %d + %s;", at.ptr, t->s->kernel_cols, col.ptr);
     strbuf_free(&at);
     strbuf_free(&col);
-    CExpr from = cexpr_sum((Term[]){{"weights", 1}, {t->index[0] == 'i' ? "ic" : "(ptrdiff_t)ic", ROWS * t->window}, {"tap", ROWS}, {NULL, 0}}, 0);
+    CExpr from = cexpr_sum(
+        (Term[]){
+            {"weights", 1}, {t->index[0] == 'i' ? "ic" : "(ptrdiff_t)ic", ROWS * t->window}, {"tap", ROWS}, {NULL, 0}},
+        0);
     cw_line(w, "const float *const from = %s;", from.text);
     cw_line(w, "float *const to = w + taps / 4 * 16 + taps %% 4;");
     for (int row = 0; row < ROWS; ++row) {
@@ -240,9 +256,14 @@ static void emit_transposed_store(const Transposed *t, CWriter *w)
     const Epilogue *e = &t->kernel->epilogue;
     cw_comment(w, "Writes up to four channels of a tile of a phase%s%s.",
                e->residual ? ": adds the residual, which may be y itself" : "",
-               e->act.op == OP_IDENTITY ? "" : e->residual ? ", then the activation" : " after the activation");
-    cw_line(w, "static void %.*s_store(const step_arguments *a, %s oc, int channels, int row_phase, int col_phase, int first, "
-               "int pixels, const float *sums)", t->name_length, t->name, t->index);
+               e->act.op == OP_IDENTITY ? ""
+               : e->residual            ? ", then the activation"
+                                        : " after the activation");
+    cw_line(
+        w,
+        "static void %.*s_store(const step_arguments *a, %s oc, int channels, int row_phase, int col_phase, int first, "
+        "int pixels, const float *sums)",
+        t->name_length, t->name, t->index);
     cw_body(w);
     emit_phase_cols(t, w);
     cw_open(w, "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")", t->tile);
@@ -252,7 +273,8 @@ static void emit_transposed_store(const Transposed *t, CWriter *w)
     StrBuf oy = {0}, ox = {0};
     strbuf_printf(&oy, s->stride_rows > 1 ? "(row_phase + i * %d)" : "(row_phase + i)", (int)s->stride_rows);
     strbuf_printf(&ox, s->stride_cols > 1 ? "j * %d" : "j", (int)s->stride_cols);
-    CExpr place = cexpr_sum((Term[]){{"oc", t->out_plane}, {oy.ptr, s->out_cols}, {"col_phase", 1}, {ox.ptr, 1}, {NULL, 0}}, 0);
+    CExpr place =
+        cexpr_sum((Term[]){{"oc", t->out_plane}, {oy.ptr, s->out_cols}, {"col_phase", 1}, {ox.ptr, 1}, {NULL, 0}}, 0);
     cw_line(w, "const %s at = %s;", t->index, place.text);
     strbuf_free(&oy);
     strbuf_free(&ox);
@@ -287,13 +309,16 @@ static void emit_head_comment(const Transposed *t, CWriter *w)
     if (t->groups > 1) {
         strbuf_printf(&more, ", %" PRId64 " groups", t->groups);
     }
-    cw_comment(w, "Transposed convolution %dx%d, stride %dx%d, padding at top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
-                  "Phase by phase; a matrix product in tiles of %d pixels x %" PRId64 " input channels; weights[oc/4][ic][ky][kx][4].",
-               s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
-               more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-               e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, t->kernel->tile_pixels,
-               t->channels < t->in_channels ? t->channels : t->in_channels);
+    cw_comment(
+        w,
+        "Transposed convolution %dx%d, stride %dx%d, padding at top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+        "Phase by phase; a matrix product in tiles of %d pixels x %" PRId64
+        " input channels; weights[oc/4][ic][ky][kx][4].",
+        s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
+        more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
+        e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, t->kernel->tile_pixels,
+        t->channels < t->in_channels ? t->channels : t->in_channels);
     strbuf_free(&more);
 }
 
@@ -301,8 +326,10 @@ static void emit_head_comment(const Transposed *t, CWriter *w)
 static void emit_start(const Transposed *t, CWriter *w)
 {
     if (t->kernel->epilogue.bias) {
-        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1}, {"group", t->groups > 1 ? t->padded_out : 0},
-                                        {"oc", t->padded_out > ROWS}, {NULL, 0}}, 0);
+        CExpr bias = cexpr_sum(
+            (Term[]){
+                {"a->bias", 1}, {"group", t->groups > 1 ? t->padded_out : 0}, {"oc", t->padded_out > ROWS}, {NULL, 0}},
+            0);
         cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", t->tile, bias.text);
     } else {
         cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", ROWS * t->tile);
@@ -330,10 +357,13 @@ static void emit_tile(const Transposed *t, CWriter *w)
         }
         ic = (CExpr){"ic"};
     }
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"group", t->groups > 1 ? t->in_channels * t->in_plane : 0},
-                                 {ic.text, t->single ? 0 : t->in_plane}, {NULL, 0}}, 0);
-    cw_line(w, "const int taps = %.*s_gather(%s, %s, row_phase, col_phase, first, pixels, rows);", t->name_length, t->name,
-            x.text, channels.text);
+    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1},
+                                 {"group", t->groups > 1 ? t->in_channels * t->in_plane : 0},
+                                 {ic.text, t->single ? 0 : t->in_plane},
+                                 {NULL, 0}},
+                        0);
+    cw_line(w, "const int taps = %.*s_gather(%s, %s, row_phase, col_phase, first, pixels, rows);", t->name_length,
+            t->name, x.text, channels.text);
     if (many) {
         cw_open(w, "for (%s oc = 0; oc < %" PRId64 "; oc += 4)", t->index, t->padded_out);
     }
@@ -347,8 +377,12 @@ static void emit_tile(const Transposed *t, CWriter *w)
         cw_close(w, "");
     }
     int64_t row = t->in_channels * t->window; /* of the weights: one output channel */
-    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1}, {"group", t->groups > 1 ? t->padded_out * row : 0},
-                                       {"oc", many ? row : 0}, {ic.text, t->single ? 0 : ROWS * t->window}, {NULL, 0}}, 0);
+    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
+                                       {"group", t->groups > 1 ? t->padded_out * row : 0},
+                                       {"oc", many ? row : 0},
+                                       {ic.text, t->single ? 0 : ROWS * t->window},
+                                       {NULL, 0}},
+                              0);
     cw_line(w, "%.*s_select(%s, %s, row_phase, col_phase, w);", t->name_length, t->name, weights.text, channels.text);
     cw_line(w, "matrix_tile_%" PRId64 "(rows, w, taps, sums);", t->tile);
     if (!t->single) {
@@ -357,10 +391,11 @@ static void emit_tile(const Transposed *t, CWriter *w)
     CExpr channel = cexpr_sum((Term[]){{"group", t->groups > 1 ? t->out_channels : 0}, {"oc", many}, {NULL, 0}}, 0);
     CExpr existing = cexpr_int(t->out_channels % ROWS == 0 ? ROWS : t->out_channels);
     if (t->out_channels % ROWS != 0 && many) {
-        snprintf(existing.text, sizeof existing.text, "oc + 4 <= %" PRId64 " ? 4 : %" PRId64, t->out_channels, t->out_channels % ROWS);
+        snprintf(existing.text, sizeof existing.text, "oc + 4 <= %" PRId64 " ? 4 : %" PRId64, t->out_channels,
+                 t->out_channels % ROWS);
     }
-    cw_line(w, "%.*s_store(a, %s, %s, row_phase, col_phase, first, pixels, sums);", t->name_length, t->name, channel.text,
-            existing.text);
+    cw_line(w, "%.*s_store(a, %s, %s, row_phase, col_phase, first, pixels, sums);", t->name_length, t->name,
+            channel.text, existing.text);
     if (!t->single) {
         cw_close(w, "");
     }
@@ -384,7 +419,8 @@ void emit_conv_transpose(const Kernel *kernel, CWriter *w)
     emit_kernel_head(kernel, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
     cw_line(w, "float *const rows = %s; /* [%d taps][%" PRId64 " pixels] */", slice.text, kernel->tile_taps, t.tile);
-    cw_line(w, "float *const w = rows + %" PRId64 "; /* [%d taps][4] */", kernel->tile_taps * t.tile, kernel->tile_taps);
+    cw_line(w, "float *const w = rows + %" PRId64 "; /* [%d taps][4] */", kernel->tile_taps * t.tile,
+            kernel->tile_taps);
     cw_line(w, "float *const acc = w + %d; /* [%" PRId64 " channels][%" PRId64 " pixels] */", ROWS * kernel->tile_taps,
             t.single ? ROWS : t.padded_out, t.tile);
     emit_split(w, "tile", t.tiles);
@@ -395,8 +431,11 @@ void emit_conv_transpose(const Kernel *kernel, CWriter *w)
     }
     cw_open(w, "for (int row_phase = 0; row_phase < %d; ++row_phase)", t.phases[0]);
     cw_open(w, "for (int col_phase = 0; col_phase < %d; ++col_phase)", t.phases[1]);
-    cw_line(w, "const int count = (%" PRId64 " - row_phase) / %d * ((%" PRId64 " - col_phase) / %d); /* pixels of the phase */",
-            (int64_t)s->out_rows + s->stride_rows - 1, s->stride_rows, (int64_t)s->out_cols + s->stride_cols - 1, s->stride_cols);
+    cw_line(w,
+            "const int count = (%" PRId64 " - row_phase) / %d * ((%" PRId64
+            " - col_phase) / %d); /* pixels of the phase */",
+            (int64_t)s->out_rows + s->stride_rows - 1, s->stride_rows, (int64_t)s->out_cols + s->stride_cols - 1,
+            s->stride_cols);
     cw_line(w, "const int tiles = (count + %" PRId64 ") / %" PRId64 ";", t.tile - 1, t.tile);
     cw_line(w, "const int from = first_tile > base ? first_tile - base : 0;");
     cw_line(w, "const int end = end_tile - base < tiles ? end_tile - base : tiles;");

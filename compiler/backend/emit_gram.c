@@ -24,7 +24,8 @@ static void emit_rows(const Gram *g, CWriter *w)
         cw_close(w, "");
     }
     cw_open(w, "for (int c = 0; c < count; ++c)");
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"(start + c)", g->pixels}, {"first", g->pixels > g->stretch}, {NULL, 0}}, 0);
+    CExpr x = cexpr_sum(
+        (Term[]){{"a->x[0]", 1}, {"(start + c)", g->pixels}, {"first", g->pixels > g->stretch}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     cw_open(w, "for (int i = 0; i < pixels; ++i)");
     cw_line(w, "rows[%s] = x[i];", cexpr_sum((Term[]){{"i", g->tile}, {"c", 1}, {NULL, 0}}, 0).text);
@@ -37,11 +38,14 @@ static void emit_four(const Gram *g, CWriter *w)
 {
     cw_open(w, "for (int c = 0; c < 4; ++c)");
     bool odd = g->channels % 4 != 0;
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {odd ? "channel" : "(block * 4 + c)", g->pixels},
-                                 {"first", g->pixels > g->stretch}, {NULL, 0}}, 0);
+    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1},
+                                 {odd ? "channel" : "(block * 4 + c)", g->pixels},
+                                 {"first", g->pixels > g->stretch},
+                                 {NULL, 0}},
+                        0);
     if (odd) { /* what is multiplied past the last channel is not stored */
-        cw_line(w, "const %s channel = block * 4 + c < %" PRId64 " ? block * 4 + c : %" PRId64 ";", g->index, g->channels,
-                g->channels - 1);
+        cw_line(w, "const %s channel = block * 4 + c < %" PRId64 " ? block * 4 + c : %" PRId64 ";", g->index,
+                g->channels, g->channels - 1);
     }
     cw_line(w, "const float *const x = %s;", x.text);
     cw_open(w, "for (int i = 0; i < taps; ++i)");
@@ -87,11 +91,14 @@ void emit_gram(const Kernel *kernel, CWriter *w)
         kernel->scratch_bytes < 4 * (g.stretch * (g.tile + 4) + 4 * g.blocks * g.tile)) {
         ICE("gram kernel '" STR_FMT "' has no tiles", STR_ARG(kernel->name));
     }
-    cw_comment(w, "Gram matrix of %" PRId64 " channels, sums over %" PRId64 " pixels. A matrix product in tiles of %" PRId64
-                  " channels x %" PRId64 " pixels.", g.channels, g.pixels, g.tile, g.stretch);
+    cw_comment(w,
+               "Gram matrix of %" PRId64 " channels, sums over %" PRId64
+               " pixels. A matrix product in tiles of %" PRId64 " channels x %" PRId64 " pixels.",
+               g.channels, g.pixels, g.tile, g.stretch);
     emit_kernel_head(kernel, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
-    cw_line(w, "float *const rows = %s; /* [%" PRId64 " pixels][%" PRId64 " channels] */", slice.text, g.stretch, g.tile);
+    cw_line(w, "float *const rows = %s; /* [%" PRId64 " pixels][%" PRId64 " channels] */", slice.text, g.stretch,
+            g.tile);
     cw_line(w, "float *const w = rows + %" PRId64 "; /* [%" PRId64 "][4][4] */", g.stretch * g.tile, g.stretch / 4);
     cw_line(w, "float *const acc = w + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " channels] */", g.stretch * 4,
             4 * g.blocks, g.tile);
@@ -101,10 +108,11 @@ void emit_gram(const Kernel *kernel, CWriter *w)
     if (g.channels % g.tile == 0) {
         cw_line(w, "const int count = %" PRId64 ";", g.tile);
     } else {
-        cw_line(w, "const int count = start < %" PRId64 " ? %" PRId64 " : %" PRId64 ";", g.channels / g.tile * g.tile, g.tile,
-                g.channels % g.tile);
+        cw_line(w, "const int count = start < %" PRId64 " ? %" PRId64 " : %" PRId64 ";", g.channels / g.tile * g.tile,
+                g.tile, g.channels % g.tile);
     }
-    cw_open(w, "for (%s i = first_block * %" PRId64 "; i < end_block * %" PRId64 "; ++i)", g.index, 4 * g.tile, 4 * g.tile);
+    cw_open(w, "for (%s i = first_block * %" PRId64 "; i < end_block * %" PRId64 "; ++i)", g.index, 4 * g.tile,
+            4 * g.tile);
     cw_line(w, "acc[i] = 0.0f;");
     cw_close(w, "");
     bool many = g.pixels > g.stretch;
@@ -112,8 +120,8 @@ void emit_gram(const Kernel *kernel, CWriter *w)
         cw_open(w, "for (%s first = 0; first < %" PRId64 "; first += %" PRId64 ")", g.index, g.pixels, g.stretch);
     }
     if (many && g.pixels % g.stretch != 0) {
-        cw_line(w, "const int pixels = first < %" PRId64 " ? %" PRId64 " : %" PRId64 ";", g.pixels / g.stretch * g.stretch,
-                g.stretch, g.pixels % g.stretch);
+        cw_line(w, "const int pixels = first < %" PRId64 " ? %" PRId64 " : %" PRId64 ";",
+                g.pixels / g.stretch * g.stretch, g.stretch, g.pixels % g.stretch);
     } else {
         cw_line(w, "const int pixels = %" PRId64 ";", many ? g.stretch : g.pixels);
     }

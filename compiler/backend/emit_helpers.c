@@ -79,7 +79,8 @@ static void emit_dense_add(int32_t n, CWriter *w)
 
 static int32_t size_of_matrix_tile(const Kernel *kernel)
 {
-    bool has_tiles = kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE || kernel->family == KERNEL_GRAM;
+    bool has_tiles =
+        kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE || kernel->family == KERNEL_GRAM;
     return has_tiles ? kernel->tile_pixels : 0;
 }
 

@@ -1,7 +1,7 @@
 /* instance_norm and l2_normalize: division by what is measured in the input itself.
  *
- * Mean, variance and norm are summed in double. The mean is kept as two floats, high + low, so that x - mean is as exact
- * as x is, also where all of a channel lies far from 0. */
+ * Mean, variance and norm are summed in double. The mean is kept as two floats, high + low, so that x - mean is as
+ * exact as x is, also where all of a channel lies far from 0. */
 #include "backend/emit_sums.h"
 
 #include <inttypes.h>
@@ -111,7 +111,8 @@ void emit_l2_normalize(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     int64_t plane = (int64_t)s->in_rows * s->in_cols;
-    cw_comment(w, "Division by the Euclidean norm of %d channels%s.", s->in_channels, plane > 1 ? ", for each pixel" : "");
+    cw_comment(w, "Division by the Euclidean norm of %d channels%s.", s->in_channels,
+               plane > 1 ? ", for each pixel" : "");
     emit_kernel_head(kernel, w);
     if (plane == 1) {
         emit_l2_vector(s, w);

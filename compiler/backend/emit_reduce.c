@@ -11,7 +11,10 @@ void emit_reduce(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     bool is_mse = s->op == OP_MSE;
-    cw_comment(w, "%s of %d numbers.", is_mse ? "Mean squared difference" : s->op == OP_MEAN ? "Mean" : "Sum",
+    cw_comment(w, "%s of %d numbers.",
+               is_mse             ? "Mean squared difference"
+               : s->op == OP_MEAN ? "Mean"
+                                  : "Sum",
                s->in_channels);
     emit_kernel_head(kernel, w);
     emit_single_part(w);
@@ -119,14 +122,16 @@ static CExpr after(bool indices, const char *i, const char *j)
     return expr;
 }
 
-/* A heap of the k best so far, the last of them in order at its root, then sorted in place: no work depends on k * n. */
+/* A heap of the k best so far, the last of them in order at its root, then sorted in place: no work depends on k * n.
+ */
 void emit_top_k(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     bool indices = s->indices;
     const char *type = indices ? "int32_t" : "float";
     int name = (int)kernel->name.len;
-    cw_comment(w, "Moves `item` down from place `at` of a heap of `count`, until nothing below comes after it in order.");
+    cw_comment(w,
+               "Moves `item` down from place `at` of a heap of `count`, until nothing below comes after it in order.");
     cw_line(w, "static void %.*s_sift(%s%s *heap, int at, int count, %s item)", name, kernel->name.ptr,
             indices ? "const float *x, " : "", type, type);
     cw_body(w);

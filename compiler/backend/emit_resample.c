@@ -53,8 +53,8 @@ void emit_border(const Kernel *kernel, CWriter *w)
     cw_line(w, "const %s channel = row / %d;", index, s->out_rows);
     cw_line(w, "const int oy = (int)(row %% %d);", s->out_rows);
     emit_source_row(s, w);
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"channel", plane_of(s->in_rows, s->in_cols)}, {"iy", s->in_cols},
-                                 {NULL, 0}}, 0);
+    CExpr x = cexpr_sum(
+        (Term[]){{"a->x[0]", 1}, {"channel", plane_of(s->in_rows, s->in_cols)}, {"iy", s->in_cols}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     cw_line(w, "float *const y = %s;", cexpr_sum((Term[]){{"a->y", 1}, {"row", s->out_cols}, {NULL, 0}}, 0).text);
     if (s->pad_left > 0) {
@@ -92,7 +92,8 @@ static void emit_nearest(const KernelSizes *s, const char *index, CWriter *w)
     emit_split(w, "row", (int64_t)s->in_channels * s->in_rows);
     cw_blank(w);
     cw_open(w, "for (%s row = first_row; row < end_row; ++row)", index);
-    cw_line(w, "const float *const x = %s;", cexpr_sum((Term[]){{"a->x[0]", 1}, {"row", s->in_cols}, {NULL, 0}}, 0).text);
+    cw_line(w, "const float *const x = %s;",
+            cexpr_sum((Term[]){{"a->x[0]", 1}, {"row", s->in_cols}, {NULL, 0}}, 0).text);
     cw_line(w, "float *const y = %s;",
             cexpr_sum((Term[]){{"a->y", 1}, {"row", (int64_t)s->stride_rows * s->out_cols}, {NULL, 0}}, 0).text);
     cw_open(w, "for (int i = 0; i < %d; ++i)", s->in_cols);
@@ -125,7 +126,8 @@ static void emit_mixed_column(int32_t scale, int32_t k, CWriter *w)
     int32_t first = place < 0.0 ? 0 : 1;
     double part = place < 0.0 ? place + 1.0 : place;
     CExpr at = cexpr_sum((Term[]){{"i", scale}, {NULL, 0}}, k);
-    CExpr left = cexpr_sum((Term[]){{"i", 1}, {NULL, 0}}, first), right = cexpr_sum((Term[]){{"i", 1}, {NULL, 0}}, first + 1);
+    CExpr left = cexpr_sum((Term[]){{"i", 1}, {NULL, 0}}, first),
+          right = cexpr_sum((Term[]){{"i", 1}, {NULL, 0}}, first + 1);
     if (part == 0.0) {
         cw_line(w, "y[%s] = line[%s];", at.text, left.text);
     } else {
@@ -139,8 +141,8 @@ static void emit_bilinear(const Kernel *kernel, const char *index, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     int32_t scale = s->stride_cols;
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
-    cw_line(w, "float *const line = %s; /* [%" PRId64 "]: two rows mixed; first and last pixel once more */", slice.text,
-            (int64_t)s->in_cols + 2);
+    cw_line(w, "float *const line = %s; /* [%" PRId64 "]: two rows mixed; first and last pixel once more */",
+            slice.text, (int64_t)s->in_cols + 2);
     emit_split(w, "row", (int64_t)s->in_channels * s->out_rows);
     cw_blank(w);
     cw_open(w, "for (%s row = first_row; row < end_row; ++row)", index);
@@ -148,7 +150,9 @@ static void emit_bilinear(const Kernel *kernel, const char *index, CWriter *w)
     cw_line(w, "const double place = ((double)(row %% %d) + 0.5) / %d.0 - 0.5;", s->out_rows, s->stride_rows);
     cw_line(w, "const int top = place > 0.0 ? (int)place : 0;");
     cw_line(w, "const int bottom = top < %d ? top + 1 : top;", s->in_rows - 1);
-    cw_line(w, "const float part_bottom = place > 0.0 ? (float)(place - (double)top) : 0.0f, part_top = 1.0f - part_bottom;");
+    cw_line(
+        w,
+        "const float part_bottom = place > 0.0 ? (float)(place - (double)top) : 0.0f, part_top = 1.0f - part_bottom;");
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"channel", plane_of(s->in_rows, s->in_cols)}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     cw_line(w, "float *const y = %s;", cexpr_sum((Term[]){{"a->y", 1}, {"row", s->out_cols}, {NULL, 0}}, 0).text);
@@ -165,7 +169,8 @@ static void emit_bilinear(const Kernel *kernel, const char *index, CWriter *w)
         cw_close(w, "");
     } else {
         cw_open(w, "for (int k = 0; k < %d; ++k)", scale);
-        cw_line(w, "const float column = ((float)k + 0.5f) / %d.0f - 0.5f; /* its distance from the pixel's centre */", scale);
+        cw_line(w, "const float column = ((float)k + 0.5f) / %d.0f - 0.5f; /* its distance from the pixel's centre */",
+                scale);
         cw_line(w, "const int first = column < 0.0f ? 0 : 1;");
         cw_line(w, "const float part_right = column < 0.0f ? column + 1.0f : column, part_left = 1.0f - part_right;");
         cw_open(w, "for (int i = 0; i < %d; ++i)", s->in_cols);
@@ -218,9 +223,11 @@ void emit_subsample(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     int64_t cols = (int64_t)s->out_cols * s->kernel_cols;
     const char *index = cexpr_index_type((int64_t)s->in_channels * plane_of(s->in_rows, s->in_cols));
-    cw_comment(w, "Trained subsampling %dx%d: %dx%dx%d -> %dx%dx%d; the sum of a window, times the channel's weight, plus "
-                  "its bias.", s->kernel_rows, s->kernel_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels,
-               s->out_rows, s->out_cols);
+    cw_comment(w,
+               "Trained subsampling %dx%d: %dx%dx%d -> %dx%dx%d; the sum of a window, times the channel's weight, plus "
+               "its bias.",
+               s->kernel_rows, s->kernel_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
+               s->out_cols);
     emit_kernel_head(kernel, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);
     cw_line(w, "float *const line = %s; /* [%" PRId64 "]: the window's rows, reduced to one */", slice.text, cols);
@@ -229,10 +236,13 @@ void emit_subsample(const Kernel *kernel, CWriter *w)
     cw_open(w, "for (%s channel = first_channel; channel < end_channel; ++channel)", index);
     cw_line(w, "const float weight = a->weights[channel], bias = a->bias[channel];");
     cw_open(w, "for (int oy = 0; oy < %d; ++oy)", s->out_rows);
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"channel", plane_of(s->in_rows, s->in_cols)},
-                                 {"oy", plane_of(s->kernel_rows, s->in_cols)}, {NULL, 0}}, 0);
-    CExpr y = cexpr_sum((Term[]){{"a->y", 1}, {"channel", plane_of(s->out_rows, s->out_cols)}, {"oy", s->out_cols},
-                                 {NULL, 0}}, 0);
+    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1},
+                                 {"channel", plane_of(s->in_rows, s->in_cols)},
+                                 {"oy", plane_of(s->kernel_rows, s->in_cols)},
+                                 {NULL, 0}},
+                        0);
+    CExpr y = cexpr_sum(
+        (Term[]){{"a->y", 1}, {"channel", plane_of(s->out_rows, s->out_cols)}, {"oy", s->out_cols}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     cw_line(w, "float *const y = %s;", y.text);
     cw_open(w, "for (int i = 0; i < %" PRId64 "; ++i)", cols);

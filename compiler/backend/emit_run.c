@@ -23,17 +23,20 @@ enum Operand {
 static unsigned operands_of(const Step *step)
 {
     bool bytes = step->n_inputs > 0 && step->inputs[0]->dtype == DT_U8;
-    return (bytes ? HAS_BYTES : step->n_inputs > 0 ? HAS_X : 0u) | (step->output->dtype == DT_I32 ? HAS_INDICES : 0u) | (step->n_inputs > 1 ? HAS_X2 : 0u) |
+    return (bytes                ? HAS_BYTES
+            : step->n_inputs > 0 ? HAS_X
+                                 : 0u) |
+           (step->output->dtype == DT_I32 ? HAS_INDICES : 0u) | (step->n_inputs > 1 ? HAS_X2 : 0u) |
            (step->residual != NULL ? HAS_RESIDUAL : 0u) | (step->weight != NULL ? HAS_WEIGHTS : 0u) |
            (step->bias != NULL ? HAS_BIAS : 0u) | (step->scratch != NULL ? HAS_SCRATCH : 0u);
 }
 
 Str emit_step_function_name(Arena *arena, unsigned operands)
 {
-    return arena_printf(arena, "step_%s%s%s%s%s%s%s%s", operands & HAS_BYTES ? "u" : "", operands & HAS_X ? "x" : "", operands & HAS_X2 ? "x" : "",
-                        operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "",
-                        operands & HAS_BIAS ? "b" : "", operands & HAS_SCRATCH ? "s" : "",
-                        operands & HAS_INDICES ? "i" : "y");
+    return arena_printf(arena, "step_%s%s%s%s%s%s%s%s", operands & HAS_BYTES ? "u" : "", operands & HAS_X ? "x" : "",
+                        operands & HAS_X2 ? "x" : "", operands & HAS_RESIDUAL ? "r" : "",
+                        operands & HAS_WEIGHTS ? "w" : "", operands & HAS_BIAS ? "b" : "",
+                        operands & HAS_SCRATCH ? "s" : "", operands & HAS_INDICES ? "i" : "y");
 }
 
 bool emit_is_mixed(const Program *program)
@@ -93,12 +96,9 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
         unsigned operand;
         const char *parameter;
     } table[] = {
-        {HAS_BYTES, "const uint8_t *bytes"},
-        {HAS_X, "const float *x"},
-        {HAS_X2, "const float *x2"},
-        {HAS_RESIDUAL, "const float *residual"},
-        {HAS_WEIGHTS, "const float *weights"},
-        {HAS_BIAS, "const float *bias"},
+        {HAS_BYTES, "const uint8_t *bytes"},   {HAS_X, "const float *x"},
+        {HAS_X2, "const float *x2"},           {HAS_RESIDUAL, "const float *residual"},
+        {HAS_WEIGHTS, "const float *weights"}, {HAS_BIAS, "const float *bias"},
         {HAS_SCRATCH, "float *scratch"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i) {
@@ -114,9 +114,9 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
             operands & HAS_X2 ? "x2" : "NULL", operands & HAS_RESIDUAL ? "residual" : "NULL",
             operands & HAS_WEIGHTS ? "weights" : "NULL", operands & HAS_BIAS ? "bias" : "NULL",
             operands & HAS_INDICES ? "NULL" : "y", operands & HAS_SCRATCH ? "scratch" : "NULL",
-            !emit_is_mixed(program)  ? ""
-            : operands & HAS_BYTES   ? ", bytes"
-                                     : ", NULL",
+            !emit_is_mixed(program) ? ""
+            : operands & HAS_BYTES  ? ", bytes"
+                                    : ", NULL",
             !emit_is_mixed(program)  ? ""
             : operands & HAS_INDICES ? ", indices"
                                      : ", NULL");

@@ -12,7 +12,8 @@ void emit_double_sum(CWriter *w, const char *name, int64_t count, const char *pr
 /* For kernels whose whole result is one number or one vector: part 0 does all of it. */
 void emit_single_part(CWriter *w);
 
-/* "const int pixels = ...": how many of `total` pixels block number `block` of `size` has; returns it as an expression. */
+/* "const int pixels = ...": how many of `total` pixels block number `block` of `size` has; returns it as an expression.
+ */
 CExpr emit_block_pixels(CWriter *w, int64_t total, int size);
 
 /* A double literal that reads back bit-equal: "1e-05", "3.0". */

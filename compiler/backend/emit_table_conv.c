@@ -1,12 +1,14 @@
 /* table_conv: a convolution in which each output channel reads the input channels of its row in a table (LeNet-5's C3).
  *
  * A row of outputs at a time: the products of one connection are added up on their own, then added to the row's sums.
- * weights[connection][ky][kx]; the tables of connections and of columns that lie inside the input are part of the code. */
+ * weights[connection][ky][kx]; the tables of connections and of columns that lie inside the input are part of the code.
+ */
 #include "backend/emit_sums.h"
 
 #include <inttypes.h>
 
-static int64_t columns_before(int64_t limit, int64_t shift, int32_t stride, int32_t out) /* of ox * stride + shift < limit */
+static int64_t columns_before(int64_t limit, int64_t shift, int32_t stride,
+                              int32_t out) /* of ox * stride + shift < limit */
 {
     int64_t count = shift >= limit ? 0 : (limit - 1 - shift) / stride + 1;
     return count < out ? count : out;
@@ -43,7 +45,9 @@ static void emit_tables(const KernelSizes *s, CWriter *w)
     cw_line(w, "static const int end_column[%d] = {%s};", s->kernel_cols, end.ptr);
     strbuf_free(&first);
     strbuf_free(&end);
-    cw_comment(w, "Output channel oc has the connections [start[oc], start[oc + 1]); connection k reads input channel map[k].");
+    cw_comment(
+        w,
+        "Output channel oc has the connections [start[oc], start[oc + 1]); connection k reads input channel map[k].");
     emit_table(w, "start", s->table.start, (int64_t)s->table.n_rows + 1);
     emit_table(w, "map", s->table.values, s->table.start[s->table.n_rows]);
 }
@@ -51,7 +55,8 @@ static void emit_tables(const KernelSizes *s, CWriter *w)
 /* The products of connection k, in output row oy. */
 static void emit_connection(const KernelSizes *s, const char *index, CWriter *w)
 {
-    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1}, {"k", (int64_t)s->kernel_rows * s->kernel_cols}, {NULL, 0}}, 0);
+    CExpr weights =
+        cexpr_sum((Term[]){{"a->weights", 1}, {"k", (int64_t)s->kernel_rows * s->kernel_cols}, {NULL, 0}}, 0);
     CExpr plane = cexpr_sum((Term[]){{"a->x[0]", 1}, {"map[k]", (int64_t)s->in_rows * s->in_cols}, {NULL, 0}}, 0);
     cw_open(w, "for (%s k = start[oc]; k < start[oc + 1]; ++k)", index);
     cw_line(w, "const float *const weights = %s;", weights.text);
@@ -66,11 +71,13 @@ static void emit_connection(const KernelSizes *s, const char *index, CWriter *w)
     cw_line(w, "continue;");
     cw_close(w, "");
     cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
-    cw_line(w, "const float weight = weights[%s];", cexpr_sum((Term[]){{"ky", s->kernel_cols}, {"kx", 1}, {NULL, 0}}, 0).text);
+    cw_line(w, "const float weight = weights[%s];",
+            cexpr_sum((Term[]){{"ky", s->kernel_cols}, {"kx", 1}, {NULL, 0}}, 0).text);
     CExpr row = cexpr_sum((Term[]){{"iy", s->in_cols}, {"kx", s->dilation_cols}, {NULL, 0}}, -s->pad_left);
     cw_line(w, "const int input = %s;", row.text);
     cw_open(w, "for (int ox = first_column[kx]; ox < end_column[kx]; ++ox)");
-    cw_line(w, "products[ox] += weight * x[input + %s];", cexpr_sum((Term[]){{"ox", s->stride_cols}, {NULL, 0}}, 0).text);
+    cw_line(w, "products[ox] += weight * x[input + %s];",
+            cexpr_sum((Term[]){{"ox", s->stride_cols}, {NULL, 0}}, 0).text);
     cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");
@@ -88,11 +95,14 @@ void emit_table_conv(const Kernel *kernel, CWriter *w)
     int64_t in = s->in_channels * in_plane, out = s->out_channels * out_plane;
     int64_t weights = (int64_t)s->table.start[s->table.n_rows] * s->kernel_rows * s->kernel_cols;
     const char *index = cexpr_index_type(in > out ? (in > weights ? in : weights) : out > weights ? out : weights);
-    cw_comment(w, "Convolution %dx%d with a table of %d connections, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> "
-                  "%dx%dx%d%s%s%s%s.", s->kernel_rows, s->kernel_cols, s->table.start[s->table.n_rows], s->stride_rows,
-               s->stride_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
-               s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+    cw_comment(
+        w,
+        "Convolution %dx%d with a table of %d connections, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> "
+        "%dx%dx%d%s%s%s%s.",
+        s->kernel_rows, s->kernel_cols, s->table.start[s->table.n_rows], s->stride_rows, s->stride_cols, s->pad_top,
+        s->pad_left, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
+        e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
     emit_kernel_head(kernel, w);
     emit_tables(s, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);

@@ -1,6 +1,6 @@
-/* Lowering: graph -> program. First every node is looked at for what generated C has no place for, so that one run reports
- * all of it; then each node, in order, becomes steps (lower_<family>.c) or a view; at the end outputs are bound to the
- * caller's memory, the weights get their places in the blob, and memory is planned.
+/* Lowering: graph -> program. First every node is looked at for what generated C has no place for, so that one run
+ * reports all of it; then each node, in order, becomes steps (lower_<family>.c) or a view; at the end outputs are bound
+ * to the caller's memory, the weights get their places in the blob, and memory is planned.
  *
  * Adding an op: a case in lower_node, a function in a family file. */
 #include "lower/lowering.h"

@@ -71,7 +71,8 @@ void lower_scale(Lowering *l, const Node *node)
 
 static void append_channel_affine(Lowering *l, const Node *node, const Node *weight, const Node *bias)
 {
-    bool of_pixels = node->inputs[0]->type.dtype == DT_U8; /* read as they lie: the kernel converts and sorts by channel */
+    bool of_pixels =
+        node->inputs[0]->type.dtype == DT_U8; /* read as they lie: the kernel converts and sorts by channel */
     Buffer *in = of_pixels ? l->buffer_of[node->inputs[0]->id] : lower_operand(l, node->inputs[0]);
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(of_pixels ? KERNEL_PIXELS : KERNEL_CHANNEL_AFFINE, in, out);

@@ -10,10 +10,10 @@
 
 /* --- target: what lowering and emission need to know of the machine */
 typedef struct Target {
-    const char *name;      /* "portable" */
+    const char *name; /* "portable" */
     const char *doc;
-    int vector_floats;     /* floats in a vector of the C text; 1: plain C99 */
-    int channel_block;     /* preferred block of Layout */
+    int vector_floats; /* floats in a vector of the C text; 1: plain C99 */
+    int channel_block; /* preferred block of Layout */
 } Target;
 const Target *target_find(Str name); /* NULL where unknown */
 extern const Target targets[];       /* name NULL ends it */
@@ -23,9 +23,9 @@ extern const Target targets[];       /* name NULL ends it */
  * Portable: block 1, no halo, row_stride = W, plane_stride = H*W: plain NCHW. */
 typedef struct Layout {
     int32_t block;
-    int32_t channels, rows, cols;              /* logical; rank 1: rows = cols = 1 */
+    int32_t channels, rows, cols; /* logical; rank 1: rows = cols = 1 */
     int32_t halo_top, halo_left, halo_bottom, halo_right;
-    int64_t row_stride, plane_stride;          /* in elements; block included in row_stride */
+    int64_t row_stride, plane_stride; /* in elements; block included in row_stride */
 } Layout;
 Layout layout_blocked(TensorType type, int32_t block); /* no halo; block = channels is [H][W][C] */
 Layout layout_plain(TensorType type);
@@ -38,65 +38,68 @@ Str layout_format(Arena *arena, const Layout *layout); /* "chw", "c16hw halo 1,1
 
 /* --- buffers */
 typedef enum BufferKind {
-    BUFFER_ARENA,   /* planned: has an offset */
-    BUFFER_INPUT,   /* the caller's memory, read only */
-    BUFFER_OUTPUT   /* the caller's memory */
+    BUFFER_ARENA, /* planned: has an offset */
+    BUFFER_INPUT, /* the caller's memory, read only */
+    BUFFER_OUTPUT /* the caller's memory */
 } BufferKind;
 
 typedef struct Buffer {
     uint32_t id;
-    Str name;             /* path of the node that fills it, or the port */
+    Str name; /* path of the node that fills it, or the port */
     BufferKind kind;
-    uint32_t port;        /* INPUT, OUTPUT: index */
+    uint32_t port; /* INPUT, OUTPUT: index */
     DType dtype;
     Layout layout;
     int64_t bytes;
-    /* The buffer whose memory this one is (in-place result, view); NULL: has its own. Same kind, offset and bytes <= parent's. */
+    /* The buffer whose memory this one is (in-place result, view), of the same kind, and bytes <= its; NULL: has its
+     * own. */
     struct Buffer *parent;
-    bool is_scratch;      /* of one step */
+    bool is_scratch;               /* of one step */
     int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
-    int64_t offset;       /* in the arena, bytes, multiple of 64; by plan.c */
+    int64_t offset;                /* in the arena, bytes, multiple of 64; by plan.c */
 } Buffer;
 
 /* --- packed weights: one segment of the blob */
 typedef struct PackFormat {
     /* [ceil(rows/row_block)][ceil(cols/col_block)][row_block][col_block], zero filled past the edges; within a group of
-     * rows where groups > 1 (each group is padded on its own). row = output channel, col = (input channel, ky, kx) flattened.
-     * row_block = col_block = 1: as PyTorch stores it. row_block n, col_block 1: n outputs side by side, as dense wants. */
+     * rows where groups > 1 (each group is padded on its own). row = output channel, col = (input channel, ky, kx)
+     * flattened. row_block = col_block = 1: as PyTorch stores it. row_block n, col_block 1: n outputs side by side, as
+     * dense wants. */
     int32_t row_block, col_block;
 } PackFormat; /* 0, 0: the kernel has no weights */
 
 typedef struct Segment {
     uint32_t id;
-    Str name;             /* "layer1.0.conv1.weight": for comments */
-    const Node *source;   /* constant node; its recipe is carried out when packing. May be made by lowering (no id, not in the graph) */
+    Str name; /* "layer1.0.conv1.weight": for comments */
+    /* A constant, whose recipe is carried out when packing. Lowering makes some itself: these are not in the graph. */
+    const Node *source;
     PackFormat format;
     /* rows: of all groups together (a group has rows / groups), each of cols elements. A bias or any other vector has
      * cols = 1 and the row_block and groups of the weight it goes with, so that it is padded alike. */
     int32_t rows, cols, groups;
-    bool transposed;      /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
-    int64_t offset;       /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
-    int64_t bytes;        /* 4 * segment_elements(): without the gap up to the next segment */
+    bool transposed; /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
+    int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
+    int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
 } Segment;
-/* groups * ceil(rows / groups / row_block) * ceil(cols / col_block) * row_block * col_block: packed floats, padding included. */
+/* Packed floats, padding included: groups * ceil(rows / groups / row_block) * ceil(cols / col_block) blocks. */
 int64_t segment_elements(const Segment *segment);
 enum { BLOB_ALIGN = 64, BLOB_HEADER_BYTES = 64 };
 
 /* --- kernels */
 typedef enum KernelFamily {
-    KERNEL_CONV,          /* any 2-D convolution as a tiled matrix product; groups >= 1 */
-    KERNEL_DEPTHWISE,     /* output channel o reads input channel o / multiplier; weights as PyTorch stores them */
-    KERNEL_DENSE,         /* in_channels inputs, out_channels outputs; rows = cols = 1 */
+    KERNEL_CONV,      /* any 2-D convolution as a tiled matrix product; groups >= 1 */
+    KERNEL_DEPTHWISE, /* output channel o reads input channel o / multiplier; weights as PyTorch stores them */
+    KERNEL_DENSE,     /* in_channels inputs, out_channels outputs; rows = cols = 1 */
     KERNEL_MAX_POOL,
-    KERNEL_AVG_POOL,      /* adaptive too: sizes.adaptive */
+    KERNEL_AVG_POOL, /* adaptive too: sizes.adaptive */
     KERNEL_GLOBAL_POOL,
-    KERNEL_UNARY,         /* one activation (epilogue.act) over a whole tensor; act.op = OP_PRELU: slope of channel c is weights[c] */
-    KERNEL_BINARY,        /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
-    KERNEL_CHANNEL_AFFINE,/* y = x * weights[c] + bias[c]: batch norm that did not fold, affine, normalize; no activation */
+    KERNEL_UNARY,  /* one activation (epilogue.act) over a whole tensor; OP_PRELU: slope of channel c is weights[c] */
+    KERNEL_BINARY, /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
+    KERNEL_CHANNEL_AFFINE, /* y = x * weights[c] + bias[c]: affine, normalize, batch norm left over; no activation */
     KERNEL_LRN,
-    KERNEL_SOFTMAX,       /* and log_softmax; over channels, for each pixel */
-    KERNEL_CONV_TRANSPOSE,/* sizes as the network says them; weight rows = output channels, columns = (input channel, ky, kx) */
-    KERNEL_TABLE_CONV,    /* output channel o reads the input channels in row o of sizes.table; weight [connections, ky, kx] */
+    KERNEL_SOFTMAX,        /* and log_softmax; over channels, for each pixel */
+    KERNEL_CONV_TRANSPOSE, /* sizes as the network says them; weight [output channel][(input channel, ky, kx)] */
+    KERNEL_TABLE_CONV,    /* output channel o reads the channels in row o of sizes.table; weight [connection][ky][kx] */
     KERNEL_RBF,           /* y[o] = sum over i of (x[i] - weights[o][i])^2; weights as PyTorch stores them */
     KERNEL_SUBSAMPLE,     /* y = weights[c] * (sum of the window) + bias[c]; windows lie side by side */
     KERNEL_INSTANCE_NORM, /* epilogue.bias: has weights and bias, one a channel */
@@ -132,29 +135,29 @@ typedef struct KernelSizes {
     int32_t kernel_rows, kernel_cols;
     int32_t stride_rows, stride_cols;
     int32_t dilation_rows, dilation_cols;
-    int32_t pad_top, pad_left;   /* bottom and right follow from the sizes */
+    int32_t pad_top, pad_left;     /* bottom and right follow from the sizes */
     int32_t pad_bottom, pad_right; /* avg_pool with count_pad needs them for the divisor */
     int32_t groups;
-    int32_t multiplier;          /* depthwise */
+    int32_t multiplier;               /* depthwise */
     bool count_pad, adaptive, is_max; /* pools */
-    bool is_log;                 /* log_softmax */
-    OpKind op;                   /* BINARY: OP_ADD, OP_SUB, OP_MUL; REDUCE; UNARY: none (epilogue.act says); COPY: none */
-    Broadcast broadcast[2];      /* BINARY: of each operand */
-    double scalar[2];            /* BINARY: a literal operand (BROADCAST_SCALAR from constant); COPY: scalar[0] fills the border */
+    bool is_log;                      /* log_softmax */
+    OpKind op;              /* BINARY: OP_ADD, OP_SUB, OP_MUL; REDUCE; UNARY: none (epilogue.act says); COPY: none */
+    Broadcast broadcast[2]; /* BINARY: of each operand */
+    double scalar[2]; /* BINARY: a literal operand (BROADCAST_SCALAR from constant); COPY: scalar[0] fills the border */
     bool scalar_is_literal[2];
     LrnAttr lrn;
-    double eps;                  /* INSTANCE_NORM, L2_NORMALIZE */
-    PadMode border;              /* BORDER */
-    bool bilinear;               /* UPSAMPLE */
-    int32_t k;                   /* TOP_K */
-    bool indices;                /* TOP_K */
-    IntTable table;              /* TABLE_CONV; n_rows = 0: none */
+    double eps;                          /* INSTANCE_NORM, L2_NORMALIZE */
+    PadMode border;                      /* BORDER */
+    bool bilinear;                       /* UPSAMPLE */
+    int32_t k;                           /* TOP_K */
+    bool indices;                        /* TOP_K */
+    IntTable table;                      /* TABLE_CONV; n_rows = 0: none */
     int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of the loops c, y, x */
 } KernelSizes;
 
 typedef struct Epilogue {
     bool bias, residual;
-    Activation act;              /* op OP_IDENTITY: none */
+    Activation act; /* op OP_IDENTITY: none */
 } Epilogue;
 
 /* A kernel: everything its C text depends on. Equal records are emitted once and called many times. */
@@ -165,31 +168,32 @@ typedef struct Kernel {
     Layout in, out;
     Epilogue epilogue;
     PackFormat weight_format;
-    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels. */
+    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
+     */
     int32_t tile_pixels, tile_taps;
-    int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
-    Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
+    int64_t scratch_bytes; /* of one part of a parallel run; multiple of 64 */
+    Str name;              /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
 bool activation_equal(const Activation *a, const Activation *b);
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
- * What may overlap: the output of UNARY, BINARY, CHANNEL_AFFINE and INSTANCE_NORM may be the very memory of an operand that is not
- * broadcast, and the output of any family that of its residual (the element that is written is the one just read). So
- * y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
+ * What may overlap: the output of UNARY, BINARY, CHANNEL_AFFINE and INSTANCE_NORM may be the very memory of an operand
+ * that is not broadcast, and the output of any family that of its residual (the element that is written is the one just
+ * read). So y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
 enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
 typedef struct Step {
     const Kernel *kernel;
     Buffer *inputs[STEP_MAX_INPUTS];       /* data; BINARY: 1 or 2 */
     int64_t input_offset[STEP_MAX_INPUTS]; /* elements into the buffer (slices) */
     uint32_t n_inputs;
-    Buffer *residual;                      /* may be the output's own memory: y = act(conv + y) */
-    const Segment *weight, *bias;          /* NULL where the kernel has none */
+    Buffer *residual;             /* may be the output's own memory: y = act(conv + y) */
+    const Segment *weight, *bias; /* NULL where the kernel has none */
     Buffer *output;
-    int64_t output_offset;                 /* elements into the buffer (concat) */
-    Buffer *scratch;                       /* NULL where none; parts * kernel->scratch_bytes */
-    const Node *node;                      /* comments: path, types, span */
-    Str title;                             /* "layer1.0.conv1 + bn1 + relu" */
+    int64_t output_offset; /* elements into the buffer (concat) */
+    Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
+    const Node *node;      /* comments: path, types, span */
+    Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;
 
@@ -199,20 +203,20 @@ typedef struct Program {
     const Target *target;
     Step *steps;
     uint32_t n_steps;
-    Kernel **kernels;       /* distinct, in order of first use */
+    Kernel **kernels; /* distinct, in order of first use */
     uint32_t n_kernels;
-    Buffer **buffers;       /* in order of creation */
+    Buffer **buffers; /* in order of creation */
     uint32_t n_buffers;
-    Segment **segments;     /* in execution order */
+    Segment **segments; /* in execution order */
     uint32_t n_segments;
     Buffer **inputs, **outputs; /* by port */
-    int32_t batch;          /* images a run */
-    int32_t parts;          /* most parts a step is split into (--threads-max) */
-    int64_t arena_bytes;    /* by plan.c */
-    int64_t arena_lower_bound; /* largest sum of live bytes at any step */
+    int32_t batch;              /* images a run */
+    int32_t parts;              /* most parts a step is split into (--threads-max) */
+    int64_t arena_bytes;        /* by plan.c */
+    int64_t arena_lower_bound;  /* largest sum of live bytes at any step */
     int32_t peak_step;
-    int64_t blob_bytes;     /* header + segments */
-    uint64_t fingerprint;   /* of the segments' layout and recipes: ties a blob to the code */
+    int64_t blob_bytes;   /* header + segments */
+    uint64_t fingerprint; /* of the segments' layout and recipes: ties a blob to the code */
 } Program;
 
 typedef struct LowerOptions {
@@ -246,9 +250,9 @@ void plan_buffers(Program *program, Arena *scratch);
 void program_dump(const Program *program, StrBuf *out);
 void plan_dump(const Program *program, StrBuf *out);
 
-/* pack.c: the blob. `write` receives consecutive pieces, first a provisional header; at the end `patch` overwrites the header
- * (at offset 0) with the real one, whose checksum needed all contents. Contents are produced once and never held whole.
- * Reports a non-finite weight to diag and returns false. */
+/* pack.c: the blob. `write` receives consecutive pieces, first a provisional header; at the end `patch` overwrites the
+ * header (at offset 0) with the real one, whose checksum needed all contents. Contents are produced once and never held
+ * whole. Reports a non-finite weight to diag and returns false. */
 typedef struct PackSink {
     void (*write)(void *user, const void *bytes, size_t size);
     void (*patch)(void *user, uint64_t offset, const void *bytes, size_t size);

@@ -1,5 +1,5 @@
-/* Weights and inputs made from names alone: the same numbers in any language, so that two engines can be compared without
- * a weights file, and a wrong name shows as a wrong output. Element i of tensor NAME is made of
+/* Weights and inputs made from names alone: the same numbers in any language, so that two engines can be compared
+ * without a weights file, and a wrong name shows as a wrong output. Element i of tensor NAME is made of
  *     u = mix(fnv1a_32(NAME) + (i + 1) * 0x9E3779B9) / 2^32, mix being murmur3's 32-bit finaliser,
  * in double and rounded to float32 once; range_of says to what range. tools/golden/formula.py is the same in Python.
  * Also the random weights, which follow the same ranges with another generator. */

@@ -103,7 +103,8 @@ static void write_shim(const Checked *c)
 {
     FILE *file = fopen(arena_printf(c->arena, "%s/shim.c", c->folder).ptr, "w");
     cr_assert(file != NULL);
-    fprintf(file, "#include \"model.h\"\nextern const size_t shim_sizes[];\ncnn_status shim_run(model *, void *const *);\n");
+    fprintf(file,
+            "#include \"model.h\"\nextern const size_t shim_sizes[];\ncnn_status shim_run(model *, void *const *);\n");
     fprintf(file, "const size_t shim_sizes[] = {sizeof(model), MODEL_ARENA_BYTES, MODEL_WEIGHTS_BYTES};\n");
     for (uint32_t i = 0; i < port_count(c); ++i) {
         const Port *port = port_at(c, i);
@@ -154,7 +155,8 @@ static void build(Checked *c)
                           check->defines == NULL ? "" : check->defines, check->parts, c->folder));
     write_shim(c);
     shell(c, arena_printf(c->arena,
-                          "cc -std=c99 -O2 %s -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
+                          "cc -std=c99 -O2 %s -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o "
+                          "'%s/model.so' -lm",
                           sanitize, c->folder, c->folder, c->folder));
     c->library = dlopen(arena_printf(c->arena, "%s%s/model.so", c->folder[0] == '/' ? "" : "./", c->folder).ptr,
                         RTLD_NOW | RTLD_LOCAL);
@@ -213,8 +215,7 @@ static Run run_create(const Checked *c, int arena_fill)
             memset(run.port[i], 0xFF, port_bytes(port_at(c, i))); /* every element must be written */
         }
     }
-    cnn_status status =
-        c->init(run.net, c->blob, c->sizes[2], c->sizes[1] > 0 ? run.memory : NULL, c->sizes[1]);
+    cnn_status status = c->init(run.net, c->blob, c->sizes[2], c->sizes[1] > 0 ? run.memory : NULL, c->sizes[1]);
     cr_assert_eq(status, CNN_OK, "init: %s", cnn_status_text(status));
     return run;
 }

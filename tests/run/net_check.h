@@ -7,7 +7,7 @@ typedef struct NetCheck {
     const char *file;    /* the .net file */
     const char *net;     /* one of its nets; NULL: the only one */
     const char *defines; /* for the command line: "-D size=64"; NULL: none */
-    int parts;           /* --threads-max; 1: runs once. More: the bits must not depend on how many parts are run where */
+    int parts; /* --threads-max; 1: runs once. More: the bits must not depend on how many parts are run where */
 } NetCheck;
 
 /* Compiles the net with formula weights, runs it on formula inputs, and compares every output with the interpreter's

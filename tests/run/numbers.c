@@ -1,5 +1,6 @@
-/* Whole networks of the zoo, compiled and run, against PyTorch's numbers (tests/golden/numbers/, made by tools/golden/):
- * formula weights and images on both sides; 1e-5 of an output's largest value is the tolerance of networks.md 0.6. */
+/* Whole networks of the zoo, compiled and run, against PyTorch's numbers (tests/golden/numbers/, made by
+ * tools/golden/): formula weights and images on both sides; 1e-5 of an output's largest value is the tolerance of
+ * networks.md 0.6. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <dirent.h>
@@ -37,7 +38,8 @@ static int list_variants(Variant variants[MAX_VARIANTS])
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         size_t length = strlen(entry->d_name);
         bool is_text = length > 4 && length < MAX_NAME && strcmp(entry->d_name + length - 4, ".txt") == 0;
-        if (!is_text || strcmp(entry->d_name, "interp_ops.txt") == 0 || (is_slow && strncmp(entry->d_name, "lenet", 5) != 0)) {
+        if (!is_text || strcmp(entry->d_name, "interp_ops.txt") == 0 ||
+            (is_slow && strncmp(entry->d_name, "lenet", 5) != 0)) {
             continue;
         }
         cr_assert(count < MAX_VARIANTS);
@@ -111,10 +113,12 @@ static void check_output(const Output *expected, const float *ours)
     }
     bool is_tie = fabs((double)ours[argmax] - (double)ours[expected->argmax]) <= tolerance;
     cr_expect(argmax == expected->argmax || is_tie, "argmax %d, PyTorch %d", argmax, expected->argmax);
-    cr_expect_float_eq(sqrt(squares), expected->l2, 1e-5 * expected->l2, "L2 %.9g, PyTorch %.9g", sqrt(squares), expected->l2);
+    cr_expect_float_eq(sqrt(squares), expected->l2, 1e-5 * expected->l2, "L2 %.9g, PyTorch %.9g", sqrt(squares),
+                       expected->l2);
     for (int i = 0; i < expected->n_picks; ++i) {
         double value = (double)ours[expected->pick[i]];
-        cr_expect_float_eq(value, expected->value[i], tolerance, "element %d: %.9g, PyTorch %.9g", expected->pick[i], value, expected->value[i]);
+        cr_expect_float_eq(value, expected->value[i], tolerance, "element %d: %.9g, PyTorch %.9g", expected->pick[i],
+                           value, expected->value[i]);
     }
 }
 
@@ -128,13 +132,16 @@ ParameterizedTestParameters(numbers, are_pytorchs)
 ParameterizedTest(Variant *variant, numbers, are_pytorchs)
 {
     Output outputs[MAX_OUTPUTS];
-    int n_outputs = read_numbers(variant->name, outputs), n_inputs = strcmp(variant->name, "style_loss_graph") == 0 ? 2 : 1;
+    int n_outputs = read_numbers(variant->name, outputs),
+        n_inputs = strcmp(variant->name, "style_loss_graph") == 0 ? 2 : 1;
     bool has_softmax = strstr(variant->name, "style") == NULL && strcmp(variant->name, "perceptron") != 0 &&
                        strcmp(variant->name, "logistic_regression") != 0 && strcmp(variant->name, "lenet5_1998") != 0 &&
                        strcmp(variant->name, "vgg16_loss_features") != 0;
     Arena *arena = arena_create();
     Str test = arena_printf(arena, "numbers-%s", variant->name), zoo = arena_printf(arena, "zoo:%s", variant->name);
-    Model model = model_build(test.ptr, zoo.ptr, has_softmax ? "--weights=formula --no-embed-weights -D probabilities=false" : "--weights=formula --no-embed-weights",
+    Model model = model_build(test.ptr, zoo.ptr,
+                              has_softmax ? "--weights=formula --no-embed-weights -D probabilities=false"
+                                          : "--weights=formula --no-embed-weights",
                               "cc -O2 -ftree-vectorize");
     int elements[MAX_INPUTS];
     float *in[MAX_INPUTS], *out[MAX_OUTPUTS];

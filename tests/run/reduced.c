@@ -1,5 +1,5 @@
-/* Every variant of the zoo at a small image size: generated C against the reference interpreter (float64), every element of
- * every output before the softmax, within 1e-5 of the output's largest value. */
+/* Every variant of the zoo at a small image size: generated C against the reference interpreter (float64), every
+ * element of every output before the softmax, within 1e-5 of the output's largest value. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <math.h>
@@ -26,16 +26,29 @@ static int small_size(const Variant *variant)
         const char *file, *net;
         int size;
     } sizes[] = {
-        {"linear.net", NULL, 0}, {"lenet5.net", NULL, 0}, {"nin.net", "nin_cifar10", 0}, {"nin.net", NULL, 96},
-        {"alexnet.net", NULL, 99}, {"vgg.net", "vgg_keras", 40}, {"vgg.net", NULL, 32}, {"googlenet.net", "googlenet_keras", 160},
-        {"googlenet.net", NULL, 96}, {"inception_v2.net", NULL, 64}, {"inception_v3.net", NULL, 107}, {"inception_v4.net", NULL, 107},
-        {"inception_resnet.net", NULL, 107}, {"xception.net", NULL, 96}, {"style.net", "style_johnson2016", 48}, {NULL, NULL, 64},
+        {"linear.net", NULL, 0},
+        {"lenet5.net", NULL, 0},
+        {"nin.net", "nin_cifar10", 0},
+        {"nin.net", NULL, 96},
+        {"alexnet.net", NULL, 99},
+        {"vgg.net", "vgg_keras", 40},
+        {"vgg.net", NULL, 32},
+        {"googlenet.net", "googlenet_keras", 160},
+        {"googlenet.net", NULL, 96},
+        {"inception_v2.net", NULL, 64},
+        {"inception_v3.net", NULL, 107},
+        {"inception_v4.net", NULL, 107},
+        {"inception_resnet.net", NULL, 107},
+        {"xception.net", NULL, 96},
+        {"style.net", "style_johnson2016", 48},
+        {NULL, NULL, 64},
     };
     if (strcmp(variant->name, "inception_v3+aux") == 0) {
         return 299; /* its auxiliary head needs the full grid */
     }
     size_t i = 0;
-    while (sizes[i].file != NULL && (strcmp(sizes[i].file, variant->file) != 0 || (sizes[i].net != NULL && strcmp(sizes[i].net, variant->net) != 0))) {
+    while (sizes[i].file != NULL && (strcmp(sizes[i].file, variant->file) != 0 ||
+                                     (sizes[i].net != NULL && strcmp(sizes[i].net, variant->net) != 0))) {
         ++i;
     }
     return sizes[i].size;
@@ -66,10 +79,13 @@ ParameterizedTestParameters(reduced, agrees_with_the_interpreter)
         if (line[0] == '#' || sscanf(line, "%63s %63s %63s%n", variant.name, variant.file, variant.net, &used) != 3) {
             continue;
         }
-        for (const char *at = line + used; variant.n_defines < MAX_DEFINES && sscanf(at, " %63s%n", variant.defines[variant.n_defines], &word) == 1; at += word) {
+        for (const char *at = line + used;
+             variant.n_defines < MAX_DEFINES && sscanf(at, " %63s%n", variant.defines[variant.n_defines], &word) == 1;
+             at += word) {
             ++variant.n_defines;
         }
-        if (count < MAX_VARIANTS && (!is_slow || strcmp(variant.file, "linear.net") == 0 || strcmp(variant.file, "lenet5.net") == 0)) {
+        if (count < MAX_VARIANTS &&
+            (!is_slow || strcmp(variant.file, "linear.net") == 0 || strcmp(variant.file, "lenet5.net") == 0)) {
             variants[count++] = variant;
         }
     }
@@ -84,7 +100,9 @@ static Graph *elaborate(Arena *arena, const Variant *variant, int size)
     Sources *sources = sources_create(arena);
     Diag *diag = diag_create(arena, sources);
     Definement defines[MAX_DEFINES + 2];
-    FrontendOptions options = {.defines = defines, .net = str_from(variant->net), .with_training_outputs = strstr(variant->name, "+aux") != NULL};
+    FrontendOptions options = {.defines = defines,
+                               .net = str_from(variant->net),
+                               .with_training_outputs = strstr(variant->name, "+aux") != NULL};
     for (int i = 0; i < variant->n_defines; ++i) {
         const char *equals = strchr(variant->defines[i], '=');
         cr_assert(equals != NULL);
@@ -116,7 +134,8 @@ ParameterizedTest(Variant *variant, reduced, agrees_with_the_interpreter)
     InterpResult expected = interp_run(graph, weights, (const double *const *)inputs, false, arena);
 
     StrBuf arguments = {0};
-    strbuf_printf(&arguments, "--weights=formula --no-embed-weights%s", ends_in_softmax(variant) ? " -D probabilities=false" : "");
+    strbuf_printf(&arguments, "--weights=formula --no-embed-weights%s",
+                  ends_in_softmax(variant) ? " -D probabilities=false" : "");
     if (size > 0) {
         strbuf_printf(&arguments, " -D size=%d", size);
     }

@@ -334,7 +334,8 @@ static Node *two_numbers(LowerBuild *b)
 Test(lower, an_op_on_constants_is_refused)
 {
     LowerBuild b = lower_build_start();
-    expect_refused(&b, lower_build_plain(&b, OP_TANH, "op", two_numbers(&b)), "tanh 'op' of a constant is not supported");
+    expect_refused(&b, lower_build_plain(&b, OP_TANH, "op", two_numbers(&b)),
+                   "tanh 'op' of a constant is not supported");
 }
 
 Test(lower, all_that_is_unsupported_is_reported_at_once)

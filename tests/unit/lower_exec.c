@@ -281,7 +281,8 @@ static void run_conv_transpose(const Exec *e, const Step *step)
                 double sum = bias == NULL ? 0 : bias[o];
                 for (int32_t c = 0; c < per_group; ++c) {
                     int32_t from = o / out_per_group * per_group + c; /* weights: [in][out of a group][ky][kx] */
-                    const double *w = weight + ((int64_t)from * out_per_group + o % out_per_group) * s->kernel_rows * s->kernel_cols;
+                    const double *w =
+                        weight + ((int64_t)from * out_per_group + o % out_per_group) * s->kernel_rows * s->kernel_cols;
                     for (int32_t k = 0; k < s->kernel_rows * s->kernel_cols; ++k) {
                         int32_t y = i + s->pad_top - k / s->kernel_cols * s->dilation_rows;
                         int32_t x = j + s->pad_left - k % s->kernel_cols * s->dilation_cols;
@@ -439,7 +440,8 @@ static void run_reduction(const Exec *e, const Step *step)
         for (int32_t k = 0; k < s->in_channels * s->in_channels; ++k) {
             y[k] = 0;
             for (int32_t p = 0; p < pixels; ++p) {
-                y[k] += x[k / s->in_channels * pixels + p] * x[k % s->in_channels * pixels + p] / (s->in_channels * pixels);
+                y[k] +=
+                    x[k / s->in_channels * pixels + p] * x[k % s->in_channels * pixels + p] / (s->in_channels * pixels);
             }
         }
     } else if (step->kernel->family == KERNEL_RBF) {

@@ -315,6 +315,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     if arguments.child:
+        sys.dont_write_bytecode = True  # nothing appears beside tools/golden/formula.py
         work_on(arguments.names[-1], arguments)
         return
     everything = ["ops", *small_nets(), *zoo()]
