@@ -64,20 +64,6 @@ typedef struct Made {
 static Made make(const char *test, const char *arguments)
 {
     Made made = {.arena = arena_create()};
-<<<<<<< HEAD
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    made.folder = arena_printf(made.arena, "%s/tmp/header-%s", build, test).ptr;
-    Str line = arena_printf(made.arena, "rm -rf '%s' && mkdir -p '%s'", made.folder, made.folder);
-    cr_assert_eq(system(line.ptr), 0);
-    FILE *file = fopen(arena_printf(made.arena, "%s/ports.net", made.folder).ptr, "w");
-    cr_assert(file != NULL && fputs(net, file) >= 0 && fclose(file) == 0);
-    line = arena_printf(made.arena, "'%s/cnnc' '%s/ports.net' --weights=formula %s -o '%s/ports.c' 2> '%s/log.txt'",
-                        build, made.folder, arguments, made.folder, made.folder);
-    Str reason;
-    cr_assert_eq(system(line.ptr), 0, STR_FMT, STR_ARG(line));
-    cr_assert(
-        file_read(made.arena, arena_printf(made.arena, "%s/ports.h", made.folder).ptr, 1 << 20, &made.header, &reason));
-=======
     Arena *arena = made.arena;
     made.folder = sandbox_create(arena, arena_printf(arena, "header-%s", test).ptr);
     sandbox_write(arena, made.folder, "ports.net", str_from(net));
@@ -85,7 +71,6 @@ static Made make(const char *test, const char *arguments)
                    arena_printf(arena, "'%s/cnnc' '%s/ports.net' --weights=formula %s -o '%s/ports.c'", sandbox_build(),
                                 made.folder, arguments, made.folder));
     made.header = sandbox_read(arena, made.folder, "ports.h");
->>>>>>> 6e3c25c5f11edb86332178ef120932ff575fa58f
     return made;
 }
 
