@@ -174,7 +174,6 @@ typedef struct Kernel {
     int64_t scratch_bytes; /* of one part of a parallel run; multiple of 64 */
     Str name;              /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
-bool activation_equal(const Activation *a, const Activation *b);
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
