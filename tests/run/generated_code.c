@@ -383,6 +383,8 @@ static void expect_name_refused(const Place *place, const char *net_name, const 
     cr_assert_eq(status, 1, "%s %s: status %d: " STR_FMT, net_name, option, status, STR_ARG(output));
     cr_assert(strstr(output.ptr, "[reserved-name]") != NULL && strstr(output.ptr, advice) != NULL, "%s %s: " STR_FMT,
               net_name, option, STR_ARG(output));
+    const char *where = *option == '\0' ? "n.net:1:5: error: '" : "--name: error: '";
+    cr_assert(strstr(output.ptr, where) != NULL, "%s %s: " STR_FMT, net_name, option, STR_ARG(output));
     cr_assert(!file_exists(arena_printf(place->arena, "%s/n.c", place->folder).ptr));
 }
 
