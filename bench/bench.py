@@ -17,7 +17,6 @@ import contextlib
 import ctypes
 import datetime
 import glob
-import importlib.metadata
 import json
 import os
 import platform
@@ -36,107 +35,14 @@ ROOT = os.path.dirname(HERE)
 sys.path += [HERE, os.path.join(ROOT, "tools/oracle"), os.path.join(ROOT, "tools/golden")]
 import engines                    # noqa: E402
 import onnxruntime_sweep as zoo   # noqa: E402
+from packages import PACKAGES, VENV, Fault, enter_venv, present, run, say, version_of   # noqa: E402
 
-VENV = os.path.join(ROOT, "build/venv-bench")
-REQUIREMENTS = os.path.join(HERE, "requirements.txt")
 WORK = os.path.join(zoo.BUILD, "bench-engines")
 TOLERANCE = 1e-4       # outputs against ours, of the largest value
 ROUND_SECONDS = 0.1    # fast nets run longer than --runs a round
 WORKER_SECONDS = 900   # to start, or for one round
 NETS = ("resnet50 resnet18 vgg16 alexnet_2gpu_227 mobilenet_v1_100_224 efficientnet_b0 nin_imagenet googlenet_caffe googlenet_tv "
         "inception_v3 inception_v4 inception_resnet_v2 resnext50_32x4d xception lenet5_avgpool_tanh style_transformer").split()
-
-
-class Fault(Exception):
-    """One line for people: why an engine or a net is left out."""
-
-
-def say(text):
-    print(text, flush=True)
-
-
-def telling_line(text):
-    """The first line of a compiler's error, else the last line, where Python says what happened."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "error: " in line), lines[-1] if lines else "no message")[:200]
-
-
-def run(command, **settings):
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **settings)
-    if result.returncode != 0:
-        raise Fault(f"{os.path.basename(command[0])}: {telling_line(result.stderr or result.stdout)}")
-    return result.stdout
-
-
-# --- the packages
-
-def enter_venv(wanted):
-    """Starts again with the interpreter of build/venv-bench; installs what is missing, one line of requirements at a time."""
-    python, done_path = os.path.join(VENV, "bin/python"), os.path.join(VENV, "installed.json")
-    if os.path.realpath(sys.prefix) == os.path.realpath(VENV):
-        return
-    done = {}
-    if os.path.exists(done_path):
-        with open(done_path, encoding="utf-8") as file:
-            done = json.load(file)
-    elif not os.path.exists(python):
-        say("making build/venv-bench")
-        run([sys.executable, "-m", "venv", VENV])
-    with open(REQUIREMENTS, encoding="utf-8") as file:
-        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
-    for line in lines:
-        package, _, users = line.partition("#")
-        package = package.strip()
-        if done.get(package) == "" or users.split() and not set(users.split()) & set(wanted):
-            continue
-        say(f"installing {package} from PyPI")
-        result = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "3", "--timeout", "60",
-                                 "--only-binary", ":all:", package], capture_output=True, text=True, check=False)
-        done[package] = "" if result.returncode == 0 else telling_line(result.stderr)
-        if done[package]:
-            say(f"bench: {package} is not installed: {done[package]}")
-        with open(done_path, "w", encoding="utf-8") as file:
-            json.dump(done, file, indent=1)
-    os.execv(python, [python, *sys.argv])
-
-
-def version_of(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-PACKAGES = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "ncnn": ["ncnn", "pnnx"], "pytorch": ["torch", "pnnx"]}
-
-
-def usable(arguments):
-    """Leaves out what this machine has not, a line for each."""
-    cpus = len(os.sched_getaffinity(0))
-    for threads in [count for count in arguments.threads if not 1 <= count <= cpus]:
-        say(f"bench: {threads} threads are left out: there are {cpus} processors")
-        arguments.threads.remove(threads)
-    for compiler in [command for command in arguments.compilers if shutil.which(shlex.split(command)[0]) is None]:
-        say(f"bench: {compiler} is left out: no such command")
-        arguments.compilers.remove(compiler)
-    if not arguments.compilers:
-        sys.exit("bench: no compiler: set COMPILERS")
-    for net in arguments.nets:
-        options_of(net)
-    if not arguments.targets:
-        arguments.targets = ["native" if knows_target("native") else "portable"]
-
-
-def present(wanted):
-    """Those of the engines that are installed, a line for each other."""
-    found = []
-    for engine in wanted:
-        missing = [package for package in PACKAGES[engine] if version_of(package) is None]
-        if missing:
-            say(f"bench: {engine} is left out: PyPI's {' and '.join(missing)} could not be installed (rm -r build/venv-bench tries again)")
-        else:
-            found.append(engine)
-    return found
 
 
 # --- models
@@ -452,6 +358,23 @@ def knows_target(target):
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def usable(arguments):
+    """Leaves out what this machine has not, a line for each."""
+    cpus = len(os.sched_getaffinity(0))
+    for threads in [count for count in arguments.threads if not 1 <= count <= cpus]:
+        say(f"bench: {threads} threads are left out: there are {cpus} processors")
+        arguments.threads.remove(threads)
+    for compiler in [command for command in arguments.compilers if shutil.which(shlex.split(command)[0]) is None]:
+        say(f"bench: {compiler} is left out: no such command")
+        arguments.compilers.remove(compiler)
+    if not arguments.compilers:
+        sys.exit("bench: no compiler: set COMPILERS")
+    for net in arguments.nets:
+        options_of(net)
+    if not arguments.targets:
+        arguments.targets = ["native" if knows_target("native") else "portable"]
+
+
 def parse():
     listed = lambda text: [word for word in re.split(r"[\s;]+" if ";" in text else r"[\s,]+", text) if word]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -489,15 +412,15 @@ def parse():
 
 def main():
     arguments = parse()
-    enter_venv(arguments.engines)
-    import report
     if not os.path.exists(zoo.CNNC):
         sys.exit(f"bench: no compiler at {os.path.relpath(zoo.CNNC)}: run make")
     try:
+        enter_venv(arguments.engines)
         usable(arguments)
+        found = present(arguments.engines)
     except Fault as fault:
         sys.exit(f"bench: {fault}")
-    found = present(arguments.engines)
+    import report
     results = {"machine": machine(arguments, found), "engines": found, "nets": []}
     if results["machine"]["load"] > 0.5:
         say(f"bench: the machine is busy (load {results['machine']['load']:.1f}): times will be noise")
