@@ -162,7 +162,7 @@ class Maker:
     def step(self):
         kinds = [self.conv] * 8 + [self.depthwise] * 3 + [self.pool] * 4 + [self.activation] * 3 + [self.batch_norm] * 2
         kinds += [self.binary] * 4 + [self.residual] * 3 + [self.dense] * 3 + [self.shuffle] * 6 + [self.again] * 2
-        kinds += [self.reduce] * 2 + [self.normalise] * 2
+        kinds += [self.reduce] * 2 + [self.normalise] * 2 + [self.enlarge] * 2 + [self.rare] * 2
         self.random.choice(kinds)()
 
     # --- families
@@ -397,7 +397,12 @@ class Maker:
             self.put(f"{x.name} |> channel_shuffle({groups})", lambda p: F.channel_shuffle(x.tensors[p], groups))
         elif kind == "pad":
             pads, value = [r.randint(0, 3) for _ in range(4)], r.choice([0.0, 0.5, -1.0])
-            self.put(f"{x.name} |> pad({pads}, value={value})", lambda p: F.pad(x.tensors[p], four(pads), value=value))
+            mode = r.choice(["zero", "reflect", "edge"])
+            if mode == "zero":
+                self.put(f"{x.name} |> pad({pads}, value={value})", lambda p: F.pad(x.tensors[p], four(pads), value=value))
+            elif mode == "edge" or (max(pads[::2]) < height and max(pads[1::2]) < width):
+                self.put(f'{x.name} |> pad({pads}, mode="{mode}")',
+                         lambda p: F.pad(x.tensors[p], four(pads), mode="reflect" if mode == "reflect" else "replicate"))
         elif kind == "concat":
             fitting = [v for v in self.values if len(v.shape) == 3 and v.shape[1:] == x.shape[1:]]
             parts = [r.choice(fitting) for _ in range(r.randint(1, 4))]
@@ -440,6 +445,59 @@ class Maker:
             self.put(f"{x.name} |> normalize(mean={mean}, std={std}, scale=0.5)",
                      lambda p: (x.tensors[p] * 0.5 - per_channel(x.tensors[p].new_tensor(mean), x.tensors[p]))
                      / per_channel(x.tensors[p].new_tensor(std), x.tensors[p]))
+
+    def enlarge(self):
+        r, x = self.random, self.pick(3)
+        if x is None:
+            return
+        if r.random() < 0.4:
+            scale, mode = r.randint(1, 3), r.choice(["nearest", "bilinear"])
+            self.put(f'{x.name} |> upsample({scale}, mode="{mode}")',
+                     lambda p: F.interpolate(x.tensors[p], scale_factor=scale, mode=mode, **({"align_corners": False} if mode == "bilinear" else {})))
+            return
+        channels, kernel, stride = x.shape[0], self.pair([1, 2, 3, 4]), self.pair([1, 2, 3])
+        dilation, pad = self.pair([1, 1, 2]), self.pair([0, 0, 1, 2])
+        extra = tuple(r.randint(0, max(stride[a], dilation[a]) - 1) for a in (0, 1))
+        if any((x.shape[1 + a] - 1) * stride[a] - 2 * pad[a] + (kernel[a] - 1) * dilation[a] + 1 + extra[a] < 1 for a in (0, 1)):
+            return
+        groups = r.choice([g for g in range(1, channels + 1) if channels % g == 0]) if r.random() < 0.35 else 1
+        out, bias, path = groups * r.choice([1, 2, 3, 5]), r.random() < 0.6, "w" + self.fresh()
+        weights = [formula.weight(path + ".weight", (channels, out // groups, *kernel))]
+        weights += [formula.weight(path + ".bias", (out,))] if bias else []
+        y = self.put(f"{x.name} |> conv_transpose({out}, kernel={self.pair_text(kernel)}, stride={self.pair_text(stride)}, "
+                     f"pad=[{pad[0]}, {pad[1]}], output_pad=[{extra[0]}, {extra[1]}], groups={groups}, "
+                     f"dilation={self.pair_text(dilation)}{'' if bias else ', bias=false'}) as {path}",
+                     lambda p, w, b=None: F.conv_transpose2d(x.tensors[p], w, b, stride, pad, extra, groups, dilation), *weights)
+        if y is not None and r.random() < 0.5:
+            self.finish(y)
+
+    def rare(self):
+        r, kind = self.random, self.random.choice(["instance_norm", "l2_normalize", "gram", "mean", "sum", "mse", "rbf", "subsample"])
+        x = self.pick(1 if kind == "rbf" else None if kind in ("mean", "sum", "mse") else 3)
+        if x is None:
+            return
+        path, channels = "w" + self.fresh(), x.shape[0]
+        if kind == "instance_norm" and x.shape[1] * x.shape[2] > 4:    # of fewer pixels the variance may vanish
+            self.put(f"{x.name} |> instance_norm(eps=0.01, affine=true) as {path}",
+                     lambda p, w, b: F.instance_norm(x.tensors[p], None, None, w, b, True, 0.0, 0.01),
+                     formula.weight(path + ".weight", (channels,)), formula.weight(path + ".bias", (channels,)))
+        elif kind == "l2_normalize":
+            self.put(f"{x.name} |> l2_normalize(eps=0.01)", lambda p: F.normalize(x.tensors[p], dim=1, eps=0.01))
+        elif kind == "gram":
+            self.put(f"{x.name} |> gram", lambda p: torch.bmm(x.tensors[p].flatten(2), x.tensors[p].flatten(2).transpose(1, 2))
+                     / float(np.prod(x.shape)))
+        elif kind in ("mean", "sum"):
+            self.put(f"{x.name} * {x.name} |> {kind}", lambda p: getattr((x.tensors[p] ** 2).flatten(1), kind)(1, keepdim=True))
+        elif kind == "mse":
+            other = r.choice([v for v in self.values if v.shape == x.shape])
+            self.put(f"mse({x.name}, {other.name})", lambda p: ((x.tensors[p] - other.tensors[p]) ** 2).flatten(1).mean(1, keepdim=True))
+        elif kind == "rbf":
+            self.put(f"{x.name} |> rbf(7) as {path}", lambda p, w: ((x.tensors[p][:, None] - w[None]) ** 2).sum(2),
+                     formula.weight(path + ".weight", (7, channels)))
+        elif kind == "subsample" and min(x.shape[1:]) > 1:
+            self.put(f"{x.name} |> subsample as {path}",
+                     lambda p, w, b: F.avg_pool2d(x.tensors[p], 2) * 4 * per_channel(w, x.tensors[p]) + per_channel(b, x.tensors[p]),
+                     formula.weight(path + ".weight", (channels,)), formula.weight(path + ".bias", (channels,)))
 
     def choose_outputs(self):
         """The last value, and at times any others: inputs, views, what later steps read too, one value twice."""
