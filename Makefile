@@ -78,8 +78,6 @@ fuzz:                                                ## nets with random faults 
 	$(MAKE) test SANITIZE=1 T='fuzz*'
 fuzz-pytorch: deps-pytorch $(BUILD)/cnnc             ## random networks against PyTorch (SEED=1 FOR=60 seconds FUZZ_CC='gcc -O2')
 	CNNC_BUILD=$(BUILD) /usr/bin/python3 tests/fuzz/differential.py --seed $(or $(SEED),1) --seconds $(or $(FOR),60) --cc '$(or $(FUZZ_CC),gcc -O2)'
-fuzz-pytorch: deps-pytorch $(BUILD)/cnnc             ## random networks against PyTorch (SEED=1 FOR=60 seconds FUZZ_CC='gcc -O2')
-	CNNC_BUILD=$(BUILD) /usr/bin/python3 tests/fuzz/differential.py --seed $(or $(SEED),1) --seconds $(or $(FOR),60) --cc '$(or $(FUZZ_CC),gcc -O2)'
 bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 
@@ -104,8 +102,6 @@ deps-build:
 	@tools/install_deps.sh build
 deps-test:
 	@tools/install_deps.sh test
-deps-pytorch:
-	@tools/install_deps.sh pytorch
 deps-pytorch:
 	@tools/install_deps.sh pytorch
 deps-oracle:
