@@ -137,6 +137,12 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_COPY:
         emit_copy(kernel, w);
         return;
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;
     }

@@ -13,7 +13,7 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
     *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     *bias = NULL;
     if (kernel->epilogue.bias) {
-        Packing vector = {.format = {kernel->weight_format.row_block, 1}, .rows = rows, .cols = 1, .groups = groups};
+        Packing vector = {.format = pack_rows(kernel->weight_format.row_block, 1), .rows = rows, .cols = 1, .groups = groups};
         *bias = lower_segment(l, node_weight(node, ROLE_BIAS), vector, node, ROLE_BIAS);
     }
 }

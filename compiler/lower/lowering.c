@@ -34,7 +34,7 @@ Buffer *lower_result(Lowering *l, const Node *node)
     Buffer *buffer = new_buffer(l, (Buffer){.name = result_name(l, node),
                                             .kind = BUFFER_ARENA,
                                             .dtype = node->type.dtype,
-                                            .layout = layout_of_target(l->program->target, node->type)});
+                                            .layout = layout_plain(node->type)});
     l->buffer_of[node->id] = buffer;
     return buffer;
 }
@@ -45,7 +45,7 @@ Buffer *lower_operand(Lowering *l, const Node *node)
     if (buffer == NULL) {
         ICE("node %u has no buffer: a constant where a tensor is wanted", node->id);
     }
-    Layout wanted = layout_of_target(l->program->target, node->type);
+    Layout wanted = layout_plain(node->type);
     if (layout_equal(&buffer->layout, &wanted)) {
         return buffer;
     }
@@ -60,7 +60,7 @@ Buffer *lower_operand(Lowering *l, const Node *node)
 
 void lower_view(Lowering *l, const Node *node, Buffer *same)
 {
-    Layout wanted = layout_of_target(l->program->target, node->type);
+    Layout wanted = layout_plain(node->type);
     if (layout_equal(&same->layout, &wanted)) {
         l->buffer_of[node->id] = same;
         return;
@@ -153,6 +153,7 @@ Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *ou
 {
     Program *program = l->program;
     Kernel completed = *record;
+    completed.vector = completed.vector == 0 ? 1 : completed.vector;
     tiles_choose(program->target, &completed);
     Step step = {
         .kernel = intern_kernel(l, &completed), .output = output, .node = node, .title = step_title(l->arena, node)};

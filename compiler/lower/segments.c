@@ -71,7 +71,7 @@ const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, c
 
 const Segment *lower_vector(Lowering *l, const Node *source, const Node *user, WeightRole role)
 {
-    Packing packing = {.format = {1, 1}, .rows = (int32_t)type_elements(source->type), .cols = 1, .groups = 1};
+    Packing packing = {.format = pack_rows(1, 1), .rows = (int32_t)type_elements(source->type), .cols = 1, .groups = 1};
     return lower_segment(l, source, packing, user, role);
 }
 

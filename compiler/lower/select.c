@@ -5,6 +5,10 @@
  * its condition on target and shape and what it sets in the record. */
 #include "lower/program.h"
 
+const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
+    [KERNEL_CONV] = false, /* has none: DIRECT and others take its place */
+};
+
 typedef struct Rule {
     KernelFamily family;
     bool (*holds)(const Target *target, const KernelSizes *sizes);

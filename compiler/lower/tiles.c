@@ -70,7 +70,7 @@ static void choose_conv(Kernel *kernel)
     int64_t tile_taps = conv_block_taps(taps, tile_pixels);
     bool single = taps <= tile_taps;
     int64_t accumulators = single ? CONV_ROWS : round_up(s->out_channels / s->groups, CONV_ROWS);
-    kernel->weight_format = (PackFormat){CONV_ROWS, CONV_COLS};
+    kernel->weight_format = pack_rows(CONV_ROWS, CONV_COLS);
     kernel->tile_pixels = (int32_t)tile_pixels;
     kernel->tile_taps = (int32_t)tile_taps;
     kernel->scratch_bytes = 4 * tile_pixels * (tile_taps + accumulators);
@@ -89,7 +89,7 @@ static void choose_depthwise(Kernel *kernel)
     int64_t rows = covered(s->out_rows, s->stride_rows, s->kernel_rows, s->dilation_rows);
     int64_t cols = covered(s->out_cols, s->stride_cols, s->kernel_cols, s->dilation_cols);
     bool inside = s->pad_top == 0 && s->pad_left == 0 && rows <= s->in_rows && cols <= s->in_cols;
-    kernel->weight_format = (PackFormat){1, 1};
+    kernel->weight_format = pack_rows(1, 1);
     kernel->scratch_bytes = 4 * (s->out_cols + (inside ? 0 : rows * cols));
 }
 
@@ -98,7 +98,7 @@ static void choose_dense(Kernel *kernel)
 {
     int32_t units = kernel->sizes.out_channels;
     bool wide = round_up(units, DENSE_WIDE) * 10 <= (int64_t)units * 11;
-    kernel->weight_format = (PackFormat){wide ? DENSE_WIDE : DENSE_NARROW, 1};
+    kernel->weight_format = pack_rows(wide ? DENSE_WIDE : DENSE_NARROW, 1);
 }
 
 /* One row of the padded input, reduced over the rows of the window. */
@@ -111,7 +111,7 @@ static void choose_pool(Kernel *kernel)
 void tiles_choose(const Target *target, Kernel *kernel)
 {
     (void)target; /* one so far: portable */
-    kernel->weight_format = (PackFormat){0, 0};
+    kernel->weight_format = (PackFormat){0};
     kernel->tile_pixels = kernel->tile_taps = 0;
     kernel->scratch_bytes = 0;
     switch (kernel->family) {
@@ -130,17 +130,23 @@ void tiles_choose(const Target *target, Kernel *kernel)
         break;
     case KERNEL_UNARY:
         if (kernel->epilogue.act.op == OP_PRELU) {
-            kernel->weight_format = (PackFormat){1, 1};
+            kernel->weight_format = pack_rows(1, 1);
         }
         break;
     case KERNEL_CHANNEL_AFFINE:
-        kernel->weight_format = (PackFormat){1, 1};
+        kernel->weight_format = pack_rows(1, 1);
         break;
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:
     case KERNEL_SOFTMAX:
     case KERNEL_COPY:
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;
     }

@@ -292,6 +292,12 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_COPY:
         run_copy(e, step);
         return;
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;
     }

@@ -177,11 +177,11 @@ typedef struct FormatCase {
 Test(pack, every_element_is_where_its_format_says)
 {
     static const FormatCase cases[] = {
-        {{1, 1}, {6, 1, 5, 5, 0}, 1}, {{16, 1}, {84, 120, 0}, 1},       {{16, 1}, {10, 84, 0}, 1},
-        {{8, 1}, {1, 1, 0}, 1},       {{4, 1}, {6, 2, 3, 3, 0}, 3},     {{4, 3}, {10, 7, 0}, 2},
-        {{1, 8}, {3, 21, 0}, 1},      {{32, 16}, {64, 64, 3, 3, 0}, 1}, {{16, 1}, {100, 0}, 1},
-        {{4, 1}, {12, 0}, 2},         {{5, 24}, {11, 50, 0}, 1},        {{1, 1}, {512, 1, 3, 3, 0}, 1},
-        {{64, 1}, {3000, 130, 0}, 1}, {{3, 2}, {30, 1, 3, 3, 0}, 30},
+        {{.row_block = 1, .col_block = 1}, {6, 1, 5, 5, 0}, 1}, {{.row_block = 16, .col_block = 1}, {84, 120, 0}, 1},       {{.row_block = 16, .col_block = 1}, {10, 84, 0}, 1},
+        {{.row_block = 8, .col_block = 1}, {1, 1, 0}, 1},       {{.row_block = 4, .col_block = 1}, {6, 2, 3, 3, 0}, 3},     {{.row_block = 4, .col_block = 3}, {10, 7, 0}, 2},
+        {{.row_block = 1, .col_block = 8}, {3, 21, 0}, 1},      {{.row_block = 32, .col_block = 16}, {64, 64, 3, 3, 0}, 1}, {{.row_block = 16, .col_block = 1}, {100, 0}, 1},
+        {{.row_block = 4, .col_block = 1}, {12, 0}, 2},         {{.row_block = 5, .col_block = 24}, {11, 50, 0}, 1},        {{.row_block = 1, .col_block = 1}, {512, 1, 3, 3, 0}, 1},
+        {{.row_block = 64, .col_block = 1}, {3000, 130, 0}, 1}, {{.row_block = 3, .col_block = 2}, {30, 1, 3, 3, 0}, 30},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         const FormatCase *c = &cases[i];
@@ -191,7 +191,7 @@ Test(pack, every_element_is_where_its_format_says)
         int32_t cols = (int32_t)(type_elements(weight->type) / c->dims[0]);
         const Segment *segments[] = {
             add_segment(&bench, weight, c->format, c->dims[0], cols, c->groups),
-            add_segment(&bench, bias, (PackFormat){c->format.row_block, 1}, c->dims[0], 1, c->groups)};
+            add_segment(&bench, bias, pack_rows(c->format.row_block, 1), c->dims[0], 1, c->groups)};
         const float *values[] = {formula_values(&bench, weight), formula_values(&bench, bias)};
         cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
         assert_header(&bench);
@@ -205,8 +205,8 @@ Test(pack, very_long_rows)
 {
     PackBench bench = pack_bench("pack-long");
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){3, 700001, 0});
-    const Segment *segments[] = {add_segment(&bench, weight, (PackFormat){2, 4}, 3, 700001, 1),
-                                 add_segment(&bench, weight, (PackFormat){1, 1}, 1, 2100003, 1)};
+    const Segment *segments[] = {add_segment(&bench, weight, pack_rows(2, 4), 3, 700001, 1),
+                                 add_segment(&bench, weight, pack_rows(1, 1), 1, 2100003, 1)};
     const float *values[] = {formula_values(&bench, weight), formula_values(&bench, weight)};
     cr_assert(pack(&bench, weights_formula(bench.base.arena)));
     assert_header(&bench);
@@ -221,7 +221,7 @@ Test(pack, recipes_are_rounded_once)
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){300, 77, 3, 1, 0});
     Node *scale = weights_bench_weight(&bench.base, "b.weight", ROLE_WEIGHT, (const int32_t[]){300, 0});
     Node *product = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_DIV}, weight, scale, weight->type);
-    const Segment *segments[] = {add_segment(&bench, product, (PackFormat){16, 1}, 300, 231, 1)};
+    const Segment *segments[] = {add_segment(&bench, product, pack_rows(16, 1), 300, 231, 1)};
     float *w = formula_values(&bench, weight), *s = formula_values(&bench, scale);
     float *want = ARENA_ARRAY(bench.base.arena, float, 300 * 231);
     for (int i = 0; i < 300 * 231; ++i) {
@@ -240,7 +240,7 @@ Test(pack, transposed_sources)
     PackBench bench = pack_bench("pack-transposed");
     Node *weight =
         weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){IN, OUT / GROUPS, 3, 2, 0});
-    Segment *segment = add_segment(&bench, weight, (PackFormat){4, 1}, OUT, IN / GROUPS * WINDOW, GROUPS);
+    Segment *segment = add_segment(&bench, weight, pack_rows(4, 1), OUT, IN / GROUPS * WINDOW, GROUPS);
     segment->transposed = true;
     float *source = formula_values(&bench, weight), want[OUT * IN / GROUPS * WINDOW];
     for (int group = 0; group < GROUPS; ++group) {
@@ -297,8 +297,8 @@ static PackBench pack_values(const char *name, const uint32_t weight_bits[6], co
                                   variance->type);
     Node *folded = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_MUL}, weight, root, weight->type);
     cr_assert(weights_check(weights, bench.base.graph, false, bench.base.diag), "%s", weights_bench_text(&bench.base));
-    add_segment(&bench, folded, (PackFormat){1, 1}, 2, 3, 1);
-    add_segment(&bench, folded, (PackFormat){2, 1}, 2, 3, 1);
+    add_segment(&bench, folded, pack_rows(1, 1), 2, 3, 1);
+    add_segment(&bench, folded, pack_rows(2, 1), 2, 3, 1);
     *ok = pack(&bench, weights);
     weights_close(weights);
     return bench;
