@@ -121,6 +121,7 @@ static inline PackFormat pack_rows(int32_t row_block, int32_t col_block)
     return (PackFormat){.row_block = row_block, .col_block = col_block};
 }
 bool pack_format_equal(const PackFormat *a, const PackFormat *b);
+void pack_format_describe(const PackFormat *format, StrBuf *out); /* for dumps and fingerprints */
 
 typedef struct Segment {
     uint32_t id;
@@ -214,7 +215,7 @@ typedef struct Epilogue {
  *                        relied on to be as wide as the padding. adaptive too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
  *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
- *                        BINARY operands: NONE blocked as `in`, `in2`; CHANNEL a plain vector of whole blocks; SCALAR
+ *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector of whole blocks, aligned as floats only; SCALAR
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
  * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts
  * is such that results do not depend on the number of parts. */
@@ -224,14 +225,15 @@ typedef struct Kernel {
     int32_t vector;              /* floats in a vector of this kernel's text; 1: plain C99 */
     KernelSizes sizes;
     Layout in, out;
-    Layout in2;                  /* BINARY with vector > 1: of the second operand; else all zero */
+    Layout in2;                  /* BINARY with vector > 1: of operand 1; else all zero */
     Layout residual;             /* vector > 1 and epilogue.residual; else all zero */
     Epilogue epilogue;
     PackFormat weight_format;
     int32_t tile_pixels, tile_taps; /* CONV: output pixels (a multiple of 16) and taps (of 4) gathered at once */
     /* Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
-     * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1. A 1x1
+     * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
+     * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
@@ -309,6 +311,10 @@ extern const bool vector_kernel_ready[KERNEL_FAMILY_COUNT];
 
 /* select.c: chooses the kernel family for a conv and completes the record; shape and target decide, nothing else. */
 void select_conv(const Target *target, Kernel *kernel);
+
+/* The same for vector targets: sets vector, family, winograd, multiplier; false where no vector kernel fits (then select_conv
+ * on plain values). Layouts and tiles are the caller's. */
+bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
 
 /* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,
  * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */

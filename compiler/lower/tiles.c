@@ -4,7 +4,7 @@
  * conv is a matrix product: rows = output channels, inner dimension = taps (input channel, ky, kx), columns = output
  * pixels. A tile of pixels is gathered tap by tap into scratch, so that the product runs over plain rows of constant
  * length. Figures below were measured with gcc 12 and clang 14, with and without AVX-512 (bench/NOTES.md). */
-#include "lower/program.h"
+#include "lower/tiles.h"
 
 enum {
     CONV_ROWS = 4,         /* output channels of the micro-kernel */
@@ -110,10 +110,17 @@ static void choose_pool(Kernel *kernel)
 
 void tiles_choose(const Target *target, Kernel *kernel)
 {
-    (void)target; /* one so far: portable */
     kernel->weight_format = (PackFormat){0};
     kernel->tile_pixels = kernel->tile_taps = 0;
     kernel->scratch_bytes = 0;
+    if (kernel->vector > 1) {
+        kernel->tile_rows = kernel->tile_cols = kernel->block_tiles = kernel->prefetch_bytes = 0;
+        kernel->pixels_outer = false;
+        tiles_choose_vector(target, kernel);
+        kernel->scratch_bytes = round_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+        return;
+    }
+    kernel->vector = 1;
     switch (kernel->family) {
     case KERNEL_CONV:
         choose_conv(kernel);
