@@ -27,7 +27,7 @@ LIBRARY   := $(BUILD)/libcnnc.a
 TESTS     := $(wildcard tests/*.c tests/*/*.c)
 TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
 
-.PHONY: all deps deps-build deps-test deps-oracle test-onnxruntime demo test sanitize bless format format-check clean install help
+.PHONY: all deps deps-build deps-test deps-oracle test-onnxruntime demo test sanitize fuzz bless format format-check clean install help
 all: deps-build $(BUILD)/cnnc                       ## build the compiler: build/cnnc
 
 $(BUILD)/cnnc: $(BUILD)/compiler/main.o $(LIBRARY)
@@ -74,6 +74,8 @@ test: deps-test $(BUILD)/cnnc $(BUILD)/tests/run_all  ## build and run every tes
 	CNNC_BUILD=$(BUILD) $(BUILD)/tests/run_all --filter '$(T)/*' -j2
 sanitize:                                            ## the same tests under ASan and UBSan
 	$(MAKE) test SANITIZE=1
+fuzz:                                                ## nets with random faults through the front end, under ASan and UBSan
+	$(MAKE) test SANITIZE=1 T='fuzz*'
 bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 
@@ -108,11 +110,15 @@ install: $(BUILD)/cnnc $(BUILD)/libcnn.a                ## install to PREFIX (de
 	install -m 644 runtime/cnn.h runtime/*.c runtime/LICENSE $(DATA)/runtime
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|'"$$(sed -n 's/.*CNNC_VERSION "\(.*\)"/\1/p' compiler/version.h)"'|' \
 	    runtime/cnn.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/cnn.pc
-format:                                              ## clang-format all C sources
-	clang-format -i $(SOURCES) $(TESTS) $(wildcard compiler/*/*.h runtime/*.[ch] examples/*/*.c)
+# Not compiler/backend/embed/ and generated/: text of generated code, laid out for its readers.
+C_FILES = $(wildcard $(addsuffix .[ch],compiler/* compiler/*/* runtime/* tests/* tests/*/* examples/*/* bench/* tools/*/*))
+format:                                              ## clang-format all C files
+	@clang-format -i $(C_FILES)
+format-check:                                        ## say which C files are not formatted
+	@clang-format --dry-run -Werror $(C_FILES)
 clean:                                               ## remove build/
 	rm -rf build
 help:                                                ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
--include $(OBJECTS:.o=.d) $(TEST_OBJS:.o=.d)
+-include $(OBJECTS:.o=.d) $(TEST_OBJS:.o=.d) $(BUILD)/tools/oracle/reference.d

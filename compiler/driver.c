@@ -1,5 +1,5 @@
-/* The driver: model.net -> AST -> graph -> passes -> program -> C, one function a station, in the order of the picture in
- * README.md. Nothing is written before everything has succeeded. */
+/* The driver: model.net -> AST -> graph -> passes -> program -> C, one function a station, in the order of the picture
+ * in README.md. Nothing is written before everything has succeeded. */
 #include "driver.h"
 
 #include <stdlib.h>
@@ -7,13 +7,10 @@
 
 #include "backend/emit.h"
 #include "interp/interp.h"
-#include "lower/program.h"
-#include "onnx/onnx.h"
-#include "progress.h"
+#include "outputs.h"
 #include "report/report.h"
-#include "support/file.h"
+#include "support/path.h"
 #include "version.h"
-#include "weights/weights.h"
 #include "zoo.h"
 
 /* One run of the compiler. */
@@ -28,26 +25,11 @@ typedef struct Driver {
     Weights *weights; /* NULL: none given */
 } Driver;
 
-static Str without_suffix(Str text, Str suffix)
-{
-    bool has = text.len > suffix.len && memcmp(text.ptr + text.len - suffix.len, suffix.ptr, suffix.len) == 0;
-    return has ? (Str){text.ptr, text.len - suffix.len} : text;
-}
-
-static Str base_name(Str path)
-{
-    for (size_t i = path.len; i > 0; --i) {
-        if (path.ptr[i - 1] == '/') {
-            return (Str){path.ptr + i, path.len - i};
-        }
-    }
-    return path;
-}
-
 /* Base name of outputs where -o names none. */
 static Str output_stem(const Driver *d)
 {
-    return str_is_empty(d->options->stem) ? base_name(without_suffix(d->options->model, STR(".net"))) : d->options->stem;
+    return str_is_empty(d->options->stem) ? path_name(str_without_suffix(d->options->model, STR(".net")))
+                                          : d->options->stem;
 }
 
 /* --- weights */
@@ -55,10 +37,10 @@ static Str output_stem(const Driver *d)
 /* MODEL.safetensors beside MODEL.net, or NET.safetensors for another net of the file; empty where there is none. */
 static Str weights_beside(Driver *d)
 {
-    Str stem = without_suffix(d->options->model, STR(".net"));
+    Str stem = str_without_suffix(d->options->model, STR(".net"));
     Str net = str_is_empty(d->options->stem) ? d->options->frontend.net : d->options->stem;
-    if (!str_is_empty(net) && !str_equal(net, base_name(stem))) {
-        stem = arena_printf(d->arena, STR_FMT STR_FMT, (int)(stem.len - base_name(stem).len), stem.ptr, STR_ARG(net));
+    if (!str_is_empty(net) && !str_equal(net, path_name(stem))) {
+        stem = arena_printf(d->arena, STR_FMT STR_FMT, (int)(stem.len - path_name(stem).len), stem.ptr, STR_ARG(net));
     }
     Str beside = arena_printf(d->arena, STR_FMT ".safetensors", STR_ARG(stem));
     return file_exists(beside.ptr) ? beside : STR("");
@@ -70,7 +52,8 @@ static bool open_weights(Driver *d)
 {
     const Options *options = d->options;
     bool wants_values = options->command == COMMAND_PACK || options->verify || options->emit == EMIT_ONNX ||
-                        ((options->emit == EMIT_FILES || options->emit == EMIT_C) && (!options->summary || !str_is_empty(options->output)));
+                        ((options->emit == EMIT_FILES || options->emit == EMIT_C) &&
+                         (!options->summary || !str_is_empty(options->output)));
     Str source = options->weights;
     if (str_is_empty(source) && wants_values) {
         source = weights_beside(d);
@@ -80,8 +63,8 @@ static bool open_weights(Driver *d)
     }
     if (str_equal(source, STR("formula"))) {
         d->weights = weights_formula(d->arena);
-    } else if (source.len > 7 && memcmp(source.ptr, "random:", 7) == 0) {
-        d->weights = weights_random(d->arena, strtoull(source.ptr + 7, NULL, 10));
+    } else if (str_starts_with(source, STR("random:"))) {
+        d->weights = weights_random(d->arena, strtoull(source.ptr + strlen("random:"), NULL, 10));
     } else {
         d->weights = weights_open_safetensors(d->arena, d->diag, source);
     }
@@ -98,7 +81,9 @@ typedef struct VerifyState {
 static bool verify_after_pass(void *user, const Graph *graph, const char *pass_name)
 {
     VerifyState *state = user;
-    progress_show(&state->driver->progress, arena_printf(state->driver->arena, "verifying %s", pass_name == NULL ? "the net" : pass_name).ptr, 0, 0);
+    progress_show(&state->driver->progress,
+                  arena_printf(state->driver->arena, "verifying %s", pass_name == NULL ? "the net" : pass_name).ptr, 0,
+                  0);
     return interp_verifier_check(state->verifier, graph, pass_name, state->driver->diag);
 }
 
@@ -106,8 +91,13 @@ static bool run_passes(Driver *d, Graph *graph)
 {
     const Options *options = d->options;
     VerifyState state = {.driver = d};
-    PassRun run = {.arena = d->arena, .diag = d->diag, .off = options->pass_off, .print_after = options->print_after,
-                   .verify_ir = options->verify_ir || options->verify, .time = options->time_passes, .log = d->log};
+    PassRun run = {.arena = d->arena,
+                   .diag = d->diag,
+                   .off = options->pass_off,
+                   .print_after = options->print_after,
+                   .verify_ir = options->verify_ir || options->verify,
+                   .time = options->time_passes,
+                   .log = d->log};
     if (options->verify) {
         Weights *weights = d->weights != NULL ? d->weights : weights_formula(d->arena);
         state.verifier = interp_verifier_create(d->arena, weights);
@@ -128,80 +118,14 @@ static bool run_passes(Driver *d, Graph *graph)
 
 /* --- output files */
 
-typedef struct BlobSink { /* receives the packed weights piece by piece */
-    Driver *driver;
-    FileOutput *file;
-    StrBuf *memory; /* instead of a file */
-    int64_t done, total;
-} BlobSink;
-
-static void sink_write(void *user, const void *bytes, size_t size)
-{
-    BlobSink *sink = user;
-    if (sink->file != NULL) {
-        file_output_write(sink->file, bytes, size);
-    } else {
-        strbuf_append(sink->memory, (Str){bytes, size});
-    }
-    sink->done += (int64_t)size;
-    progress_show(&sink->driver->progress, "packing weights", sink->done, sink->total);
-}
-
-static void sink_patch(void *user, uint64_t offset, const void *bytes, size_t size)
-{
-    BlobSink *sink = user;
-    if (sink->file != NULL) {
-        file_output_patch(sink->file, offset, bytes, size);
-    } else {
-        memcpy(sink->memory->ptr + offset, bytes, size);
-    }
-}
-
-static bool write_blob(Driver *d, const Program *program, FileOutput *file, StrBuf *memory)
-{
-    BlobSink sink = {.driver = d, .file = file, .memory = memory, .total = program->blob_bytes};
-    bool ok = pack_blob(program, d->weights, d->diag, &(PackSink){.write = sink_write, .patch = sink_patch, .user = &sink});
-    progress_end(&d->progress);
-    return ok;
-}
-
-static FileOutput *open_output(Driver *d, FileOutputs *outputs, Str path)
-{
-    Str reason;
-    FileOutput *file = file_output_open(outputs, path, &reason);
-    if (file == NULL) {
-        diag_error_in(d->diag, DIAG_FILE_UNWRITABLE, path, "cannot write: " STR_FMT, STR_ARG(reason));
-    }
-    return file;
-}
-
-static bool write_text(Driver *d, FileOutputs *outputs, Str path, const StrBuf *text)
-{
-    FileOutput *file = open_output(d, outputs, path);
-    if (file != NULL) {
-        file_output_write(file, text->ptr, text->len);
-    }
-    return file != NULL;
-}
-
-static bool commit(Driver *d, FileOutputs *outputs, bool ok)
-{
-    Str path, reason;
-    if (ok && !file_outputs_commit(outputs, &path, &reason)) {
-        diag_error_in(d->diag, DIAG_FILE_UNWRITABLE, path, "cannot write: " STR_FMT, STR_ARG(reason));
-        ok = false;
-    }
-    file_outputs_discard(outputs);
-    return ok;
-}
-
 /* "-D classes=10 --batch=4": what a reader must know to make the same code again; no paths. */
 static Str settings_text(Driver *d, const Options *options)
 {
     Str text = STR("");
     for (size_t i = 0; i < options->frontend.n_defines; ++i) {
         const Definement *define = &options->frontend.defines[i];
-        text = arena_printf(d->arena, STR_FMT " -D " STR_FMT "=" STR_FMT, STR_ARG(text), STR_ARG(define->name), STR_ARG(define->value));
+        text = arena_printf(d->arena, STR_FMT " -D " STR_FMT "=" STR_FMT, STR_ARG(text), STR_ARG(define->name),
+                            STR_ARG(define->value));
     }
     if (options->frontend.with_training_outputs) {
         text = arena_printf(d->arena, STR_FMT " --with-training-outputs", STR_ARG(text));
@@ -225,7 +149,7 @@ static const float *weights_in_memory(Driver *d, const Program *program)
 {
     StrBuf blob = {0};
     float *values = NULL;
-    if (write_blob(d, program, NULL, &blob)) {
+    if (outputs_blob_in_memory(d->diag, &d->progress, program, d->weights, &blob)) {
         size_t bytes = blob.len - BLOB_HEADER_BYTES;
         values = ARENA_ARRAY(d->arena, float, bytes / sizeof(float) + 1);
         memcpy(values, blob.ptr + BLOB_HEADER_BYTES, bytes);
@@ -251,7 +175,8 @@ static void say_how_to_pack(Driver *d, Str stem)
 {
     Str model = d->given->model;
     strbuf_printf(d->log, "cnnc: no weights given: wrote the code only. To make its weights file:\n");
-    strbuf_printf(d->log, "      cnnc pack " STR_FMT " --weights=W.safetensors -o " STR_FMT ".weights", STR_ARG(model), STR_ARG(stem));
+    strbuf_printf(d->log, "      cnnc pack " STR_FMT " --weights=W.safetensors -o " STR_FMT ".weights", STR_ARG(model),
+                  STR_ARG(stem));
     Str settings = settings_text(d, d->given);
     strbuf_printf(d->log, "%s" STR_FMT "\n", settings.len > 0 ? " " : "", STR_ARG(settings));
 }
@@ -265,38 +190,37 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     }
     Str model_stem = output_stem(d);
     bool prints = d->options->emit == EMIT_C;
-    Str stem = !prints && !str_is_empty(d->options->output) ? without_suffix(d->options->output, STR(".c")) : model_stem;
-    Str name = base_name(stem);
+    Str stem =
+        !prints && !str_is_empty(d->options->output) ? str_without_suffix(d->options->output, STR(".c")) : model_stem;
+    Str name = path_name(stem);
     const float *embedded = embeds ? weights_in_memory(d, program) : NULL;
     if (embeds && embedded == NULL) {
         return false;
     }
-    EmitOptions emit = {.prefix = prefix, .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
+    EmitOptions emit = {.prefix = prefix,
+                        .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
                         .weights_name = embeds ? STR("") : arena_printf(d->arena, STR_FMT ".weights", STR_ARG(name)),
-                        .embedded = embedded, .settings = settings_text(d, d->options)};
+                        .embedded = embedded,
+                        .settings = settings_text(d, d->options)};
     StrBuf source = {0}, header = {0};
     emit_source(program, &emit, &source);
     emit_header(program, &emit, &header);
 
-    FileOutputs *outputs = file_outputs_create(d->arena);
-    bool ok = true;
-    if (prints) {
-        if (str_is_empty(d->options->output)) {
-            strbuf_append(d->out, strbuf_view(&source));
-        } else {
-            ok = write_text(d, outputs, d->options->output, &source);
-        }
+    Outputs outputs = outputs_start(d->arena, d->diag, &d->progress);
+    if (prints && str_is_empty(d->options->output)) {
+        strbuf_append(d->out, strbuf_view(&source));
+    } else if (prints) {
+        outputs_text(&outputs, d->options->output, strbuf_view(&source));
     } else {
-        ok = write_text(d, outputs, arena_printf(d->arena, STR_FMT ".c", STR_ARG(stem)), &source);
-        ok = ok && write_text(d, outputs, arena_printf(d->arena, STR_FMT ".h", STR_ARG(stem)), &header);
-        if (ok && d->weights != NULL && !embeds && program->n_segments > 0) {
-            FileOutput *file = open_output(d, outputs, arena_printf(d->arena, STR_FMT ".weights", STR_ARG(stem)));
-            ok = file != NULL && write_blob(d, program, file, NULL);
+        outputs_text(&outputs, arena_printf(d->arena, STR_FMT ".c", STR_ARG(stem)), strbuf_view(&source));
+        outputs_text(&outputs, arena_printf(d->arena, STR_FMT ".h", STR_ARG(stem)), strbuf_view(&header));
+        if (d->weights != NULL && !embeds && program->n_segments > 0) {
+            outputs_blob(&outputs, arena_printf(d->arena, STR_FMT ".weights", STR_ARG(stem)), program, d->weights);
         }
     }
     strbuf_free(&source);
     strbuf_free(&header);
-    ok = commit(d, outputs, ok);
+    bool ok = outputs_finish(&outputs);
     if (ok && !prints && d->weights == NULL && program->n_segments > 0) {
         say_how_to_pack(d, stem);
     }
@@ -314,9 +238,9 @@ static bool write_pack(Driver *d, const Program *program)
     if (str_is_empty(path)) {
         path = arena_printf(d->arena, STR_FMT ".weights", STR_ARG(output_stem(d)));
     }
-    FileOutputs *outputs = file_outputs_create(d->arena);
-    FileOutput *file = open_output(d, outputs, path);
-    return commit(d, outputs, file != NULL && write_blob(d, program, file, NULL));
+    Outputs outputs = outputs_start(d->arena, d->diag, &d->progress);
+    outputs_blob(&outputs, path, program, d->weights);
+    return outputs_finish(&outputs);
 }
 
 /* --- ONNX */
@@ -337,19 +261,14 @@ static bool write_onnx_files(Driver *d, const OnnxModel *model)
     Str path = d->options->output, data_path = arena_printf(d->arena, STR_FMT ".data", STR_ARG(path));
     bool is_large = onnx_model_bytes(model) > ONNX_INLINE_LIMIT;
     if (is_large && str_equal(path, STR("-"))) {
-        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"), "a model this large needs a data file beside it, so it cannot go to standard output");
+        diag_error_in(d->diag, DIAG_USAGE, STR("cnnc"),
+                      "a model this large needs a data file beside it, so it cannot go to standard output");
         diag_help(d->diag, "name a file: -o MODEL.onnx");
         return false;
     }
-    FileOutputs *outputs = file_outputs_create(d->arena);
-    BlobSink files[2] = {{.driver = d, .total = onnx_model_bytes(model)}, {.driver = d, .total = onnx_model_bytes(model)}};
-    OnnxSink sink = {sink_write, &files[0]}, data = {sink_write, &files[1]};
-    files[0].file = open_output(d, outputs, path);
-    files[1].file = is_large && files[0].file != NULL ? open_output(d, outputs, data_path) : NULL;
-    bool ok = files[0].file != NULL && (!is_large || files[1].file != NULL);
-    ok = ok && onnx_model_write(model, d->weights, &sink, is_large ? &data : NULL, base_name(data_path), d->diag);
-    progress_end(&d->progress);
-    return commit(d, outputs, ok);
+    Outputs outputs = outputs_start(d->arena, d->diag, &d->progress);
+    outputs_onnx(&outputs, path, data_path, model, d->weights);
+    return outputs_finish(&outputs);
 }
 
 static bool write_onnx(Driver *d, const Graph *graph)
@@ -374,8 +293,9 @@ static bool write_stage(Driver *d, const StrBuf *text)
         strbuf_append(d->out, strbuf_view(text));
         return true;
     }
-    FileOutputs *outputs = file_outputs_create(d->arena);
-    return commit(d, outputs, write_text(d, outputs, d->options->output, text));
+    Outputs outputs = outputs_start(d->arena, d->diag, &d->progress);
+    outputs_text(&outputs, d->options->output, strbuf_view(text));
+    return outputs_finish(&outputs);
 }
 
 static bool finish_stage(Driver *d, StrBuf *text)
@@ -436,7 +356,8 @@ static bool compile(Driver *d)
         return finish_stage(d, &text);
     }
 
-    LowerOptions lower_options = {.target = target_find(options->target), .batch = options->batch, .parts = options->threads_max};
+    LowerOptions lower_options = {
+        .target = target_find(options->target), .batch = options->batch, .parts = options->threads_max};
     if (options->summary) {
         print_summary(d, file, graph, &lower_options);
         if (str_is_empty(options->output)) {
@@ -472,8 +393,13 @@ static void print_passes(StrBuf *out)
 int driver_run(const Options *options, Arena *arena, Sources *sources, Diag *diag, StrBuf *out, StrBuf *log)
 {
     Options resolved = *options;
-    Driver driver = {.options = &resolved, .given = options, .arena = arena, .sources = sources, .diag = diag,
-                     .out = out, .log = log};
+    Driver driver = {.options = &resolved,
+                     .given = options,
+                     .arena = arena,
+                     .sources = sources,
+                     .diag = diag,
+                     .out = out,
+                     .log = log};
     bool ok = true;
     progress_start(&driver.progress);
     switch (options->command) {

@@ -1,5 +1,7 @@
-/* The command line. getopt_long does the splitting; the table below is the only place that lists options, and the text of
- * --help stands beside it. Every fault is one DIAG_USAGE error that names the option, what it wants and the nearest match. */
+/* The command line. getopt_long does the splitting; the table below is the only place that lists options, and the text
+ * of
+ * --help stands beside it. Every fault is one DIAG_USAGE error that names the option, what it wants and the nearest
+ * match. */
 #include "options.h"
 
 #include <errno.h>
@@ -23,7 +25,8 @@ const char options_help[] =
     "      --net=NAME           choose among the nets of a file\n"
     "      --with-training-outputs\n"
     "                           keep what stands in `training { }`\n"
-    "      --weights=SOURCE     FILE.safetensors, `formula` (reproducible numbers made from the names), or `random:SEED`;\n"
+    "      --weights=SOURCE     FILE.safetensors, `formula` (reproducible numbers made from the names), or "
+    "`random:SEED`;\n"
     "                           default: MODEL.safetensors beside MODEL.net, where it exists\n"
     "      --allow-extra-weights\n"
     "                           tolerate tensors that the net does not use\n"
@@ -59,35 +62,42 @@ const char options_help[] =
     "Exit status: 0 success; 1 a fault in the network, the weights or a file; 2 a fault in the command line.\n";
 
 enum OptionCode {
-    CODE_NET = 256, CODE_TRAINING, CODE_WEIGHTS, CODE_ALLOW_EXTRA, CODE_NAME, CODE_EMBED, CODE_NO_EMBED, CODE_BATCH,
-    CODE_THREADS, CODE_TARGET, CODE_SUMMARY, CODE_EMIT, CODE_PRINT_AFTER, CODE_VERIFY, CODE_VERIFY_IR, CODE_TIME,
-    CODE_HELP, CODE_HELP_OPS, CODE_HELP_PASSES, CODE_VERSION, CODE_LIST_ZOO,
+    CODE_NET = 256,
+    CODE_TRAINING,
+    CODE_WEIGHTS,
+    CODE_ALLOW_EXTRA,
+    CODE_NAME,
+    CODE_EMBED,
+    CODE_NO_EMBED,
+    CODE_BATCH,
+    CODE_THREADS,
+    CODE_TARGET,
+    CODE_SUMMARY,
+    CODE_EMIT,
+    CODE_PRINT_AFTER,
+    CODE_VERIFY,
+    CODE_VERIFY_IR,
+    CODE_TIME,
+    CODE_HELP,
+    CODE_HELP_OPS,
+    CODE_HELP_PASSES,
+    CODE_VERSION,
+    CODE_LIST_ZOO,
     CODE_NO_PASS /* + index of the pass; must be last */
 };
 
 static const struct option long_options[] = {
-    {"net", required_argument, NULL, CODE_NET},
-    {"with-training-outputs", no_argument, NULL, CODE_TRAINING},
-    {"weights", required_argument, NULL, CODE_WEIGHTS},
-    {"allow-extra-weights", no_argument, NULL, CODE_ALLOW_EXTRA},
-    {"output", required_argument, NULL, 'o'},
-    {"name", required_argument, NULL, CODE_NAME},
-    {"embed-weights", no_argument, NULL, CODE_EMBED},
-    {"no-embed-weights", no_argument, NULL, CODE_NO_EMBED},
-    {"batch", required_argument, NULL, CODE_BATCH},
-    {"threads-max", required_argument, NULL, CODE_THREADS},
-    {"target", required_argument, NULL, CODE_TARGET},
-    {"summary", no_argument, NULL, CODE_SUMMARY},
-    {"emit", required_argument, NULL, CODE_EMIT},
-    {"print-after", required_argument, NULL, CODE_PRINT_AFTER},
-    {"verify", no_argument, NULL, CODE_VERIFY},
-    {"verify-ir", no_argument, NULL, CODE_VERIFY_IR},
-    {"time-passes", no_argument, NULL, CODE_TIME},
-    {"help", no_argument, NULL, CODE_HELP},
-    {"help-ops", no_argument, NULL, CODE_HELP_OPS},
-    {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
-    {"version", no_argument, NULL, CODE_VERSION},
-    {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
+    {"net", required_argument, NULL, CODE_NET},         {"with-training-outputs", no_argument, NULL, CODE_TRAINING},
+    {"weights", required_argument, NULL, CODE_WEIGHTS}, {"allow-extra-weights", no_argument, NULL, CODE_ALLOW_EXTRA},
+    {"output", required_argument, NULL, 'o'},           {"name", required_argument, NULL, CODE_NAME},
+    {"embed-weights", no_argument, NULL, CODE_EMBED},   {"no-embed-weights", no_argument, NULL, CODE_NO_EMBED},
+    {"batch", required_argument, NULL, CODE_BATCH},     {"threads-max", required_argument, NULL, CODE_THREADS},
+    {"target", required_argument, NULL, CODE_TARGET},   {"summary", no_argument, NULL, CODE_SUMMARY},
+    {"emit", required_argument, NULL, CODE_EMIT},       {"print-after", required_argument, NULL, CODE_PRINT_AFTER},
+    {"verify", no_argument, NULL, CODE_VERIFY},         {"verify-ir", no_argument, NULL, CODE_VERIFY_IR},
+    {"time-passes", no_argument, NULL, CODE_TIME},      {"help", no_argument, NULL, CODE_HELP},
+    {"help-ops", no_argument, NULL, CODE_HELP_OPS},     {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
+    {"version", no_argument, NULL, CODE_VERSION},       {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -95,8 +105,8 @@ static const struct {
     const char *name;
     EmitStage stage;
 } emit_stages[] = {
-    {"ast", EMIT_AST}, {"graph", EMIT_GRAPH}, {"dot", EMIT_DOT}, {"program", EMIT_PROGRAM}, {"plan", EMIT_PLAN}, {"c", EMIT_C},
-    {"onnx", EMIT_ONNX},
+    {"ast", EMIT_AST},   {"graph", EMIT_GRAPH}, {"dot", EMIT_DOT},   {"program", EMIT_PROGRAM},
+    {"plan", EMIT_PLAN}, {"c", EMIT_C},         {"onnx", EMIT_ONNX},
 };
 enum { N_EMIT_STAGES = sizeof emit_stages / sizeof emit_stages[0] };
 
@@ -139,8 +149,10 @@ static struct option *build_table(Arena *arena)
     memcpy(table, long_options, sizeof long_options);
     for (size_t i = 0; i < n_passes; ++i) { /* both spellings: --no-fold-batch-norm, --no-fold_batch_norm */
         struct option *entry = &table[N_LONG_OPTIONS + 2 * i];
-        entry[0] = (struct option){dashed(arena, "no-", pass_pipeline[i].name), no_argument, NULL, CODE_NO_PASS + (int)i};
-        entry[1] = (struct option){arena_printf(arena, "no-%s", pass_pipeline[i].name).ptr, no_argument, NULL, CODE_NO_PASS + (int)i};
+        entry[0] =
+            (struct option){dashed(arena, "no-", pass_pipeline[i].name), no_argument, NULL, CODE_NO_PASS + (int)i};
+        entry[1] = (struct option){arena_printf(arena, "no-%s", pass_pipeline[i].name).ptr, no_argument, NULL,
+                                   CODE_NO_PASS + (int)i};
     }
     return table;
 }
@@ -174,7 +186,8 @@ static bool parse_count(Parse *parse, const char *option, const char *text, int3
     errno = 0;
     long number = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || number < 1 || number > limit) {
-        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--%s wants a whole number from 1 to %d, not '%s'", option, (int)limit, text);
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--%s wants a whole number from 1 to %d, not '%s'", option,
+                      (int)limit, text);
         return false;
     }
     *value = (int32_t)number;
@@ -197,7 +210,8 @@ static bool parse_define(Parse *parse, const char *text)
             return false;
         }
     }
-    Definement *defines = arena_grow(parse->arena, (void *)frontend->defines, frontend->n_defines, &parse->define_capacity, sizeof *defines);
+    Definement *defines = arena_grow(parse->arena, (void *)frontend->defines, frontend->n_defines,
+                                     &parse->define_capacity, sizeof *defines);
     defines[frontend->n_defines++] = (Definement){name, str_from(equals + 1)};
     frontend->defines = defines;
     return true;
@@ -206,7 +220,8 @@ static bool parse_define(Parse *parse, const char *text)
 static void parse_include(Parse *parse, const char *text)
 {
     FrontendOptions *frontend = &parse->options->frontend;
-    Str *dirs = arena_grow(parse->arena, (void *)frontend->include_dirs, frontend->n_include_dirs, &parse->include_capacity, sizeof *dirs);
+    Str *dirs = arena_grow(parse->arena, (void *)frontend->include_dirs, frontend->n_include_dirs,
+                           &parse->include_capacity, sizeof *dirs);
     dirs[frontend->n_include_dirs++] = str_from(text);
     frontend->include_dirs = dirs;
 }
@@ -221,7 +236,8 @@ static bool parse_emit(Parse *parse, const char *text)
         }
         suggest_consider(&suggest, str_from(emit_stages[i].name));
     }
-    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit wants ast, graph, dot, program, plan, c or onnx, not '%s'", text);
+    diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                  "--emit wants ast, graph, dot, program, plan, c or onnx, not '%s'", text);
     if (!str_is_empty(suggest.best)) {
         diag_help(parse->diag, "did you mean '" STR_FMT "'?", STR_ARG(suggest.best));
     }
@@ -269,7 +285,8 @@ static bool parse_weights(Parse *parse, const char *text)
             (void)strtoull(text + 7, &end, 10);
         }
         if (!is_digit || errno != 0 || *end != '\0') {
-            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--weights=random wants a seed of at most 64 bits, not '%s'", text);
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                          "--weights=random wants a seed of at most 64 bits, not '%s'", text);
             diag_help(parse->diag, "for example: --weights=random:1");
             return false;
         }
@@ -370,11 +387,6 @@ static bool take_option(Parse *parse, int code, const char *value)
     return true;
 }
 
-static bool ends_with(Str text, Str end)
-{
-    return text.len > end.len && memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
-}
-
 /* Options that do not go together, and what must be there. */
 static bool check_options(Parse *parse)
 {
@@ -388,12 +400,15 @@ static bool check_options(Parse *parse)
         return false;
     }
     bool ok = true;
-    if (options->command == COMMAND_PACK && (options->emit != EMIT_FILES || options->summary || options->embed != EMBED_AUTO)) {
-        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "pack writes a weights file only: --emit, --summary and --embed-weights do not go with it");
+    if (options->command == COMMAND_PACK &&
+        (options->emit != EMIT_FILES || options->summary || options->embed != EMBED_AUTO)) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                      "pack writes a weights file only: --emit, --summary and --embed-weights do not go with it");
         ok = false;
     }
     if (options->emit != EMIT_FILES && options->summary) {
-        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit and --summary each print something: give one of them");
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                      "--emit and --summary each print something: give one of them");
         ok = false;
     }
     if (options->emit == EMIT_ONNX && str_is_empty(options->output)) {
@@ -402,12 +417,15 @@ static bool check_options(Parse *parse)
         ok = false;
     }
     if (options->emit == EMIT_ONNX && options->batch != 1) {
-        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--emit=onnx writes a model of one image a run: leave out --batch");
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                      "--emit=onnx writes a model of one image a run: leave out --batch");
         ok = false;
     }
     bool writes_c = options->command == COMMAND_COMPILE && options->emit == EMIT_FILES;
-    if (writes_c && !str_is_empty(options->output) && !ends_with(options->output, STR(".c"))) {
-        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "-o wants a name that ends in .c, not '" STR_FMT "'", STR_ARG(options->output));
+    bool ends_in_c = str_without_suffix(options->output, STR(".c")).len < options->output.len;
+    if (writes_c && !str_is_empty(options->output) && !ends_in_c) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "-o wants a name that ends in .c, not '" STR_FMT "'",
+                      STR_ARG(options->output));
         diag_help(parse->diag, "header and weights are written beside it, as .h and .weights; --emit=c prints the C");
         ok = false;
     }

@@ -8,22 +8,35 @@
 typedef enum Command {
     COMMAND_COMPILE, /* cnnc MODEL.net -o MODEL.c */
     COMMAND_PACK,    /* cnnc pack MODEL.net --weights=SOURCE -o MODEL.weights */
-    COMMAND_HELP, COMMAND_HELP_OPS, COMMAND_HELP_PASSES, COMMAND_VERSION, COMMAND_LIST_ZOO
+    COMMAND_HELP,
+    COMMAND_HELP_OPS,
+    COMMAND_HELP_PASSES,
+    COMMAND_VERSION,
+    COMMAND_LIST_ZOO
 } Command;
 
-typedef enum EmitStage { EMIT_FILES, EMIT_AST, EMIT_GRAPH, EMIT_PROGRAM, EMIT_PLAN, EMIT_DOT, EMIT_C, EMIT_ONNX } EmitStage;
+typedef enum EmitStage {
+    EMIT_FILES,
+    EMIT_AST,
+    EMIT_GRAPH,
+    EMIT_PROGRAM,
+    EMIT_PLAN,
+    EMIT_DOT,
+    EMIT_C,
+    EMIT_ONNX
+} EmitStage;
 typedef enum EmbedChoice { EMBED_AUTO, EMBED_YES, EMBED_NO } EmbedChoice;
 
 enum { EXIT_OK = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_BUG = 70 };
 
 typedef struct Options {
     Command command;
-    Str model;           /* path of the .net file, or zoo:VARIANT (see zoo.h) */
-    Str stem;            /* base name of outputs; empty: the model's */
-    Str output;          /* -o; empty: MODEL.c in the current folder, or standard output with --emit */
+    Str model;  /* path of the .net file, or zoo:VARIANT (see zoo.h) */
+    Str stem;   /* base name of outputs; empty: the model's */
+    Str output; /* -o; empty: MODEL.c in the current folder, or standard output with --emit */
     FrontendOptions frontend;
-    Str name;            /* --name: prefix of all C names; empty: the net's name */
-    Str weights;         /* --weights; empty: MODEL.safetensors beside the model where it exists */
+    Str name;    /* --name: prefix of all C names; empty: the net's name */
+    Str weights; /* --weights; empty: MODEL.safetensors beside the model where it exists */
     bool allow_extra_weights;
     Str target;
     int32_t batch, threads_max;

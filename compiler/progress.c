@@ -17,7 +17,8 @@ void progress_show(Progress *progress, const char *what, int64_t done, int64_t t
     }
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t elapsed_ms = (int64_t)(now.tv_sec - progress->start.tv_sec) * 1000 + (now.tv_nsec - progress->start.tv_nsec) / 1000000;
+    int64_t elapsed_ms =
+        (int64_t)(now.tv_sec - progress->start.tv_sec) * 1000 + (now.tv_nsec - progress->start.tv_nsec) / 1000000;
     int percent = total > 0 ? (int)((double)done / (double)total * 100.0) : 0;
     if (elapsed_ms < 1000 || (total > 0 && percent == progress->last_percent)) {
         return;

@@ -14,6 +14,6 @@ typedef struct Progress {
 
 void progress_start(Progress *progress);
 void progress_show(Progress *progress, const char *what, int64_t done, int64_t total); /* total 0: no percentage */
-void progress_end(Progress *progress); /* wipes the line */
+void progress_end(Progress *progress);                                                 /* wipes the line */
 
 #endif

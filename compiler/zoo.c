@@ -1,10 +1,11 @@
-/* Finds the shipped networks: beside the program (an installation: ../share/cnnc; a build tree: some folder up, dsl/), or
- * where the program was built to be installed. */
+/* Finds the shipped networks: beside the program (an installation: ../share/cnnc; a build tree: some folder up, dsl/),
+ * or where the program was built to be installed. */
 #include "zoo.h"
 
 #include <unistd.h>
 
 #include "support/file.h"
+#include "support/path.h"
 #include "support/suggest.h"
 
 #ifndef CNNC_DATA_DIR
@@ -27,11 +28,7 @@ static Str program_folder(Arena *arena)
             break;
         }
         if ((size_t)length < capacity) {
-            Str text = {path, (size_t)length};
-            while (text.len > 0 && text.ptr[text.len - 1] != '/') {
-                --text.len;
-            }
-            return text;
+            return path_folder((Str){path, (size_t)length});
         }
     }
     return STR("");
@@ -105,7 +102,8 @@ static bool read_index(Arena *arena, Diag *diag, Str *folder, Str *text)
     Str reason;
     *folder = data_folder(arena);
     if (str_is_empty(*folder)) {
-        diag_error_in(diag, DIAG_FILE_UNREADABLE, STR("zoo"), "the shipped networks are not here: no zoo/index under " CNNC_DATA_DIR);
+        diag_error_in(diag, DIAG_FILE_UNREADABLE, STR("zoo"),
+                      "the shipped networks are not here: no zoo/index under " CNNC_DATA_DIR);
         diag_help(diag, "`make install` installs them; or name a .net file");
         return false;
     }
@@ -150,11 +148,6 @@ static void add_settings(Arena *arena, FrontendOptions *frontend, Str settings)
     frontend->n_defines = count;
 }
 
-static bool ends_in_aux(Str variant)
-{
-    return variant.len > 4 && memcmp(variant.ptr + variant.len - 4, "+aux", 4) == 0;
-}
-
 /* "googlenet_tv+aux" -> "googlenet_tv_aux": a name for files and C. */
 static Str plain_name(Arena *arena, Str variant)
 {
@@ -168,7 +161,7 @@ static Str plain_name(Arena *arena, Str variant)
 bool zoo_resolve(Options *options, Arena *arena, Diag *diag)
 {
     Str prefix = STR("zoo:");
-    if (options->model.len < prefix.len || memcmp(options->model.ptr, prefix.ptr, prefix.len) != 0) {
+    if (!str_starts_with(options->model, prefix)) {
         return true;
     }
     Str wanted = {options->model.ptr + prefix.len, options->model.len - prefix.len}, folder, text;
@@ -185,7 +178,7 @@ bool zoo_resolve(Options *options, Arena *arena, Diag *diag)
         options->stem = plain_name(arena, entry.variant);
         options->name = str_is_empty(options->name) ? options->stem : options->name;
         options->frontend.net = str_is_empty(options->frontend.net) ? entry.net : options->frontend.net;
-        options->frontend.with_training_outputs |= ends_in_aux(entry.variant);
+        options->frontend.with_training_outputs |= str_ends_with(entry.variant, STR("+aux"));
         add_settings(arena, &options->frontend, entry.settings);
         return true;
     }
@@ -205,7 +198,8 @@ bool zoo_list(Arena *arena, Diag *diag, StrBuf *out)
         return false;
     }
     for (Entry entry; take_entry(&text, &entry);) {
-        strbuf_printf(out, "%-36.*s  %-20.*s  " STR_FMT, STR_ARG(entry.variant), STR_ARG(entry.file), STR_ARG(entry.net));
+        strbuf_printf(out, "%-36.*s  %-20.*s  " STR_FMT, STR_ARG(entry.variant), STR_ARG(entry.file),
+                      STR_ARG(entry.net));
         for (Str word = take_word(&entry.settings); word.len > 0; word = take_word(&entry.settings)) {
             strbuf_printf(out, " -D " STR_FMT, STR_ARG(word));
         }

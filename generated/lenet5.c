@@ -141,17 +141,6 @@ typedef struct step_arguments {
 /* A kernel carries out part number `part` of `parts` equal parts of a step: all of it for 0 of 1. */
 typedef void step_kernel(const step_arguments *a, int part, int parts);
 
-/* Four rows of sums, of 48 pixels each, start with the bias of their channels. */
-static void matrix_start_48(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)
-{
-    for (int p = 0; p < 48; ++p) {
-        sums[p] = bias[0];
-        sums[48 + p] = bias[1];
-        sums[96 + p] = bias[2];
-        sums[144 + p] = bias[3];
-    }
-}
-
 /* Four rows of sums, of 112 pixels each, start with the bias of their channels. */
 static void matrix_start_112(const float *CNN_RESTRICT bias, float *CNN_RESTRICT sums)
 {
@@ -160,30 +149,6 @@ static void matrix_start_112(const float *CNN_RESTRICT bias, float *CNN_RESTRICT
         sums[112 + p] = bias[1];
         sums[224 + p] = bias[2];
         sums[336 + p] = bias[3];
-    }
-}
-
-/* The micro-kernel of convolutions: sums[4][48] += w[4][taps] * rows[taps][48], four taps at a
- * time: each value of rows is loaded once for four products, each sum is loaded and stored once
- * for four. Weights lie in the order of use: w[taps / 4][4 channels][4 taps]. Sums of their own,
- * from zero, keep rounding errors small and show compilers that nothing overlaps. */
-static void matrix_tile_48(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float *CNN_RESTRICT sums)
-{
-    float part[192];
-    for (int p = 0; p < 192; ++p) {
-        part[p] = 0.0f;
-    }
-    for (int tap = 0; tap < taps; tap += 4, rows += 192, w += 16) {
-        for (int p = 0; p < 48; ++p) {
-            const float x0 = rows[p], x1 = rows[48 + p], x2 = rows[96 + p], x3 = rows[144 + p];
-            part[p] += w[0] * x0 + w[1] * x1 + w[2] * x2 + w[3] * x3;
-            part[48 + p] += w[4] * x0 + w[5] * x1 + w[6] * x2 + w[7] * x3;
-            part[96 + p] += w[8] * x0 + w[9] * x1 + w[10] * x2 + w[11] * x3;
-            part[144 + p] += w[12] * x0 + w[13] * x1 + w[14] * x2 + w[15] * x3;
-        }
-    }
-    for (int p = 0; p < 192; ++p) {
-        sums[p] += part[p];
     }
 }
 
@@ -237,8 +202,8 @@ static void dense_add_16(const float *CNN_RESTRICT x, const float *CNN_RESTRICT 
  * flattened; 0 where there is none. */
 static void conv5x5_s1_1x32x32_to_6x28x28_tanh_gather(const float *x, int tap, int end_tap, int first, int pixels, float *rows)
 {
-    for (; tap < end_tap; ++tap, rows += 48) {
-        for (int p = 0; p < 48; ++p) {
+    for (; tap < end_tap; ++tap, rows += 112) {
+        for (int p = 0; p < 112; ++p) {
             rows[p] = 0.0f;
         }
         if (tap >= 25) {
@@ -264,7 +229,7 @@ static void conv5x5_s1_1x32x32_to_6x28x28_tanh_gather(const float *x, int tap, i
 /* Writes up to four channels of a tile after the activation. */
 static void conv5x5_s1_1x32x32_to_6x28x28_tanh_store(const step_arguments *a, int oc, int channels, int first, int pixels, float *sums)
 {
-    for (int row = 0; row < channels; ++row, ++oc, sums += 48) {
+    for (int row = 0; row < channels; ++row, ++oc, sums += 112) {
         float *const y = a->y + oc * 784 + first;
         for (int p = 0; p < pixels; ++p) {
             const float v = sums[p];
@@ -274,22 +239,22 @@ static void conv5x5_s1_1x32x32_to_6x28x28_tanh_store(const step_arguments *a, in
 }
 
 /* Convolution 5x5, stride 1x1, padding from top left 0x0: 1x32x32 -> 6x28x28, + bias, tanh.
- * A matrix product in tiles of 48 pixels x 28 taps (input channel, ky, kx);
+ * A matrix product in tiles of 112 pixels x 28 taps (input channel, ky, kx);
  * weights[oc/4][tap/4][4][4]. */
 static void conv5x5_s1_1x32x32_to_6x28x28_tanh(const step_arguments *a, int part, int parts)
 {
-    float *const rows = a->scratch + part * 1536; /* [28 taps][48 pixels] */
-    float *const acc = rows + 1344; /* [4 channels][48 pixels] */
-    const int first_tile = 17 * part / parts, end_tile = 17 * (part + 1) / parts;
+    float *const rows = a->scratch + part * 3584; /* [28 taps][112 pixels] */
+    float *const acc = rows + 3136; /* [4 channels][112 pixels] */
+    const int first_tile = 7 * part / parts, end_tile = 7 * (part + 1) / parts;
 
     for (int tile = first_tile; tile < end_tile; ++tile) {
-        const int first = tile * 48;
-        const int pixels = tile < 16 ? 48 : 16;
+        const int first = tile * 112;
+        const int pixels = 112;
         conv5x5_s1_1x32x32_to_6x28x28_tanh_gather(a->x[0], 0, 28, first, pixels, rows);
         for (int oc = 0; oc < 8; oc += 4) {
             float *const sums = acc;
-            matrix_start_48(a->bias + oc, sums);
-            matrix_tile_48(rows, a->weights + oc * 28, 28, sums);
+            matrix_start_112(a->bias + oc, sums);
+            matrix_tile_112(rows, a->weights + oc * 28, 28, sums);
             const int channels = oc + 4 <= 6 ? 4 : 2;
             conv5x5_s1_1x32x32_to_6x28x28_tanh_store(a, oc, channels, first, pixels, sums);
         }

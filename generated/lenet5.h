@@ -8,9 +8,9 @@
  * License, SPDX: 0BSD). It comes without any warranty. */
 
 /* Inputs
- *     float image[1][32][32]   channels, rows, columns
+ *     float image[1][32][32]   channels, rows, columns; any finite value
  * Outputs
- *     float probabilities[10]
+ *     float probabilities[10]   values 0 to 1
  *
  * Use
  *     static CNN_ALIGNED unsigned char memory[LENET5_ARENA_BYTES];

@@ -8,9 +8,9 @@
  * License, SPDX: 0BSD). It comes without any warranty. */
 
 /* Inputs
- *     float x[2]
+ *     float x[2]   any finite value
  * Outputs
- *     float y[1]
+ *     float y[1]   values 0 to 1
  *
  * Use
  *     static CNN_ALIGNED unsigned char memory[TINY_MLP_ARENA_BYTES];

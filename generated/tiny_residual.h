@@ -9,9 +9,9 @@
  * License, SPDX: 0BSD). It comes without any warranty. */
 
 /* Inputs
- *     float image[2][3][16][16]   images, channels, rows, columns
+ *     float image[2][3][16][16]   images, channels, rows, columns; any finite value
  * Outputs
- *     float logits[2][4]   images
+ *     float logits[2][4]   images; any finite value
  *
  * Use
  *     static CNN_ALIGNED unsigned char memory[TINY_RESIDUAL_ARENA_BYTES];

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks of the tree itself, before the tests run: include directions, file sizes, where the process may end, mutable state,
-# generated files in git. Prints every violation; exit status 1 with any.
+# generated files in git, READMEs and tests that go with files. Prints every violation; exit status 1 with any.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=${CNNC_BUILD:-build}
@@ -45,9 +45,27 @@ done
 # 5. Generated parsers stay in build/.
 git ls-files | grep -E '(^|/)(parse|scan|onnx\.pb-c)\.[ch]$' && fault "generated code in git"
 
-# 6. Every folder with sources tells what its files are.
-for folder in compiler compiler/*/ runtime dsl examples generated tests tools; do
+# 6. Every folder tells what its files are: a README of its own or in the folder above, which names each source file.
+for folder in compiler compiler/*/ runtime dsl examples generated tests tools bench; do
     [ -e "$folder/README.md" ] || fault "$folder has no README.md"
 done
+while read -r file; do
+    folder=$(dirname "$file")
+    readme=$folder/README.md
+    [ -e "$readme" ] || readme=$(dirname "$folder")/README.md
+    stem=$(basename "$file")
+    grep -qE "(^|[^a-z_0-9])${stem%.*}\." "$readme" || fault "$readme does not name $file"
+done < <(git ls-files 'compiler/*.[chly]' 'compiler/*.def' 'runtime/*.[ch]' 'tools/*.py' 'tools/*.sh' 'tools/*.c' 'bench/*.c' 'bench/*.sh')
+
+# 7. A pass is one file, one golden file and one test file, all of one name.
+while read -r pass; do
+    for file in "compiler/passes/$pass.c" "tests/golden/pass/$pass.net" "tests/unit/pass_$pass.c"; do
+        [ -e "$file" ] || fault "pass $pass has no $file"
+    done
+done < <(sed -nE 's/^    \{"([a-z_]+)", .*/\1/p' compiler/passes/pipeline.c)
+
+# 8. Nothing is in git that an editor or a build leaves behind.
+git ls-files | grep -E '\.(o|d|so|a|orig|rej|swp)$|~$' && fault "a by-product in git"
+
 [ "$faults" -eq 0 ] && echo "check_tree: the tree keeps its rules"
 [ "$faults" -eq 0 ]

@@ -53,7 +53,7 @@ void cw_body(CWriter *w)
 /* True where the text ends with these bytes. */
 static bool ends_with(const CWriter *w, Str tail)
 {
-    return w->text.len >= tail.len && memcmp(w->text.ptr + w->text.len - tail.len, tail.ptr, tail.len) == 0;
+    return str_ends_with(strbuf_view(&w->text), tail);
 }
 
 static void leave_scope(CWriter *w)

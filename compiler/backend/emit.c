@@ -137,6 +137,45 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_COPY:
         emit_copy(kernel, w);
         return;
+    case KERNEL_CONV_TRANSPOSE:
+        emit_conv_transpose(kernel, w);
+        return;
+    case KERNEL_TABLE_CONV:
+        emit_table_conv(kernel, w);
+        return;
+    case KERNEL_RBF:
+        emit_rbf(kernel, w);
+        return;
+    case KERNEL_SUBSAMPLE:
+        emit_subsample(kernel, w);
+        return;
+    case KERNEL_INSTANCE_NORM:
+        emit_instance_norm(kernel, w);
+        return;
+    case KERNEL_L2_NORMALIZE:
+        emit_l2_normalize(kernel, w);
+        return;
+    case KERNEL_BORDER:
+        emit_border(kernel, w);
+        return;
+    case KERNEL_UPSAMPLE:
+        emit_upsample(kernel, w);
+        return;
+    case KERNEL_GRAM:
+        emit_gram(kernel, w);
+        return;
+    case KERNEL_REDUCE:
+        emit_reduce(kernel, w);
+        return;
+    case KERNEL_ARGMAX:
+        emit_argmax(kernel, w);
+        return;
+    case KERNEL_TOP_K:
+        emit_top_k(kernel, w);
+        return;
+    case KERNEL_PIXELS:
+        emit_bytes(kernel, w);
+        return;
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_WINOGRAD:
@@ -158,7 +197,7 @@ void emit_private(const Program *program, bool has_blob, CWriter *w)
         cw_blank(w);
     }
     if (program->n_steps > 0) {
-        cw_raw(w, str_from(embedded_step_types_c));
+        cw_raw(w, str_from(emit_is_mixed(program) ? embedded_step_types_mixed_c : embedded_step_types_c));
         cw_blank(w);
     }
     emit_helpers(program, w);
@@ -324,8 +363,7 @@ static void emit_includes(const CWriter *body, const EmitOptions *options, CWrit
 /* The header's name with another ending: "resnet50.h" -> "resnet50.c". */
 static Str source_name(Arena *arena, Str header_name)
 {
-    bool ends_in_h = header_name.len > 2 && memcmp(header_name.ptr + header_name.len - 2, ".h", 2) == 0;
-    return arena_printf(arena, STR_FMT ".c", STR_ARG(((Str){header_name.ptr, header_name.len - (ends_in_h ? 2 : 0)})));
+    return arena_printf(arena, STR_FMT ".c", STR_ARG(str_without_suffix(header_name, STR(".h"))));
 }
 
 void emit_source(const Program *program, const EmitOptions *options, StrBuf *out)

@@ -7,11 +7,11 @@
 #include "lower/program.h"
 
 typedef struct EmitOptions {
-    Str prefix;             /* of every public name: "resnet50" */
-    Str header_name;        /* for #include: "resnet50.h" */
-    Str weights_name;       /* file name, for comments; empty where embedded */
-    const float *embedded;  /* contents of all segments (blob without header), NULL: weights come as a blob */
-    Str settings;           /* options that matter, for the head comment: "-D classes=10 --batch 4"; may be empty */
+    Str prefix;            /* of every public name: "resnet50" */
+    Str header_name;       /* for #include: "resnet50.h" */
+    Str weights_name;      /* file name, for comments; empty where embedded */
+    const float *embedded; /* contents of all segments (blob without header), NULL: weights come as a blob */
+    Str settings;          /* options that matter, for the head comment: "-D classes=10 --batch 4"; may be empty */
 } EmitOptions;
 
 /* Checks that names can be C identifiers (net, inputs, outputs); reports to diag. */
@@ -21,13 +21,15 @@ void emit_header(const Program *program, const EmitOptions *options, StrBuf *out
 
 /* --- for the emit_<family>.c files: each writes one static function
  *         static void NAME(const step_arguments *a, int part, int parts)
- * to the kernels section. `a` has x[2], residual, weights, bias, y (float pointers, restrict-able per kernel), scratch. */
+ * to the kernels section. What `a` has stands in embed/step_types.c. */
 typedef void EmitKernel(const Kernel *kernel, CWriter *w);
-EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool, emit_unary, emit_binary,
-    emit_channel_affine, emit_lrn, emit_softmax, emit_copy;
-/* The functions that kernels share (conv's micro-kernel), only those that this program's kernels call; before the kernels.
- * The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing), step_arguments,
- * and #include <math.h>, <stddef.h>. */
+EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool, emit_unary,
+    emit_binary, emit_channel_affine, emit_lrn, emit_softmax, emit_copy, emit_conv_transpose, emit_table_conv, emit_rbf,
+    emit_subsample, emit_instance_norm, emit_l2_normalize, emit_border, emit_upsample, emit_gram, emit_reduce,
+    emit_argmax, emit_top_k, emit_bytes;
+/* The functions that kernels share (conv's micro-kernel), only those that this program's kernels call; before the
+ * kernels. The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing),
+ * step_arguments, and #include <math.h>, <stddef.h>. */
 void emit_helpers(const Program *program, CWriter *w);
 /* --- emit_activation.c: what the families share */
 /* The activation of a variable as a C expression: "v < 0.0f ? 0.0f : v"; the variable itself for OP_IDENTITY. */
@@ -35,8 +37,9 @@ CExpr emit_activation(const Activation *act, const char *variable);
 /* target = act(value): one line, or two with a temporary. */
 void emit_store(CWriter *w, const Activation *act, const char *target, const char *value);
 void emit_kernel_head(const Kernel *kernel, CWriter *w); /* head and opening brace of the kernel's function */
-CExpr emit_scratch(const Kernel *kernel);               /* start of this part's scratch memory */
-/* "const int first_NAME = 49 * part / parts, end_NAME = 49 * (part + 1) / parts;": this part's share of `count` things. */
+CExpr emit_scratch(const Kernel *kernel);                /* start of this part's scratch memory */
+/* "const int first_NAME = 49 * part / parts, end_NAME = 49 * (part + 1) / parts;": this part's share of `count` things.
+ */
 void emit_split(CWriter *w, const char *name, int64_t count);
 CExpr emit_float(double value); /* as a float literal */
 

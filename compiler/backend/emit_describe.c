@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"
+#include "support/path.h"
 
 /* "3x3", or "s2", "s2x1": one number where both are the same. */
 static void append_pair(StrBuf *out, const char *letter, int32_t rows, int32_t cols)
@@ -87,14 +88,7 @@ static void append_place(StrBuf *out, const Sources *sources, Span span)
     if (place.file == NULL) {
         return;
     }
-    Str name = place.file->name;
-    for (size_t i = name.len; i > 0; --i) {
-        if (name.ptr[i - 1] == '/') {
-            name = (Str){name.ptr + i, name.len - i};
-            break;
-        }
-    }
-    strbuf_printf(out, STR_FMT ":%u", STR_ARG(name), (unsigned)place.line);
+    strbuf_printf(out, STR_FMT ":%u", STR_ARG(path_name(place.file->name)), (unsigned)place.line);
 }
 
 /* Where the op stands, and, where that is in a block, which line of the net calls for it. */

@@ -1,44 +1,91 @@
-/* The generated header: what the network takes and gives, how to use it, the runtime's text, sizes, struct, functions.
- */
+/* The generated header: what the network takes and gives (shapes, layout, values), how to use it, the runtime's text,
+ * sizes, struct, functions. */
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"
 
-/* "[3][224][224]   channels, rows, columns": how an input or output lies in memory. */
-static void describe_layout(const Buffer *buffer, int32_t batch, StrBuf *out)
+/* How an input or output lies in memory: its dims from the outermost in, and what they are. */
+typedef struct PortShape {
+    int rank;
+    int32_t dim[TYPE_MAX_RANK];
+    const char *order; /* "channels, rows, columns"; empty for vectors */
+} PortShape;
+
+static PortShape shape_of_port(const Port *port, const Buffer *buffer)
 {
-    const Layout *layout = &buffer->layout;
-    const char *order = "";
+    TensorType type = port->node->type;
+    PortShape shape = {.rank = type.rank, .order = ""};
+    memcpy(shape.dim, type.dim, sizeof shape.dim);
+    if (type.rank == 3) {
+        shape.order = "channels, rows, columns";
+    }
+    if (type.rank == 3 && buffer->layout.block > 1) {
+        shape.dim[0] = type.dim[1];
+        shape.dim[1] = type.dim[2];
+        shape.dim[2] = type.dim[0];
+        shape.order = "rows, columns, channels";
+    }
+    return shape;
+}
+
+/* What the net's author says of a port: the comment at the end of its line; empty where there is none. */
+static Str comment_of_port(const Graph *graph, const Port *port)
+{
+    if (graph->sources == NULL || port->span.lo == 0) {
+        return STR("");
+    }
+    Str line = sources_locate(graph->sources, port->span.lo).line_text;
+    bool quoted = false;
+    for (size_t i = 0; i < line.len; ++i) {
+        quoted = quoted != (line.ptr[i] == '"');
+        if (line.ptr[i] == '#' && !quoted) {
+            size_t end = line.len;
+            for (++i; i < end && (line.ptr[i] == '#' || line.ptr[i] == ' ' || line.ptr[i] == '\t'); ++i) {
+            }
+            while (end > i && (line.ptr[end - 1] == ' ' || line.ptr[end - 1] == '\t' || line.ptr[end - 1] == '\r')) {
+                --end;
+            }
+            return (Str){line.ptr + i, end - i};
+        }
+    }
+    return STR("");
+}
+
+/* "float image[3][224][224]   channels, rows, columns; values 0 to 1" */
+static void describe_port(const Graph *graph, const Port *port, Str name, const Buffer *buffer, int32_t batch, StrBuf *out)
+{
+    enum { COLUMNS = 94 }; /* of a comment's text */
+    Arena *arena = arena_create();
+    PortShape shape = shape_of_port(port, buffer);
+    size_t start = out->len;
+    strbuf_printf(out, "    %s " STR_FMT, emit_c_type(buffer->dtype), STR_ARG(name));
     if (batch > 1) {
         strbuf_printf(out, "[%d]", (int)batch);
     }
-    if (layout->rows == 1 && layout->cols == 1) {
-        strbuf_printf(out, "[%d]", (int)layout->channels);
-    } else if (layout->block == 1) {
-        strbuf_printf(out, "[%d][%d][%d]", (int)layout->channels, (int)layout->rows, (int)layout->cols);
-        order = "channels, rows, columns";
-    } else {
-        strbuf_printf(out, "[%d][%d][%d]", (int)layout->rows, (int)layout->cols, (int)layout->channels);
-        order = "rows, columns, channels";
+    for (int i = 0; i < shape.rank; ++i) {
+        strbuf_printf(out, "[%d]", (int)shape.dim[i]);
     }
-    if (batch > 1) {
-        strbuf_printf(out, "   images%s%s", order[0] != '\0' ? ", " : "", order);
-    } else if (order[0] != '\0') {
-        strbuf_printf(out, "   %s", order);
+    strbuf_printf(out, "   %s%s%s%s", batch > 1 ? "images" : "", batch > 1 && shape.order[0] != '\0' ? ", " : "", shape.order,
+                  batch > 1 || shape.order[0] != '\0' ? "; " : "");
+    strbuf_append(out, emit_value_range(arena, graph, port->node));
+    if (!str_equal(name, port->name)) {
+        strbuf_printf(out, "   ('" STR_FMT "' in the net)", STR_ARG(port->name));
     }
+    Str comment = comment_of_port(graph, port);
+    if (!str_is_empty(comment)) {
+        bool fits = out->len - start + 2 + comment.len <= COLUMNS;
+        strbuf_printf(out, "%s" STR_FMT, fits ? "; " : "\n        ", STR_ARG(comment));
+    }
+    strbuf_char(out, '\n');
+    arena_destroy(arena);
 }
 
-static void describe_ports(const char *title, const Port *ports, const PortName *names, Buffer *const *buffers,
-                           uint32_t count, int32_t batch, StrBuf *out)
+static void describe_ports(const Graph *graph, const char *title, const Port *ports, const PortName *names,
+                           Buffer *const *buffers, uint32_t count, int32_t batch, StrBuf *out)
 {
     strbuf_printf(out, "%s\n", title);
     for (uint32_t i = 0; i < count; ++i) {
-        strbuf_printf(out, "    %s " STR_FMT, emit_c_type(buffers[i]->dtype), STR_ARG(names[i].parameter));
-        describe_layout(buffers[i], batch, out);
-        if (!str_equal(names[i].parameter, ports[i].name)) {
-            strbuf_printf(out, "   ('" STR_FMT "' in the net)", STR_ARG(ports[i].name));
-        }
-        strbuf_char(out, '\n');
+        describe_port(graph, &ports[i], names[i].parameter, buffers[i], batch, out);
     }
 }
 
@@ -85,8 +132,8 @@ static void emit_description(const Program *program, const EmitOptions *options,
 {
     const Graph *graph = program->graph;
     StrBuf text = {0};
-    describe_ports("Inputs", graph->inputs, names->inputs, program->inputs, graph->n_inputs, program->batch, &text);
-    describe_ports("Outputs", graph->outputs, names->outputs, program->outputs, graph->n_outputs, program->batch,
+    describe_ports(graph, "Inputs", graph->inputs, names->inputs, program->inputs, graph->n_inputs, program->batch, &text);
+    describe_ports(graph, "Outputs", graph->outputs, names->outputs, program->outputs, graph->n_outputs, program->batch,
                    &text);
     strbuf_char(&text, '\n');
     describe_use(program, options, names, &text);
@@ -113,21 +160,17 @@ static void emit_number(CWriter *w, CWriter *macros, const ApiNames *n, const ch
     arena_destroy(arena);
 }
 
-static void emit_elements(CWriter *w, CWriter *macros, Str name, const Buffer *buffer, int32_t batch)
+static void emit_elements(CWriter *w, CWriter *macros, Str name, const Port *port, const Buffer *buffer, int32_t batch)
 {
-    const Layout *layout = &buffer->layout;
+    PortShape shape = shape_of_port(port, buffer);
     StrBuf text = {0};
     if (batch > 1) {
         strbuf_printf(&text, "%d * ", (int)batch);
     }
-    if (layout->rows == 1 && layout->cols == 1) {
-        strbuf_printf(&text, "%d", (int)layout->channels);
-    } else if (layout->block == 1) {
-        strbuf_printf(&text, "%d * %d * %d", (int)layout->channels, (int)layout->rows, (int)layout->cols);
-    } else {
-        strbuf_printf(&text, "%d * %d * %d", (int)layout->rows, (int)layout->cols, (int)layout->channels);
+    for (int i = 0; i < shape.rank; ++i) {
+        strbuf_printf(&text, "%s%d", i > 0 ? " * " : "", (int)shape.dim[i]);
     }
-    emit_constant(w, macros, name, (int64_t)batch * layout->channels * layout->rows * layout->cols, text.ptr);
+    emit_constant(w, macros, name, batch * type_elements(port->node->type), text.ptr);
     strbuf_free(&text);
 }
 
@@ -140,10 +183,10 @@ static void emit_sizes(const Program *program, const EmitOptions *options, const
     emit_number(w, &macros, n, "ARENA_BYTES", program->arena_bytes);
     emit_number(w, &macros, n, "WEIGHTS_BYTES", emit_has_blob(program, options) ? program->blob_bytes : 0);
     for (uint32_t i = 0; i < graph->n_inputs; ++i) {
-        emit_elements(w, &macros, n->inputs[i].elements, program->inputs[i], program->batch);
+        emit_elements(w, &macros, n->inputs[i].elements, &graph->inputs[i], program->inputs[i], program->batch);
     }
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
-        emit_elements(w, &macros, n->outputs[i].elements, program->outputs[i], program->batch);
+        emit_elements(w, &macros, n->outputs[i].elements, &graph->outputs[i], program->outputs[i], program->batch);
     }
     emit_number(w, &macros, n, "BATCH", program->batch);
     emit_number(w, &macros, n, "THREADS_MAX", program->parts);

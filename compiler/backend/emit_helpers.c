@@ -77,14 +77,16 @@ static void emit_dense_add(int32_t n, CWriter *w)
 
 /* --- which of them a program needs: the size that a kernel calls, or 0 */
 
-static int32_t size_of_matrix_start(const Kernel *kernel)
-{
-    return kernel->family == KERNEL_CONV && kernel->epilogue.bias ? kernel->tile_pixels : 0;
-}
-
 static int32_t size_of_matrix_tile(const Kernel *kernel)
 {
-    return kernel->family == KERNEL_CONV ? kernel->tile_pixels : 0;
+    bool has_tiles =
+        kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE || kernel->family == KERNEL_GRAM;
+    return has_tiles ? kernel->tile_pixels : 0;
+}
+
+static int32_t size_of_matrix_start(const Kernel *kernel)
+{
+    return kernel->epilogue.bias ? size_of_matrix_tile(kernel) : 0;
 }
 
 static int32_t size_of_dense_add(const Kernel *kernel)

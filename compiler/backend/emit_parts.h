@@ -60,7 +60,9 @@ void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /
 void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
 
 /* --- emit_run.c: the functions that know the net's name */
-enum { EMIT_STEP_FUNCTIONS = 64 };
+enum { EMIT_STEP_FUNCTIONS = 256 };
+/* True where a step reads bytes or writes indices: then its arguments have members for them. */
+bool emit_is_mixed(const Program *program);
 Str emit_step_function_name(Arena *arena, unsigned operands); /* of each set of operands: "step_xwby" */
 void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */
 void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
@@ -74,7 +76,11 @@ Str step_describe(Arena *arena, const Program *program, const Step *step);
 void emit_weights_declaration(CWriter *w);
 void emit_weights(const Program *program, const float *values, CWriter *w);
 
+/* --- emit_range.c: "values 0 to 1", "values from 0 up", "any finite value": what the ops tell of a node's result */
+Str emit_value_range(Arena *arena, const Graph *graph, const Node *node);
+
 /* --- embed/: fixed texts, made strings by tools/embed.sh */
-extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[];
+extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[],
+    embedded_step_types_mixed_c[];
 
 #endif

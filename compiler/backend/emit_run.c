@@ -9,20 +9,44 @@
 
 /* --- which operands a step has */
 
-enum Operand { HAS_X = 1, HAS_X2 = 2, HAS_RESIDUAL = 4, HAS_WEIGHTS = 8, HAS_BIAS = 16, HAS_SCRATCH = 32 };
+enum Operand {
+    HAS_X = 1,
+    HAS_X2 = 2,
+    HAS_RESIDUAL = 4,
+    HAS_WEIGHTS = 8,
+    HAS_BIAS = 16,
+    HAS_SCRATCH = 32,
+    HAS_BYTES = 64,   /* in place of x */
+    HAS_INDICES = 128 /* in place of y */
+};
 
 static unsigned operands_of(const Step *step)
 {
-    return (step->n_inputs > 0 ? HAS_X : 0u) | (step->n_inputs > 1 ? HAS_X2 : 0u) |
+    bool bytes = step->n_inputs > 0 && step->inputs[0]->dtype == DT_U8;
+    return (bytes                ? HAS_BYTES
+            : step->n_inputs > 0 ? HAS_X
+                                 : 0u) |
+           (step->output->dtype == DT_I32 ? HAS_INDICES : 0u) | (step->n_inputs > 1 ? HAS_X2 : 0u) |
            (step->residual != NULL ? HAS_RESIDUAL : 0u) | (step->weight != NULL ? HAS_WEIGHTS : 0u) |
            (step->bias != NULL ? HAS_BIAS : 0u) | (step->scratch != NULL ? HAS_SCRATCH : 0u);
 }
 
 Str emit_step_function_name(Arena *arena, unsigned operands)
 {
-    return arena_printf(arena, "step_%s%s%s%s%s%sy", operands & HAS_X ? "x" : "", operands & HAS_X2 ? "x" : "",
-                        operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "",
-                        operands & HAS_BIAS ? "b" : "", operands & HAS_SCRATCH ? "s" : "");
+    return arena_printf(arena, "step_%s%s%s%s%s%s%s%s", operands & HAS_BYTES ? "u" : "", operands & HAS_X ? "x" : "",
+                        operands & HAS_X2 ? "x" : "", operands & HAS_RESIDUAL ? "r" : "",
+                        operands & HAS_WEIGHTS ? "w" : "", operands & HAS_BIAS ? "b" : "",
+                        operands & HAS_SCRATCH ? "s" : "", operands & HAS_INDICES ? "i" : "y");
+}
+
+bool emit_is_mixed(const Program *program)
+{
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        if (operands_of(&program->steps[i]) & (HAS_BYTES | HAS_INDICES)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* --- step functions */
@@ -72,11 +96,9 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
         unsigned operand;
         const char *parameter;
     } table[] = {
-        {HAS_X, "const float *x"},
-        {HAS_X2, "const float *x2"},
-        {HAS_RESIDUAL, "const float *residual"},
-        {HAS_WEIGHTS, "const float *weights"},
-        {HAS_BIAS, "const float *bias"},
+        {HAS_BYTES, "const uint8_t *bytes"},   {HAS_X, "const float *x"},
+        {HAS_X2, "const float *x2"},           {HAS_RESIDUAL, "const float *residual"},
+        {HAS_WEIGHTS, "const float *weights"}, {HAS_BIAS, "const float *bias"},
         {HAS_SCRATCH, "float *scratch"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i) {
@@ -84,14 +106,20 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
             items_add(&parameters, "%s", table[i].parameter);
         }
     }
-    items_add(&parameters, "float *y");
+    items_add(&parameters, operands & HAS_INDICES ? "int32_t *indices" : "float *y");
     Str head = arena_printf(arena, "static void " STR_FMT, STR_ARG(emit_step_function_name(arena, operands)));
     emit_items(w, head.ptr, &parameters, "");
     cw_body(w);
-    cw_line(w, "const step_arguments a = {{%s, %s}, %s, %s, %s, y, %s};", operands & HAS_X ? "x" : "NULL",
+    cw_line(w, "const step_arguments a = {{%s, %s}, %s, %s, %s, %s, %s%s%s};", operands & HAS_X ? "x" : "NULL",
             operands & HAS_X2 ? "x2" : "NULL", operands & HAS_RESIDUAL ? "residual" : "NULL",
             operands & HAS_WEIGHTS ? "weights" : "NULL", operands & HAS_BIAS ? "bias" : "NULL",
-            operands & HAS_SCRATCH ? "scratch" : "NULL");
+            operands & HAS_INDICES ? "NULL" : "y", operands & HAS_SCRATCH ? "scratch" : "NULL",
+            !emit_is_mixed(program) ? ""
+            : operands & HAS_BYTES  ? ", bytes"
+                                    : ", NULL",
+            !emit_is_mixed(program)  ? ""
+            : operands & HAS_INDICES ? ", indices"
+                                     : ", NULL");
     if (program->parts > 1) {
         cw_line(w, "run_step(" STR_FMT ", kernel, &a);", STR_ARG(names->net));
     } else {
@@ -117,7 +145,8 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
     }
     cw_comment(w,
                "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
-               "r residual, w weights, b bias, s scratch, y output.");
+               "r residual, w weights, b bias, s scratch, y output%s.",
+               emit_is_mixed(program) ? "; u an input of bytes, i an output of indices" : "");
     for (unsigned operands = 0; operands < EMIT_STEP_FUNCTIONS; ++operands) {
         if (used[operands]) {
             emit_step_function(arena, program, names, operands, w);
@@ -135,9 +164,6 @@ static void add_pointer(ItemList *list, const ApiNames *names, const Buffer *buf
         element += buffer->parent_offset / FLOAT_BYTES;
         buffer = buffer->parent;
     }
-    if (buffer->dtype != DT_F32) {
-        ICE("kernels work on floats, and '" STR_FMT "' holds %s", STR_ARG(buffer->name), dtype_name(buffer->dtype));
-    }
     Str base = STR("");
     switch (buffer->kind) {
     case BUFFER_ARENA:
@@ -151,10 +177,12 @@ static void add_pointer(ItemList *list, const ApiNames *names, const Buffer *buf
         base = names->outputs[buffer->port].parameter;
         break;
     }
+    bool cast = buffer->kind == BUFFER_ARENA && buffer->dtype == DT_I32; /* indices that nobody reads */
     if (element == 0) {
-        items_add(list, STR_FMT, STR_ARG(base));
+        items_add(list, "%s" STR_FMT, cast ? "(int32_t *)" : "", STR_ARG(base));
     } else {
-        items_add(list, STR_FMT " + %" PRId64, STR_ARG(base), element);
+        items_add(list, "%s" STR_FMT " + %" PRId64 "%s", cast ? "(int32_t *)(" : "", STR_ARG(base), element,
+                  cast ? ")" : "");
     }
 }
 

@@ -8,16 +8,40 @@ typedef struct Expr Expr;
 typedef struct Stmt Stmt;
 
 typedef enum ExprKind {
-    EXPR_INT, EXPR_FLOAT, EXPR_STRING, EXPR_BOOL, EXPR_NAME, EXPR_LIST,
-    EXPR_UNARY, EXPR_BINARY, EXPR_CONDITIONAL, EXPR_RANGE,
-    EXPR_ATTRIBUTE, EXPR_INDEX, EXPR_CALL, EXPR_PIPE,
+    EXPR_INT,
+    EXPR_FLOAT,
+    EXPR_STRING,
+    EXPR_BOOL,
+    EXPR_NAME,
+    EXPR_LIST,
+    EXPR_UNARY,
+    EXPR_BINARY,
+    EXPR_CONDITIONAL,
+    EXPR_RANGE,
+    EXPR_ATTRIBUTE,
+    EXPR_INDEX,
+    EXPR_CALL,
+    EXPR_PIPE,
     EXPR_ERROR /* stands where something could not be parsed; already reported */
 } ExprKind;
 
 typedef enum Operator {
-    OPERATOR_ADD, OPERATOR_SUB, OPERATOR_MUL, OPERATOR_DIV, OPERATOR_FLOOR_DIV, OPERATOR_MOD,
-    OPERATOR_EQ, OPERATOR_NE, OPERATOR_LT, OPERATOR_LE, OPERATOR_GT, OPERATOR_GE,
-    OPERATOR_AND, OPERATOR_OR, OPERATOR_NOT, OPERATOR_NEG
+    OPERATOR_ADD,
+    OPERATOR_SUB,
+    OPERATOR_MUL,
+    OPERATOR_DIV,
+    OPERATOR_FLOOR_DIV,
+    OPERATOR_MOD,
+    OPERATOR_EQ,
+    OPERATOR_NE,
+    OPERATOR_LT,
+    OPERATOR_LE,
+    OPERATOR_GT,
+    OPERATOR_GE,
+    OPERATOR_AND,
+    OPERATOR_OR,
+    OPERATOR_NOT,
+    OPERATOR_NEG
 } Operator;
 const char *operator_text(Operator op); /* "//" */
 
@@ -62,16 +86,38 @@ struct Expr {
     union {
         int64_t integer;
         double number;
-        Str text;                                             /* STRING (unescaped), NAME */
+        Str text; /* STRING (unescaped), NAME */
         bool truth;
         ExprList list;
-        struct { Operator op; Span op_span; Expr *left, *right; } binary; /* UNARY: left only */
-        struct { Expr *condition, *yes, *no; } conditional;
-        struct { Expr *from, *to; } range;
-        struct { Expr *object; Str name; Span name_span; } attribute;
-        struct { Expr *object, *index; } index;
-        struct { Str callee; Span callee_span; ArgList args; const Naming *naming; bool bare; } call; /* bare: a stage written without parentheses */
-        struct { Expr *value, *stage; } pipe;                 /* stage is an EXPR_CALL */
+        struct {
+            Operator op;
+            Span op_span;
+            Expr *left, *right;
+        } binary; /* UNARY: left only */
+        struct {
+            Expr *condition, *yes, *no;
+        } conditional;
+        struct {
+            Expr *from, *to;
+        } range;
+        struct {
+            Expr *object;
+            Str name;
+            Span name_span;
+        } attribute;
+        struct {
+            Expr *object, *index;
+        } index;
+        struct {
+            Str callee;
+            Span callee_span;
+            ArgList args;
+            const Naming *naming;
+            bool bare;
+        } call; /* bare: a stage written without parentheses */
+        struct {
+            Expr *value, *stage;
+        } pipe; /* stage is an EXPR_CALL */
     } as;
 };
 
@@ -81,7 +127,15 @@ typedef struct StmtList {
 } StmtList;
 
 typedef enum StmtKind {
-    STMT_ASSIGN, STMT_EXPR, STMT_IF, STMT_FOR, STMT_RETURN, STMT_INPUT, STMT_OUTPUT, STMT_TRAINING, STMT_ERROR
+    STMT_ASSIGN,
+    STMT_EXPR,
+    STMT_IF,
+    STMT_FOR,
+    STMT_RETURN,
+    STMT_INPUT,
+    STMT_OUTPUT,
+    STMT_TRAINING,
+    STMT_ERROR
 } StmtKind;
 
 typedef struct TypeExpr { /* f32[3, 224, 224], u8 hwc[h, w, 3] */
@@ -105,13 +159,30 @@ struct Stmt {
     uint32_t depth; /* 1 + the largest depth among its parts */
     Span span;
     union {
-        struct { NameList targets; Expr *value; } assign;
+        struct {
+            NameList targets;
+            Expr *value;
+        } assign;
         Expr *expr;
-        struct { Expr *condition; StmtList then, otherwise; bool has_else; } branch;
-        struct { NameRef variable; Expr *over; StmtList body; } loop;
-        ExprList values;                                      /* RETURN */
-        struct { NameRef name; TypeExpr type; } input;
-        struct { NameRef name; Expr *value; } output;         /* name.name empty: take the expression's own name */
+        struct {
+            Expr *condition;
+            StmtList then, otherwise;
+            bool has_else;
+        } branch;
+        struct {
+            NameRef variable;
+            Expr *over;
+            StmtList body;
+        } loop;
+        ExprList values; /* RETURN */
+        struct {
+            NameRef name;
+            TypeExpr type;
+        } input;
+        struct {
+            NameRef name;
+            Expr *value;
+        } output; /* name.name empty: take the expression's own name */
         StmtList training;
     } as;
 };

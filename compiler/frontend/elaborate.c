@@ -4,6 +4,8 @@
 
 #include <stdarg.h>
 
+#include "support/path.h"
+
 /* --- reports */
 
 static bool was_reported(const Elaborator *el, DiagId id, Span span)
@@ -178,22 +180,16 @@ static Block *net_of_name(const FileScope *scope, Str name)
     return NULL;
 }
 
+/* "zoo/resnet50.net" -> "resnet50" */
 static Str stem_of_path(Str path)
 {
-    size_t start = 0;
-    for (size_t i = 0; i < path.len; ++i) {
-        if (path.ptr[i] == '/') {
-            start = i + 1;
+    Str name = path_name(path);
+    for (size_t i = name.len; i > 0; --i) {
+        if (name.ptr[i - 1] == '.') {
+            return (Str){name.ptr, i - 1};
         }
     }
-    size_t end = path.len;
-    for (size_t i = path.len; i > start; --i) {
-        if (path.ptr[i - 1] == '.') {
-            end = i - 1;
-            break;
-        }
-    }
-    return (Str){path.ptr + start, end - start};
+    return name;
 }
 
 static void report_no_net(Elaborator *el, const FileScope *scope, bool has_nets)

@@ -14,7 +14,7 @@ typedef struct FrontendOptions {
     size_t n_include_dirs;
     const Definement *defines;
     size_t n_defines;
-    Str net;                     /* --net; empty: the file's only net, or the one named like the file */
+    Str net; /* --net; empty: the file's only net, or the one named like the file */
     bool with_training_outputs;
 } FrontendOptions;
 
@@ -24,9 +24,11 @@ typedef struct FrontendOptions {
 AstFile *frontend_parse(Arena *arena, Sources *sources, Diag *diag, Str path, const FrontendOptions *options);
 
 /* Parses a text that is already at hand (tests, fuzzers); imports resolve relative to `path`. */
-AstFile *frontend_parse_text(Arena *arena, Sources *sources, Diag *diag, Str path, Str text, const FrontendOptions *options);
+AstFile *frontend_parse_text(Arena *arena, Sources *sources, Diag *diag, Str path, Str text,
+                             const FrontendOptions *options);
 
 /* Elaborates one net to a graph in `arena`; NULL where diag got an error. The graph passes graph_verify. */
-Graph *frontend_elaborate(Arena *arena, const Sources *sources, Diag *diag, const AstFile *file, const FrontendOptions *options);
+Graph *frontend_elaborate(Arena *arena, const Sources *sources, Diag *diag, const AstFile *file,
+                          const FrontendOptions *options);
 
 #endif

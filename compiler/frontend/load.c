@@ -8,6 +8,7 @@
 #include "frontend/parser.h"
 #include "support/file.h"
 #include "support/map.h"
+#include "support/path.h"
 #include "support/suggest.h"
 
 static const uint64_t max_file_bytes = 16 * 1024 * 1024;
@@ -30,20 +31,6 @@ typedef struct Loader {
 static void load_imports(Loader *loader, AstFile *file, Str key, const Loading *importer, size_t depth);
 
 /* --- paths */
-
-static Str folder_of(Str path)
-{
-    while (path.len > 0 && path.ptr[path.len - 1] != '/') {
-        --path.len;
-    }
-    return path;
-}
-
-static Str base_name(Str path)
-{
-    size_t folder = folder_of(path).len;
-    return (Str){path.ptr + folder, path.len - folder};
-}
 
 /* Links and dots resolved; the path itself where there is no such file (texts that are only in memory). */
 static Str canonical(Arena *arena, Str path)
@@ -69,7 +56,7 @@ static Str tidy(Arena *arena, Str path)
         }
         Str part = {path.ptr + at, end - at};
         bool is_last = end == path.len;
-        Str before = folder_of((Str){text, length > 0 ? length - 1 : 0});
+        Str before = path_folder((Str){text, length > 0 ? length - 1 : 0});
         Str parent = {text + before.len, length - before.len}; /* "zoo/" */
         bool removable = parent.len > 1 && !str_equal(parent, STR("../"));
         at = is_last ? end : end + 1;
@@ -199,7 +186,7 @@ static AstFile *load_path(Loader *loader, Str path, Str name, const Import *impo
 /* The nearest name among the files of the folder in which the import was sought. */
 static void suggest_file(Loader *loader, Str folder, Str written)
 {
-    Str wanted = base_name(written), written_folder = folder_of(written);
+    Str wanted = path_name(written), written_folder = path_folder(written);
     Str place = arena_printf(loader->arena, STR_FMT STR_FMT ".", STR_ARG(folder), STR_ARG(written_folder));
     DIR *listing = opendir(place.ptr);
     if (listing == NULL) {
@@ -241,7 +228,7 @@ static Str candidate_path(Loader *loader, Str folder, Str written)
 /* The folder of the importing file first, then the include folders. False (reported) where there is no such file. */
 static bool find_import(Loader *loader, const AstFile *file, const Import *import, Str *path)
 {
-    Str own = folder_of(file->source->path);
+    Str own = path_folder(file->source->path);
     bool absolute = import->path.len > 0 && import->path.ptr[0] == '/';
     size_t n_include = absolute || loader->options == NULL ? 0 : loader->options->n_include_dirs;
     for (size_t i = 0; import->path.len > 0 && i <= n_include; ++i) {
@@ -255,7 +242,7 @@ static bool find_import(Loader *loader, const AstFile *file, const Import *impor
     if (import->path.len > 0) {
         StrBuf sought = {0};
         for (size_t i = 0; i <= n_include; ++i) {
-            Str folder = absolute ? folder_of(import->path) : i == 0 ? own : loader->options->include_dirs[i - 1];
+            Str folder = absolute ? path_folder(import->path) : i == 0 ? own : loader->options->include_dirs[i - 1];
             strbuf_printf(&sought, "%s'" STR_FMT "'", i > 0 ? ", " : "", STR_ARG(folder.len > 0 ? folder : STR(".")));
         }
         diag_help(loader->diag, "sought in " STR_FMT "; other folders are named with -I",
@@ -317,12 +304,12 @@ static Loader loader_make(Arena *arena, Sources *sources, Diag *diag, const Fron
 AstFile *frontend_parse(Arena *arena, Sources *sources, Diag *diag, Str path, const FrontendOptions *options)
 {
     Loader loader = loader_make(arena, sources, diag, options);
-    return load_path(&loader, path, base_name(path), NULL, NULL, 0);
+    return load_path(&loader, path, path_name(path), NULL, NULL, 0);
 }
 
 AstFile *frontend_parse_text(Arena *arena, Sources *sources, Diag *diag, Str path, Str text,
                              const FrontendOptions *options)
 {
     Loader loader = loader_make(arena, sources, diag, options);
-    return load_text(&loader, path, base_name(path), text, NULL, NULL, 0);
+    return load_text(&loader, path, path_name(path), text, NULL, NULL, 0);
 }

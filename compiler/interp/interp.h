@@ -18,7 +18,7 @@ InterpResult interp_run(const Graph *graph, const Weights *weights, const double
 /* All values of a constant node, in `arena`: carries out its recipe, independently of const_eval.c. */
 double *interp_constant_values(const Node *constant, const Weights *weights, Arena *arena);
 
-/* Formula-filled inputs (networks.md 0.6) for every input of the graph: f32 2u - 1, u8 floor(256u). A single input is
+/* Formula-filled inputs (formula.c) for every input of the graph: f32 2u - 1, u8 floor(256u). A single input is
  * filled under the name "input", whatever it is called, so that numbers do not depend on our name; several inputs are
  * filled under their own names. */
 double **interp_formula_inputs(const Graph *graph, Arena *arena);

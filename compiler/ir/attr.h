@@ -49,16 +49,16 @@ typedef enum WeightRole {
  * interp/ carries out on its own. Binary kinds: operand 1 has the shape of operand 0, or is a vector along
  * `axis` of operand 0, or is [1]. */
 typedef enum ConstExpr {
-    CONST_WEIGHT,      /* leaf: the tensor `name` of the weights file */
-    CONST_VALUES,      /* leaf: literal `values` */
+    CONST_WEIGHT, /* leaf: the tensor `name` of the weights file */
+    CONST_VALUES, /* leaf: literal `values` */
     CONST_ADD,
     CONST_SUB,
     CONST_MUL,
     CONST_DIV,
-    CONST_RSQRT,       /* 1 / sqrt(a + eps) */
-    CONST_DOT,         /* a = weight [O, I, kh, kw], b = vector [I]: result [O] = sum over i,ky,kx of a[o,i,ky,kx] * b[i] */
-    CONST_HWC_TO_CHW,  /* a = dense weight [O, H*W*C] in HWC column order -> CHW column order; hwc = {H, W, C} */
-    CONST_RESHAPE      /* a with another shape of as many elements */
+    CONST_RSQRT, /* 1 / sqrt(a + eps) */
+    CONST_DOT,   /* a = weight [O, I, kh, kw], b = vector [I]: result [O] = sum over i,ky,kx of a[o,i,ky,kx] * b[i] */
+    CONST_HWC_TO_CHW, /* a = dense weight [O, H*W*C] in HWC column order -> CHW column order; hwc = {H, W, C} */
+    CONST_RESHAPE     /* a with another shape of as many elements */
 } ConstExpr;
 
 typedef struct InputAttr {
@@ -68,21 +68,21 @@ typedef struct InputAttr {
 typedef struct ConstAttr {
     ConstExpr expr;
     WeightRole role;
-    Str name;              /* CONST_WEIGHT: full weight name */
-    const double *values;  /* CONST_VALUES: type_elements() of them */
-    int32_t axis;          /* binary kinds with a vector operand */
-    double eps;            /* CONST_RSQRT */
-    int32_t hwc[3];        /* CONST_HWC_TO_CHW */
+    Str name;             /* CONST_WEIGHT: full weight name */
+    const double *values; /* CONST_VALUES: type_elements() of them */
+    int32_t axis;         /* binary kinds with a vector operand */
+    double eps;           /* CONST_RSQRT */
+    int32_t hwc[3];       /* CONST_HWC_TO_CHW */
 } ConstAttr;
 
 typedef struct ConvAttr { /* conv, depthwise_conv, conv_transpose */
     int32_t channels;     /* output channels; depthwise_conv: set by shape inference to C * multiplier */
     int32_t kernel[2], stride[2], dilation[2], output_pad[2]; /* [h, w] */
     Pads pad;
-    int32_t groups;       /* depthwise_conv: set by shape inference to C */
-    int32_t multiplier;   /* depthwise_conv only */
+    int32_t groups;     /* depthwise_conv: set by shape inference to C */
+    int32_t multiplier; /* depthwise_conv only */
     bool bias;
-    IntTable table;       /* n_rows = 0: none */
+    IntTable table; /* n_rows = 0: none */
 } ConvAttr;
 
 typedef struct DenseAttr { /* dense, rbf */
@@ -116,11 +116,11 @@ typedef struct ActAttr { /* leaky_relu slope = a; elu alpha = a; scaled_tanh a, 
 
 typedef struct ShapeAttr { /* flatten, reshape, permute, slice, crop, channel_shuffle, pad, upsample */
     FlattenOrder order;
-    IntList shape;         /* reshape */
-    IntList permutation;   /* permute */
+    IntList shape;       /* reshape */
+    IntList permutation; /* permute */
     int32_t axis, begin, end;
-    int32_t crop[2];       /* pixels taken off each side: [h, w] */
-    int32_t groups;        /* channel_shuffle */
+    int32_t crop[2]; /* pixels taken off each side: [h, w] */
+    int32_t groups;  /* channel_shuffle */
     Pads pads;
     PadMode pad_mode;
     double pad_value;
@@ -129,11 +129,11 @@ typedef struct ShapeAttr { /* flatten, reshape, permute, slice, crop, channel_sh
 } ShapeAttr;
 
 typedef struct MiscAttr {
-    double p;                  /* dropout */
-    FloatList mean, std;       /* normalize */
-    double scale;              /* normalize, scale(factor) */
-    int32_t k;                 /* top_k */
-    bool indices;              /* top_k: i32 indices instead of f32 values */
+    double p;            /* dropout */
+    FloatList mean, std; /* normalize */
+    double scale;        /* normalize, scale(factor) */
+    int32_t k;           /* top_k */
+    bool indices;        /* top_k: i32 indices instead of f32 values */
 } MiscAttr;
 
 typedef union Attr {

@@ -32,8 +32,7 @@ static void append_window(StrBuf *out, const int32_t kernel[2], const int32_t st
 
 static void append_op(StrBuf *out, const Node *node)
 {
-    const OpInfo *info = op_info(node->op);
-    strbuf_append(out, str_from(info->name[0] != '\0' ? info->name : info->stem));
+    strbuf_append(out, str_from(op_name(node->op)));
     if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV || node->op == OP_CONV_TRANSPOSE) {
         append_window(out, node->attr.conv.kernel, node->attr.conv.stride);
     } else if (node->op == OP_MAX_POOL || node->op == OP_AVG_POOL || node->op == OP_SUBSAMPLE) {

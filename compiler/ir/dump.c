@@ -2,8 +2,8 @@
  *
  *     net tiny
  *     %0 = input image : f32[3,8,8]  ; image  tiny.net:2
- *     %1 = conv %0 {channels=4, kernel=[3, 3], pad=1} weight=@conv1.weight bias=@conv1.bias | relu : f32[4,8,8]  ;
- * conv1  tiny.net:3 output y = %1
+ *     %1 = conv %0 {channels=4, kernel=[3, 3], bias=false} weight=@conv1.weight : f32[4,6,6]  ; conv1  tiny.net:3
+ *     output y = %1
  *
  * Nodes are numbered as they are printed and constants have no number, so that a change in one place leaves the rest of
  * the text alone. Floats are exact; nothing depends on addresses, folders or time. */
@@ -254,8 +254,7 @@ static void dump_origin(StrBuf *out, const Graph *graph, const Node *node)
 
 static void dump_node(StrBuf *out, Arena *scratch, const Graph *graph, const Node *node, const uint32_t *numbers)
 {
-    const OpInfo *info = op_info(node->op);
-    strbuf_printf(out, "%%%u = %s", numbers[node->id], info->name[0] != '\0' ? info->name : info->stem);
+    strbuf_printf(out, "%%%u = %s", numbers[node->id], op_name(node->op));
     if (node->op == OP_INPUT) {
         strbuf_char(out, ' ');
         append_name(out, node->path);

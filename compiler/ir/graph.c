@@ -179,8 +179,7 @@ Node *node_residual(const Node *node)
 
 Str node_label(Arena *arena, const Node *node)
 {
-    const OpInfo *info = op_info(node->op);
-    const char *name = info->name[0] != '\0' ? info->name : info->stem;
+    const char *name = op_name(node->op);
     if (str_is_empty(node->path)) {
         return str_from(name);
     }

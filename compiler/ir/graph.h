@@ -60,7 +60,8 @@ typedef struct NodeSource { /* where a node comes from */
     const CallSite *site;
 } NodeSource;
 
-Node *graph_add(Graph *graph, OpKind op, const Attr *attr, Node *const *data, uint32_t n_data, NodeSource source, Diag *diag);
+Node *graph_add(Graph *graph, OpKind op, const Attr *attr, Node *const *data, uint32_t n_data, NodeSource source,
+                Diag *diag);
 Node *graph_add_input(Graph *graph, Str name, TensorType type, bool hwc, Span span); /* also appends the port */
 void graph_add_output(Graph *graph, Str name, Node *node, Span span);
 Node *graph_add_weight(Graph *graph, Str name, TensorType type, WeightRole role, NodeSource source);
@@ -70,27 +71,29 @@ Node *graph_add_recipe(Graph *graph, ConstAttr recipe, Node *a, Node *b, TensorT
 void graph_attach_weight(Graph *graph, Node *node, Node *weight); /* appends to node's inputs */
 
 /* --- reading */
-Node *node_weight(const Node *node, WeightRole role);     /* NULL where it has none */
-Node *node_residual(const Node *node);                    /* NULL where it adds none */
-bool node_is_constant(const Node *node);                  /* OP_CONST */
-Str node_label(Arena *arena, const Node *node);           /* "conv 'layer1.0.conv1'" for messages */
+Node *node_weight(const Node *node, WeightRole role); /* NULL where it has none */
+Node *node_residual(const Node *node);                /* NULL where it adds none */
+bool node_is_constant(const Node *node);              /* OP_CONST */
+Str node_label(Arena *arena, const Node *node);       /* "conv 'layer1.0.conv1'" for messages */
 /* Uses of each node, by id: arrays in the scratch arena, outputs of the graph not included. */
 typedef struct Uses {
-    uint32_t *count;   /* [n_nodes] reads by other nodes */
-    Node ***user;      /* [n_nodes][count] */
-    bool *is_output;   /* [n_nodes] read by an output port */
+    uint32_t *count; /* [n_nodes] reads by other nodes */
+    Node ***user;    /* [n_nodes][count] */
+    bool *is_output; /* [n_nodes] read by an output port */
 } Uses;
 Uses graph_uses(const Graph *graph, Arena *scratch);
 /* True where `node` is read once, by another node, and is no output: it may be merged into its reader. */
 bool uses_once(const Uses *uses, const Node *node);
 
 /* --- rewriting. The node list may hold unreachable or out-of-order nodes until graph_compact. */
-/* Every reader of `old` (nodes and output ports) but `replacement` itself reads `replacement` instead. ICE where the types differ. */
+/* Every reader of `old` (nodes and output ports) but `replacement` itself reads `replacement` instead. ICE where the
+ * types differ. */
 void graph_replace(Graph *graph, Node *old, Node *replacement);
 /* Sets one role's weight (adds it where absent, removes where NULL), keeps the order of roles in the op table. */
 void graph_set_weight(Graph *graph, Node *node, WeightRole role, Node *weight);
 void graph_set_data(Graph *graph, Node *node, Node *const *data, uint32_t n_data);
-/* Drops nodes that no output reads (input ports stay), sorts topologically (stable), renumbers ids. True where any node went. */
+/* Drops nodes that no output reads (input ports stay), sorts topologically (stable), renumbers ids. True where any node
+ * went. */
 bool graph_compact(Graph *graph);
 
 /* --- shape.c: types from inputs and attributes */
@@ -100,7 +103,7 @@ bool graph_compact(Graph *graph);
 bool shape_infer(Node *node, Diag *diag);
 /* Type of the weight of one role; valid after shape_infer. */
 TensorType shape_of_weight(const Node *node, WeightRole role);
-int64_t node_macs(const Node *node);   /* multiply-accumulates, counted as networks.md 0.4 counts */
+int64_t node_macs(const Node *node);   /* multiply-accumulates of a convolution or dense layer; else 0 */
 int64_t node_params(const Node *node); /* trained scalars of its own weights (shared weights counted at each reader) */
 
 /* --- verify.c */
@@ -110,7 +113,8 @@ bool graph_verify(const Graph *graph, Arena *scratch, Str *message);
 /* --- dump.c, dot.c: text for people and golden tests; deterministic, no addresses */
 void graph_dump(const Graph *graph, StrBuf *out);
 void graph_dot(const Graph *graph, StrBuf *out);
-/* A constant's recipe, e.g. "@conv1.weight * (@bn1.weight * rsqrt(@bn1.running_var + 1e-05))": dumps and fingerprints. */
+/* A constant's recipe, e.g. "@conv1.weight * (@bn1.weight * rsqrt(@bn1.running_var + 1e-05))": dumps and fingerprints.
+ */
 void graph_format_constant(const Node *constant, StrBuf *out);
 
 #endif

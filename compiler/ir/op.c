@@ -58,6 +58,12 @@ const OpInfo *op_info(OpKind op)
     return &op_table[op];
 }
 
+const char *op_name(OpKind op)
+{
+    const OpInfo *info = op_info(op);
+    return info->name[0] != '\0' ? info->name : info->stem;
+}
+
 bool op_find(Str name, OpKind *op)
 {
     if (str_is_empty(name)) {

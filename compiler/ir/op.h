@@ -17,17 +17,27 @@ typedef enum OpKind {
     OP_COUNT
 } OpKind;
 
-enum { OP_ANY = 255 };                 /* max_in without bound */
+enum { OP_ANY = 255 }; /* max_in without bound */
 enum OpFlags {
     OPF_EPILOGUE = 1,
-    OPF_ACT = 2,                       /* implies that it is elementwise */
+    OPF_ACT = 2, /* implies that it is elementwise */
     OPF_VIEW = 4,
     OPF_ELEMENTWISE = 8
 };
 
 typedef enum ParamType {
-    PARAM_INT, PARAM_FLOAT, PARAM_BOOL, PARAM_PAIR, PARAM_PADS, PARAM_PADS_SAME,
-    PARAM_PAD_MODE, PARAM_UPSAMPLE_MODE, PARAM_FLATTEN_ORDER, PARAM_INTS, PARAM_FLOATS, PARAM_TABLE
+    PARAM_INT,
+    PARAM_FLOAT,
+    PARAM_BOOL,
+    PARAM_PAIR,
+    PARAM_PADS,
+    PARAM_PADS_SAME,
+    PARAM_PAD_MODE,
+    PARAM_UPSAMPLE_MODE,
+    PARAM_FLATTEN_ORDER,
+    PARAM_INTS,
+    PARAM_FLOATS,
+    PARAM_TABLE
 } ParamType;
 
 typedef struct OpParam {
@@ -40,7 +50,7 @@ typedef struct OpParam {
 } OpParam;
 
 typedef struct OpInfo {
-    const char *id;       /* "CONV" */
+    const char *id; /* "CONV" */
     const char *name, *stem;
     int min_inputs, max_inputs;
     unsigned flags;
@@ -50,14 +60,15 @@ typedef struct OpInfo {
 } OpInfo;
 
 const OpInfo *op_info(OpKind op);
-bool op_find(Str name, OpKind *op);                  /* by its .net name */
-const char *role_name(WeightRole role);              /* "running_mean"; "" for ROLE_NONE */
+const char *op_name(OpKind op);         /* for people: the .net name; "input", "const" for ops that have none */
+bool op_find(Str name, OpKind *op);     /* by its .net name */
+const char *role_name(WeightRole role); /* "running_mean"; "" for ROLE_NONE */
 
 /* Fills an Attr with the defaults of the op's parameters (those without a default stay zero; `stride=kernel`
  * is left zero: op_attr_finish copies it once the arguments are in). */
 void op_attr_defaults(OpKind op, Attr *attr);
 void op_attr_finish(OpKind op, Attr *attr);
-const OpParam *op_param(OpKind op, Str name);        /* NULL where the op has no such parameter */
+const OpParam *op_param(OpKind op, Str name); /* NULL where the op has no such parameter */
 /* Text of a parameter as in .net ("[3, 3]", "1e-05", "\"same\""); false where it has its default value. */
 bool op_param_format(Arena *arena, OpKind op, const OpParam *param, const Attr *attr, Str *text);
 bool op_attr_equal(OpKind op, const Attr *a, const Attr *b);

@@ -12,8 +12,8 @@ enum { TYPE_MAX_RANK = 4 };
 
 typedef struct TensorType {
     DType dtype;
-    uint8_t rank;                  /* activations 1..3 ([C] or [C,H,W]; Gram [C,C]), weights 1..4; a scalar is [1] */
-    int32_t dim[TYPE_MAX_RANK];    /* dims beyond rank are 0 */
+    uint8_t rank;               /* activations 1..3 ([C] or [C,H,W]; Gram [C,C]), weights 1..4; a scalar is [1] */
+    int32_t dim[TYPE_MAX_RANK]; /* dims beyond rank are 0 */
 } TensorType;
 
 /* A type of given dims; `dims` has `rank` entries. */
@@ -21,10 +21,10 @@ TensorType type_make(DType dtype, int rank, const int32_t *dims);
 TensorType type_f32_1(int32_t d0);
 TensorType type_f32_3(int32_t c, int32_t h, int32_t w);
 bool type_equal(TensorType a, TensorType b);
-int64_t type_elements(TensorType type);          /* product of dims; exact: dims are bounded by shape inference */
+int64_t type_elements(TensorType type); /* product of dims; exact: dims are bounded by shape inference */
 int64_t type_bytes(TensorType type);
-const char *dtype_name(DType dtype);             /* "f32" */
-Str type_format(Arena *arena, TensorType type);  /* "f32[64,56,56]" */
+const char *dtype_name(DType dtype);            /* "f32" */
+Str type_format(Arena *arena, TensorType type); /* "f32[64,56,56]" */
 /* The same where no arena is at hand; use it as `type_text(t).text` within one expression. */
 typedef struct TypeText {
     char text[64]; /* the longest, "f32" and four dims of ten digits, takes 48 bytes */

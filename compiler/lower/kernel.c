@@ -27,6 +27,32 @@ const char *kernel_family_name(KernelFamily family)
         return "lrn";
     case KERNEL_SOFTMAX:
         return "softmax";
+    case KERNEL_CONV_TRANSPOSE:
+        return "conv_transpose";
+    case KERNEL_TABLE_CONV:
+        return "table_conv";
+    case KERNEL_RBF:
+        return "rbf";
+    case KERNEL_SUBSAMPLE:
+        return "subsample";
+    case KERNEL_INSTANCE_NORM:
+        return "instance_norm";
+    case KERNEL_L2_NORMALIZE:
+        return "l2_normalize";
+    case KERNEL_BORDER:
+        return "border";
+    case KERNEL_UPSAMPLE:
+        return "upsample";
+    case KERNEL_GRAM:
+        return "gram";
+    case KERNEL_REDUCE:
+        return "reduce";
+    case KERNEL_ARGMAX:
+        return "argmax";
+    case KERNEL_TOP_K:
+        return "top_k";
+    case KERNEL_PIXELS:
+        return "pixels";
     case KERNEL_COPY:
         return "copy";
     case KERNEL_DIRECT:
@@ -80,13 +106,33 @@ static bool operands_equal(const KernelSizes *a, const KernelSizes *b)
     return true;
 }
 
+static bool table_equal(const IntTable *a, const IntTable *b)
+{
+    if (a->n_rows != b->n_rows) {
+        return false;
+    }
+    if (a->n_rows == 0) {
+        return true;
+    }
+    size_t rows = (size_t)a->n_rows;
+    return memcmp(a->start, b->start, (rows + 1) * sizeof *a->start) == 0 &&
+           memcmp(a->values, b->values, (size_t)a->start[rows] * sizeof *a->values) == 0;
+}
+
+/* Members that only families of one op have. */
+static bool special_sizes_equal(const KernelSizes *a, const KernelSizes *b)
+{
+    return a->eps == b->eps && a->border == b->border && a->bilinear == b->bilinear && a->k == b->k &&
+           a->indices == b->indices && lrn_equal(&a->lrn, &b->lrn) && table_equal(&a->table, &b->table);
+}
+
 static bool sizes_equal(const KernelSizes *a, const KernelSizes *b)
 {
     return a->in_channels == b->in_channels && a->in_rows == b->in_rows && a->in_cols == b->in_cols &&
            a->out_channels == b->out_channels && a->out_rows == b->out_rows && a->out_cols == b->out_cols &&
            window_equal(a, b) && a->groups == b->groups && a->multiplier == b->multiplier &&
            a->count_pad == b->count_pad && a->adaptive == b->adaptive && a->is_max == b->is_max &&
-           a->is_log == b->is_log && a->op == b->op && lrn_equal(&a->lrn, &b->lrn) && operands_equal(a, b);
+           a->is_log == b->is_log && a->op == b->op && special_sizes_equal(a, b) && operands_equal(a, b);
 }
 
 bool activation_equal(const Activation *a, const Activation *b)
@@ -185,6 +231,19 @@ static void name_window(StrBuf *name, const KernelSizes *s)
     }
 }
 
+/* The same of a transposed convolution, whose padding is what it takes off the output: "3x3_s2p1_d2" */
+static void name_transposed_window(StrBuf *name, const KernelSizes *s)
+{
+    strbuf_printf(name, "%dx%d_", (int)s->kernel_rows, (int)s->kernel_cols);
+    name_pair(name, "s", s->stride_rows, s->stride_cols);
+    if (s->pad_top != 0 || s->pad_left != 0) {
+        name_pair(name, "p", s->pad_top, s->pad_left);
+    }
+    if (s->dilation_rows > 1 || s->dilation_cols > 1) {
+        name_pair(name, "_d", s->dilation_rows, s->dilation_cols);
+    }
+}
+
 static void name_epilogue(StrBuf *name, const Epilogue *epilogue)
 {
     if (epilogue->residual) {
@@ -199,10 +258,12 @@ static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     strbuf_printf(name, "%s", stem);
-    if (kernel->family != KERNEL_DENSE) {
+    if (kernel->family == KERNEL_CONV_TRANSPOSE) {
+        name_transposed_window(name, s);
+    } else if (kernel->family != KERNEL_DENSE) {
         name_window(name, s);
     }
-    if (kernel->family != KERNEL_DEPTHWISE && s->groups > 1) {
+    if (kernel->family != KERNEL_DEPTHWISE && kernel->family != KERNEL_TABLE_CONV && s->groups > 1) {
         strbuf_printf(name, "_g%d", (int)s->groups);
     }
     name_in_out(name, s);
@@ -290,6 +351,51 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         break;
     case KERNEL_SOFTMAX:
         strbuf_printf(&name, s->is_log ? "log_softmax" : "softmax");
+        name_in(&name, s);
+        break;
+    case KERNEL_CONV_TRANSPOSE:
+        name_product(&name, "conv_transpose", kernel);
+        break;
+    case KERNEL_TABLE_CONV:
+        name_product(&name, "table_conv", kernel);
+        break;
+    case KERNEL_SUBSAMPLE:
+        strbuf_printf(&name, "subsample%dx%d", (int)s->kernel_rows, (int)s->kernel_cols);
+        name_in_out(&name, s);
+        break;
+    case KERNEL_BORDER:
+        strbuf_printf(&name, s->border == PAD_REFLECT ? "pad_reflect" : "pad_edge");
+        name_in_out(&name, s);
+        break;
+    case KERNEL_UPSAMPLE:
+        strbuf_printf(&name, "%s_", s->bilinear ? "bilinear" : "nearest");
+        name_pair(&name, "x", s->stride_rows, s->stride_cols);
+        name_in(&name, s);
+        break;
+    case KERNEL_INSTANCE_NORM:
+        strbuf_printf(&name, kernel->epilogue.bias ? "instance_norm_affine" : "instance_norm");
+        name_in(&name, s);
+        break;
+    case KERNEL_PIXELS:
+        strbuf_printf(&name, kernel->in.block > 1 ? "pixels_hwc" : "pixels");
+        name_in(&name, s);
+        break;
+    case KERNEL_RBF:
+        strbuf_printf(&name, "rbf");
+        name_in_out(&name, s);
+        break;
+    case KERNEL_REDUCE:
+        strbuf_printf(&name, "%s", op_info(s->op)->name);
+        name_in(&name, s);
+        break;
+    case KERNEL_TOP_K:
+        strbuf_printf(&name, s->indices ? "top_%d" : "top_%d_values", (int)s->k);
+        name_in(&name, s);
+        break;
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_GRAM:
+    case KERNEL_ARGMAX:
+        strbuf_printf(&name, "%s", kernel_family_name(kernel->family));
         name_in(&name, s);
         break;
     case KERNEL_COPY:

@@ -40,7 +40,8 @@ static bool assign_conv(const Lowering *l, const Node *node)
 {
     NodeLayout *layout = &l->layouts[node->id];
     Kernel kernel = lower_conv_record(node);
-    if (!select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
+    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+    if (has_table || !select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
         return false;
     }
     layout->vector_conv = true;

@@ -1,11 +1,11 @@
-/* Lowering: graph -> program. First every node is looked at for what the backend cannot do yet, so that one run reports
- * all of it; then each node, in order, becomes steps (lower_<family>.c) or a view; at the end outputs are bound to the
- * caller's memory, the weights get their places in the blob, and memory is planned.
+/* Lowering: graph -> program. First every node is looked at for what generated C has no place for, so that one run
+ * reports all of it; then each node, in order, becomes steps (lower_<family>.c) or a view; at the end outputs are bound
+ * to the caller's memory, the weights get their places in the blob, and memory is planned.
  *
- * Adding an op: a case in unsupported_reason (take it out), a case in lower_node, a function in a family file. */
+ * Adding an op: a case in lower_node, a function in a family file. */
 #include "lower/lowering.h"
 
-/* --- what cannot be lowered yet */
+/* --- what cannot be lowered */
 
 /* Literals are fine as the operands of arithmetic; a constant anywhere else would need a place in memory. */
 static bool takes_literals(OpKind op)
@@ -29,91 +29,11 @@ static bool has_constant_operand(const Node *node)
     return literals > 1;
 }
 
-/* What of a node the backend does not support, as a phrase after its name ("with a connection table"); "" = the op
- * itself; NULL: it can be lowered. */
-static const char *unsupported_reason(const Node *node)
-{
-    if (node->op != OP_CONST && node->type.dtype != DT_F32) {
-        return node->type.dtype == DT_U8 ? "of u8 elements" : "of i32 elements";
-    }
-    if (node->op != OP_CONST && has_constant_operand(node)) {
-        return "of a constant";
-    }
-    switch (node->op) {
-    case OP_CONV:
-        return node->attr.conv.table.n_rows > 0 ? "with a connection table" : NULL;
-    case OP_PAD:
-        return node->attr.shape.pad_mode == PAD_REFLECT ? "in mode \"reflect\""
-               : node->attr.shape.pad_mode == PAD_EDGE  ? "in mode \"edge\""
-                                                        : NULL;
-    case OP_INPUT:
-    case OP_CONST:
-    case OP_DEPTHWISE_CONV:
-    case OP_DENSE:
-    case OP_BATCH_NORM:
-    case OP_LRN:
-    case OP_MAX_POOL:
-    case OP_AVG_POOL:
-    case OP_GLOBAL_AVG_POOL:
-    case OP_GLOBAL_MAX_POOL:
-    case OP_ADAPTIVE_AVG_POOL:
-    case OP_RELU:
-    case OP_RELU6:
-    case OP_LEAKY_RELU:
-    case OP_PRELU:
-    case OP_SIGMOID:
-    case OP_HARD_SIGMOID:
-    case OP_TANH:
-    case OP_SCALED_TANH:
-    case OP_SILU:
-    case OP_HARD_SWISH:
-    case OP_GELU:
-    case OP_ELU:
-    case OP_SOFTPLUS:
-    case OP_STEP:
-    case OP_IDENTITY:
-    case OP_SOFTMAX:
-    case OP_LOG_SOFTMAX:
-    case OP_DROPOUT:
-    case OP_ADD:
-    case OP_SUB:
-    case OP_MUL:
-    case OP_CONCAT:
-    case OP_FLATTEN:
-    case OP_RESHAPE:
-    case OP_PERMUTE:
-    case OP_SLICE:
-    case OP_CROP:
-    case OP_CHANNEL_SHUFFLE:
-    case OP_AFFINE:
-    case OP_NORMALIZE:
-    case OP_SCALE:
-    case OP_CLAMP:
-        return NULL;
-    case OP_CONV_TRANSPOSE:
-    case OP_INSTANCE_NORM:
-    case OP_SUBSAMPLE:
-    case OP_RBF:
-    case OP_L2_NORMALIZE:
-    case OP_UPSAMPLE:
-    case OP_GRAM:
-    case OP_MSE:
-    case OP_SUM:
-    case OP_MEAN:
-    case OP_ARGMAX:
-    case OP_TOP_K:
-        return "";
-    case OP_COUNT:
-        break;
-    }
-    ICE("no op %d", (int)node->op);
-}
-
-static void report_unsupported(Diag *diag, Arena *scratch, const Node *node, const char *reason)
+static void report_constant_operand(Diag *diag, Arena *scratch, const Node *node)
 {
     Str label = node_label(scratch, node);
-    diag_error(diag, DIAG_UNSUPPORTED_OP, node->span, STR_FMT "%s%s is not supported by the backend yet",
-               STR_ARG(label), reason[0] != '\0' ? " " : "", reason);
+    diag_error(diag, DIAG_UNSUPPORTED_OP, node->span, STR_FMT " of a constant is not supported by the backend",
+               STR_ARG(label));
     diag_chain(diag, node->site);
     diag_help(diag, "--emit=graph and --summary work with every op; only generated C is missing");
 }
@@ -122,9 +42,8 @@ static bool check_supported(const Graph *graph, Arena *scratch, Diag *diag)
 {
     bool ok = true;
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-        const char *reason = unsupported_reason(graph->nodes[i]);
-        if (reason != NULL) {
-            report_unsupported(diag, scratch, graph->nodes[i], reason);
+        if (graph->nodes[i]->op != OP_CONST && has_constant_operand(graph->nodes[i])) {
+            report_constant_operand(diag, scratch, graph->nodes[i]);
             ok = false;
         }
     }
@@ -232,24 +151,48 @@ static void lower_node(Lowering *l, const Node *node)
         lower_channel_shuffle(l, node);
         return;
     case OP_PAD:
-        lower_pad(l, node);
+        if (node->attr.shape.pad_mode == PAD_ZERO) {
+            lower_pad(l, node);
+        } else {
+            lower_border(l, node);
+        }
         return;
     case OP_CONV_TRANSPOSE:
+        lower_conv_transpose(l, node);
+        return;
     case OP_INSTANCE_NORM:
+        lower_instance_norm(l, node);
+        return;
     case OP_SUBSAMPLE:
+        lower_subsample(l, node);
+        return;
     case OP_RBF:
+        lower_rbf(l, node);
+        return;
     case OP_L2_NORMALIZE:
+        lower_l2_normalize(l, node);
+        return;
     case OP_UPSAMPLE:
+        lower_upsample(l, node);
+        return;
     case OP_GRAM:
+        lower_gram(l, node);
+        return;
     case OP_MSE:
     case OP_SUM:
     case OP_MEAN:
+        lower_reduce(l, node);
+        return;
     case OP_ARGMAX:
+        lower_argmax(l, node);
+        return;
     case OP_TOP_K:
+        lower_top_k(l, node);
+        return;
     case OP_COUNT:
         break;
     }
-    ICE("op %s passed the check for supported ops", op_info(node->op)->id);
+    ICE("no op %d", (int)node->op);
 }
 
 /* --- ports */
@@ -289,6 +232,10 @@ static void bind_outputs(Lowering *l)
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         const Port *port = &graph->outputs[i];
         Buffer *value = lower_operand(l, port->node); /* of an hwc input: its plain form */
+        if (value->dtype == DT_I32 && value->kind != BUFFER_ARENA) {
+            lower_node(l, port->node); /* promised to another port: copies are for floats, so it is made again */
+            value = lower_operand(l, port->node);
+        }
         Buffer *root = root_of(value);
         if (can_become_output(root)) {
             root->kind = BUFFER_OUTPUT;

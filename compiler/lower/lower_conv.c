@@ -1,4 +1,4 @@
-/* Products with weights: conv, depthwise_conv, dense. Sizes come from the node; the kernel itself from
+/* Products with weights: conv, depthwise_conv, conv_transpose, dense. Sizes come from the node; the kernel itself from
  * select.c, how it wants its weights from tiles.c; packing follows what was selected. */
 #include "lower/lowering.h"
 
@@ -8,9 +8,14 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
                         const Segment **bias)
 {
     int32_t rows = kernel->sizes.out_channels;
-    bool by_group = kernel->family == KERNEL_CONV || kernel->family == KERNEL_DIRECT;
+    bool transposed = kernel->family == KERNEL_CONV_TRANSPOSE;
+    bool by_group = kernel->family == KERNEL_CONV || kernel->family == KERNEL_DIRECT || transposed;
     int32_t groups = by_group ? kernel->sizes.groups : 1;
-    Packing packing = {.format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups};
+    Packing packing = {
+        .format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups, .transposed = transposed};
+    if (kernel->family == KERNEL_TABLE_CONV) { /* one window a connection */
+        packing.rows = kernel->sizes.table.start[kernel->sizes.table.n_rows];
+    }
     *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     *bias = NULL;
     if (kernel->epilogue.bias) {
@@ -139,27 +144,57 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     append_product(l, node, kernel, in, out, cols, residual);
 }
 
-void lower_conv(Lowering *l, const Node *node)
+static int32_t taps_of(const KernelSizes *s)
+{
+    return s->in_channels / s->groups * s->kernel_rows * s->kernel_cols;
+}
+
+static Kernel plain_record(const Node *node)
 {
     Kernel kernel = lower_conv_record(node);
-    const KernelSizes *s = &kernel.sizes;
-    int32_t cols = s->in_channels / s->groups * s->kernel_rows * s->kernel_cols;
+    kernel.in = layout_plain(node->inputs[0]->type);
+    kernel.out = layout_plain(node->type);
+    return kernel;
+}
+
+static void append_plain(Lowering *l, const Node *node, const Kernel *kernel, int32_t cols)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *residual = residual_of(l, node, false), *out = lower_result(l, node);
+    append_product(l, node, kernel, in, out, cols, residual);
+}
+
+void lower_conv(Lowering *l, const Node *node)
+{
+    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+    Kernel kernel = lower_conv_record(node);
+    int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
     bool vector = l->layouts[node->id].vector_conv && select_vector_conv(l->program->target, !l->no_winograd, &kernel);
     if (!vector) {
-        kernel = lower_conv_record(node);
-        kernel.in = layout_plain(node->inputs[0]->type);
-        kernel.out = layout_plain(node->type);
-        select_conv(l->program->target, &kernel);
+        kernel = plain_record(node);
+        if (has_table) {
+            kernel.family = KERNEL_TABLE_CONV;
+            kernel.sizes.table = node->attr.conv.table;
+            tiles_choose(l->program->target, &kernel);
+        } else {
+            select_conv(l->program->target, &kernel);
+        }
     }
     if (kernel.family == KERNEL_DENSE) {
         append_dense(l, node, &kernel);
     } else if (vector) {
         lower_vector_conv(l, node, &kernel, cols);
     } else {
-        Buffer *in = lower_operand(l, node->inputs[0]);
-        Buffer *residual = residual_of(l, node, false), *out = lower_result(l, node);
-        append_product(l, node, &kernel, in, out, cols, residual);
+        append_plain(l, node, &kernel, cols);
     }
+}
+
+void lower_conv_transpose(Lowering *l, const Node *node)
+{
+    Kernel kernel = plain_record(node);
+    kernel.family = KERNEL_CONV_TRANSPOSE;
+    tiles_choose(l->program->target, &kernel);
+    append_plain(l, node, &kernel, taps_of(&kernel.sizes));
 }
 
 void lower_dense(Lowering *l, const Node *node)

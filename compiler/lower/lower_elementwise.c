@@ -84,9 +84,12 @@ void lower_scale(Lowering *l, const Node *node)
 
 static void append_channel_affine(Lowering *l, const Node *node, const Node *weight, const Node *bias)
 {
-    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
+    bool of_pixels =
+        node->inputs[0]->type.dtype == DT_U8; /* read as they lie: the kernel converts and sorts by channel */
+    Buffer *in = of_pixels ? l->buffer_of[node->inputs[0]->id] : lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
-    Kernel kernel = lower_kernel(KERNEL_CHANNEL_AFFINE, in, out);
+    Kernel kernel = lower_kernel(of_pixels ? KERNEL_PIXELS : KERNEL_CHANNEL_AFFINE, in, out);
+    kernel.vector = of_pixels ? 1 : kernel.vector; /* interleaved is no block */
     kernel.epilogue.bias = true;
     const Segment *scale = lower_vector(l, &kernel, weight, node, ROLE_WEIGHT);
     const Segment *shift = lower_vector(l, &kernel, bias, node, ROLE_BIAS);

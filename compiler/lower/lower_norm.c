@@ -1,4 +1,4 @@
-/* Ops that mix the channels of a pixel: LRN, softmax, log_softmax. */
+/* Ops that mix the channels of a pixel, or the pixels of a channel: LRN, softmax, normalisations by measured sizes. */
 #include "lower/lowering.h"
 
 void lower_lrn(Lowering *l, const Node *node)
@@ -16,5 +16,31 @@ void lower_softmax(Lowering *l, const Node *node)
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_SOFTMAX, in, out);
     kernel.sizes.is_log = node->op == OP_LOG_SOFTMAX;
+    step_add_input(lower_step(l, &kernel, node, out), in);
+}
+
+/* The result may take the operand's place: a channel is read whole before it is written. */
+void lower_instance_norm(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_INSTANCE_NORM, in, out);
+    kernel.sizes.eps = node->attr.norm.eps;
+    const Node *gamma = node_weight(node, ROLE_WEIGHT), *beta = node_weight(node, ROLE_BIAS);
+    kernel.epilogue.bias = gamma != NULL;
+    const Segment *scale = gamma == NULL ? NULL : lower_vector(l, &kernel, gamma, node, ROLE_WEIGHT);
+    const Segment *shift = gamma == NULL ? NULL : lower_vector(l, &kernel, beta, node, ROLE_BIAS);
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->weight = scale;
+    step->bias = shift;
+}
+
+void lower_l2_normalize(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_L2_NORMALIZE, in, out);
+    kernel.sizes.eps = node->attr.norm.eps;
     step_add_input(lower_step(l, &kernel, node, out), in);
 }

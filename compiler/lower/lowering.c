@@ -11,7 +11,7 @@ static Buffer *new_buffer(Lowering *l, Buffer buffer)
     *copy = buffer;
     copy->id = program->n_buffers;
     if (!copy->is_scratch) {
-        copy->bytes = layout_elements(&copy->layout) * (int64_t)sizeof(float);
+        copy->bytes = layout_elements(&copy->layout) * (copy->dtype == DT_U8 ? 1 : (int64_t)sizeof(float));
     }
     program->buffers =
         arena_grow(l->arena, program->buffers, program->n_buffers, &l->buffer_capacity, sizeof *program->buffers);

@@ -30,7 +30,7 @@ typedef struct Lowering {
     bool no_winograd;
     Map *kernels;        /* name without ordinal -> KernelGroup */
     Map *kernel_names;
-    Map *segments;       /* recipe and packing as text -> Segment */
+    Map *segments; /* recipe and packing as text -> Segment */
     size_t step_capacity, kernel_capacity, buffer_capacity, segment_capacity;
 } Lowering;
 
@@ -99,18 +99,29 @@ Str step_title(Arena *arena, const Node *node);
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
 Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */
 void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
+void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
-void lower_window_pool(Lowering *l, const Node *node);     /* max_pool, avg_pool */
+void lower_window_pool(Lowering *l, const Node *node); /* max_pool, avg_pool */
 void lower_global_pool(Lowering *l, const Node *node);
 void lower_adaptive_pool(Lowering *l, const Node *node);
-void lower_unary(Lowering *l, const Node *node);           /* activations and prelu */
-void lower_binary(Lowering *l, const Node *node);          /* add, sub, mul */
+void lower_unary(Lowering *l, const Node *node);  /* activations and prelu */
+void lower_binary(Lowering *l, const Node *node); /* add, sub, mul */
 void lower_scale(Lowering *l, const Node *node);
 void lower_batch_norm(Lowering *l, const Node *node);
 void lower_affine(Lowering *l, const Node *node);
 void lower_normalize(Lowering *l, const Node *node);
 void lower_lrn(Lowering *l, const Node *node);
 void lower_softmax(Lowering *l, const Node *node);
+void lower_instance_norm(Lowering *l, const Node *node);
+void lower_l2_normalize(Lowering *l, const Node *node);
+void lower_border(Lowering *l, const Node *node); /* pad, modes reflect and edge */
+void lower_upsample(Lowering *l, const Node *node);
+void lower_subsample(Lowering *l, const Node *node);
+void lower_rbf(Lowering *l, const Node *node);
+void lower_gram(Lowering *l, const Node *node);
+void lower_reduce(Lowering *l, const Node *node); /* sum, mean, mse */
+void lower_argmax(Lowering *l, const Node *node);
+void lower_top_k(Lowering *l, const Node *node);
 void lower_concat(Lowering *l, const Node *node);
 void lower_reshape(Lowering *l, const Node *node);
 void lower_flatten(Lowering *l, const Node *node);

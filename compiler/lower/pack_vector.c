@@ -1,20 +1,17 @@
 /* See pack_vector.h; the orders themselves are described at PackKind. */
 #include "lower/pack_vector.h"
 
-static int64_t round_up(int64_t a, int64_t multiple)
-{
-    return (a + multiple - 1) / multiple * multiple;
-}
+#include "support/ints.h"
 
 int64_t pack_vectors_size(const PackFormat *f, int32_t rows, int32_t inputs)
 {
-    return round_up(rows, f->lanes) * round_up(inputs, f->in_block) * f->window_rows * f->window_cols;
+    return int_align_up(rows, f->lanes) * int_align_up(inputs, f->in_block) * f->window_rows * f->window_cols;
 }
 
 /* out is [inputs / in_block][window][in_block][rows padded to lanes]: V vectors of lanes are one row of outputs. */
 void pack_vectors(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
-    int64_t window = (int64_t)f->window_rows * f->window_cols, width = round_up(rows, f->lanes);
+    int64_t window = (int64_t)f->window_rows * f->window_cols, width = int_align_up(rows, f->lanes);
     memset(out, 0, (size_t)pack_vectors_size(f, rows, inputs) * sizeof *out);
     for (int32_t i = 0; i < inputs; ++i) {
         int64_t block = i / f->in_block, lane = i % f->in_block;
@@ -31,7 +28,7 @@ void pack_vectors(const PackFormat *f, const float *in, int32_t rows, int32_t in
 int64_t pack_winograd_size(const PackFormat *f, int32_t rows, int32_t inputs)
 {
     int64_t t = f->winograd + 2;
-    return t * t * round_up(rows, f->lanes) * round_up(inputs, f->lanes);
+    return t * t * int_align_up(rows, f->lanes) * int_align_up(inputs, f->lanes);
 }
 
 /* G of F(2x2,3x3) and of F(4x4,3x3). */
@@ -63,7 +60,7 @@ static void transform(int32_t t, const double (*g)[3], const float filter[9], fl
 void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
     enum { TAPS = 9 };
-    int64_t width = round_up(rows, f->lanes), step = round_up(inputs, f->lanes) * width;
+    int64_t width = int_align_up(rows, f->lanes), step = int_align_up(inputs, f->lanes) * width;
     memset(out, 0, (size_t)pack_winograd_size(f, rows, inputs) * sizeof *out);
     for (int32_t i = 0; i < inputs; ++i) {
         for (int32_t row = 0; row < rows; ++row) {

@@ -8,6 +8,7 @@
  * Inputs and outputs are the caller's memory: neither planned nor written over. */
 #include "lower/plan.h"
 #include "lower/program.h"
+#include "support/ints.h"
 
 enum { PLAN_ALIGN = 64 }; /* bytes: a cache line, and the widest vector */
 
@@ -77,7 +78,8 @@ static void find_live_ranges(const Plan *plan)
 
 static bool is_elementwise(KernelFamily family)
 {
-    return family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE;
+    return family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE ||
+           family == KERNEL_INSTANCE_NORM; /* whose element i also depends on others, all read before the first write */
 }
 
 /* Of a binary kernel: which operand Step.inputs[i] is, literals having no entry there. */
@@ -158,11 +160,6 @@ static void share_memory(const Plan *plan)
 
 /* --- 3. offsets */
 
-static int64_t align_up(int64_t bytes)
-{
-    return (bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
-}
-
 void plan_buffers(Program *program, Arena *scratch)
 {
     Plan plan = {.program = program, .origin = ARENA_ARRAY(scratch, Buffer *, program->n_buffers)};
@@ -178,8 +175,9 @@ void plan_buffers(Program *program, Arena *scratch)
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
         Buffer *buffer = program->buffers[i];
         if (buffer->kind == BUFFER_ARENA && buffer->parent == NULL) {
-            blocks[count] =
-                (PlanBlock){.bytes = align_up(buffer->bytes), .first = buffer->first_step, .last = buffer->last_step};
+            blocks[count] = (PlanBlock){.bytes = int_align_up(buffer->bytes, PLAN_ALIGN),
+                                        .first = buffer->first_step,
+                                        .last = buffer->last_step};
             owners[count++] = buffer;
         }
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lower/dump.h"
+#include "support/ints.h"
 
 enum {
     PICTURE_ROWS = 16,
@@ -21,11 +22,6 @@ static bool is_planned(const Buffer *buffer)
 static bool is_live(const Buffer *buffer, int64_t step)
 {
     return buffer->first_step <= step && step <= buffer->last_step;
-}
-
-static int64_t align_up(int64_t bytes)
-{
-    return (bytes + PLAN_ALIGN - 1) / PLAN_ALIGN * PLAN_ALIGN;
 }
 
 /* Letter of each planned buffer in the picture; they repeat in large nets, where neighbours still differ. */
@@ -106,8 +102,8 @@ static void print_peak(const Program *program, Arena *scratch, StrBuf *out)
     qsort(live, count, sizeof *live, by_offset);
     for (size_t i = 0; i < count; ++i) {
         strbuf_printf(out, "  b%-4" PRIu32 " %11" PRId64 " at %11" PRId64 "  %s" STR_FMT "\n", live[i]->id,
-                      align_up(live[i]->bytes), live[i]->offset, live[i]->is_scratch ? "scratch of " : "",
-                      STR_ARG(live[i]->name));
+                      int_align_up(live[i]->bytes, PLAN_ALIGN), live[i]->offset,
+                      live[i]->is_scratch ? "scratch of " : "", STR_ARG(live[i]->name));
     }
 }
 
@@ -127,7 +123,8 @@ static void print_picture(const Program *program, const char *letter, StrBuf *ou
         strbuf_pad(&line, (size_t)cols, '.');
         for (uint32_t i = 0; i < program->n_buffers; ++i) {
             const Buffer *buffer = program->buffers[i];
-            if (!is_planned(buffer) || middle < buffer->offset || middle >= buffer->offset + align_up(buffer->bytes)) {
+            if (!is_planned(buffer) || middle < buffer->offset ||
+                middle >= buffer->offset + int_align_up(buffer->bytes, PLAN_ALIGN)) {
                 continue;
             }
             for (int64_t col = 0; col < cols; ++col) {

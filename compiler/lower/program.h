@@ -14,7 +14,7 @@
 
 /* --- target: what lowering and emission need to know of the machine */
 typedef struct Target {
-    const char *name;      /* "portable" */
+    const char *name; /* "portable" */
     const char *doc;
     int vector_floats;     /* b: floats in a vector of the C text; 1: plain C99 */
     int channel_block;     /* block of Layout: vector_floats */
@@ -42,9 +42,9 @@ extern const Target targets[];       /* name NULL ends it; "native" is not in it
  * Planar (block 1 with halo): the same for the image that a first layer reads. */
 typedef struct Layout {
     int32_t block;
-    int32_t channels, rows, cols;              /* logical; rank 1: rows = cols = 1 */
+    int32_t channels, rows, cols; /* logical; rank 1: rows = cols = 1 */
     int32_t halo_top, halo_left, halo_bottom, halo_right;
-    int64_t row_stride, plane_stride;          /* in elements; block included in row_stride */
+    int64_t row_stride, plane_stride; /* in elements; block included in row_stride */
 } Layout;
 Layout layout_blocked(TensorType type, int32_t block); /* no halo; block = channels is [H][W][C] */
 Layout layout_plain(TensorType type);
@@ -57,16 +57,16 @@ Str layout_format(Arena *arena, const Layout *layout); /* "chw", "c16hw halo 1,1
 
 /* --- buffers */
 typedef enum BufferKind {
-    BUFFER_ARENA,   /* planned: has an offset */
-    BUFFER_INPUT,   /* the caller's memory, read only */
-    BUFFER_OUTPUT   /* the caller's memory */
+    BUFFER_ARENA, /* planned: has an offset */
+    BUFFER_INPUT, /* the caller's memory, read only */
+    BUFFER_OUTPUT /* the caller's memory */
 } BufferKind;
 
 typedef struct Buffer {
     uint32_t id;
-    Str name;             /* path of the node that fills it, or the port */
+    Str name; /* path of the node that fills it, or the port */
     BufferKind kind;
-    uint32_t port;        /* INPUT, OUTPUT: index */
+    uint32_t port; /* INPUT, OUTPUT: index */
     DType dtype;
     Layout layout;
     int64_t bytes;
@@ -74,9 +74,9 @@ typedef struct Buffer {
      * parent_offset bytes into the parent's memory and ends within it. */
     struct Buffer *parent;
     int64_t parent_offset;
-    bool is_scratch;      /* of one step */
+    bool is_scratch;               /* of one step */
     int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
-    int64_t offset;       /* in the arena, bytes, multiple of 64; by plan.c */
+    int64_t offset;                /* in the arena, bytes, multiple of 64; by plan.c */
 } Buffer;
 
 /* --- packed weights: one segment of the blob */
@@ -125,15 +125,16 @@ void pack_format_describe(const PackFormat *format, StrBuf *out); /* for dumps a
 
 typedef struct Segment {
     uint32_t id;
-    Str name;             /* "layer1.0.conv1.weight": for comments */
-    const Node *source;   /* constant node; its recipe is carried out when packing. May be made by lowering (no id, not in the graph) */
+    Str name; /* "layer1.0.conv1.weight": for comments */
+    /* A constant, whose recipe is carried out when packing. Lowering makes some itself: these are not in the graph. */
+    const Node *source;
     PackFormat format;
     /* rows: of all groups together (a group has rows / groups), each of cols elements. A bias or any other vector has
      * cols = 1 and the row_block and groups of the weight it goes with, so that it is padded alike. */
     int32_t rows, cols, groups;
-    bool transposed;      /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
-    int64_t offset;       /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
-    int64_t bytes;        /* 4 * segment_elements(): without the gap up to the next segment */
+    bool transposed; /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
+    int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
+    int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
 } Segment;
 /* Packed floats, padding included. */
 int64_t segment_elements(const Segment *segment);
@@ -141,17 +142,30 @@ enum { BLOB_ALIGN = 64, BLOB_HEADER_BYTES = 64 };
 
 /* --- kernels */
 typedef enum KernelFamily {
-    KERNEL_CONV,          /* any 2-D convolution as a tiled matrix product; groups >= 1 */
-    KERNEL_DEPTHWISE,     /* output channel o reads input channel o / multiplier; weights as PyTorch stores them */
-    KERNEL_DENSE,         /* in_channels inputs, out_channels outputs; rows = cols = 1 */
+    KERNEL_CONV,      /* any 2-D convolution as a tiled matrix product; groups >= 1 */
+    KERNEL_DEPTHWISE, /* output channel o reads input channel o / multiplier; weights as PyTorch stores them */
+    KERNEL_DENSE,     /* in_channels inputs, out_channels outputs; rows = cols = 1 */
     KERNEL_MAX_POOL,
-    KERNEL_AVG_POOL,      /* adaptive too: sizes.adaptive */
+    KERNEL_AVG_POOL, /* adaptive too: sizes.adaptive */
     KERNEL_GLOBAL_POOL,
-    KERNEL_UNARY,         /* one activation (epilogue.act) over a whole tensor; act.op = OP_PRELU: slope of channel c is weights[c] */
-    KERNEL_BINARY,        /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
-    KERNEL_CHANNEL_AFFINE,/* y = x * weights[c] + bias[c]: batch norm that did not fold, affine, normalize; no activation */
+    KERNEL_UNARY,  /* one activation (epilogue.act) over a whole tensor; OP_PRELU: slope of channel c is weights[c] */
+    KERNEL_BINARY, /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
+    KERNEL_CHANNEL_AFFINE, /* y = x * weights[c] + bias[c]: affine, normalize, batch norm left over; no activation */
     KERNEL_LRN,
-    KERNEL_SOFTMAX,       /* and log_softmax; over channels, for each pixel */
+    KERNEL_SOFTMAX,        /* and log_softmax; over channels, for each pixel */
+    KERNEL_CONV_TRANSPOSE, /* sizes as the network says them; weight [output channel][(input channel, ky, kx)] */
+    KERNEL_TABLE_CONV,    /* output channel o reads the channels in row o of sizes.table; weight [connection][ky][kx] */
+    KERNEL_RBF,           /* y[o] = sum over i of (x[i] - weights[o][i])^2; weights as PyTorch stores them */
+    KERNEL_SUBSAMPLE,     /* y = weights[c] * (sum of the window) + bias[c]; windows lie side by side */
+    KERNEL_INSTANCE_NORM, /* epilogue.bias: has weights and bias, one a channel */
+    KERNEL_L2_NORMALIZE,  /* over channels, for each pixel */
+    KERNEL_BORDER,        /* padding with the input's own pixels: sizes.border is PAD_REFLECT or PAD_EDGE */
+    KERNEL_UPSAMPLE,      /* by stride_rows x stride_cols; sizes.bilinear, else nearest */
+    KERNEL_GRAM,          /* y[a][b] = sum over pixels of x[a] * x[b], divided by in_channels * in_rows * in_cols */
+    KERNEL_REDUCE,        /* to one number: sizes.op is OP_SUM, OP_MEAN or OP_MSE (two operands) */
+    KERNEL_ARGMAX,        /* over channels, for each pixel; i32 */
+    KERNEL_TOP_K,         /* sizes.k largest of in_channels, falling; sizes.indices: i32, else the values */
+    KERNEL_PIXELS,        /* y = x * weights[c] + bias[c] of u8 x, plain or interleaved, to plain f32 */
     KERNEL_COPY,          /* copy, concat part, slice, permute, flatten "hwc", zero padding: strided copy */
     /* Of vector targets only. */
     KERNEL_DIRECT,        /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
@@ -183,23 +197,29 @@ typedef struct KernelSizes {
     int32_t kernel_rows, kernel_cols;
     int32_t stride_rows, stride_cols;
     int32_t dilation_rows, dilation_cols;
-    int32_t pad_top, pad_left;   /* bottom and right follow from the sizes */
+    int32_t pad_top, pad_left;     /* bottom and right follow from the sizes */
     int32_t pad_bottom, pad_right; /* avg_pool with count_pad needs them for the divisor */
     int32_t groups;
-    int32_t multiplier;          /* depthwise */
+    int32_t multiplier;               /* depthwise */
     bool count_pad, adaptive, is_max; /* pools */
-    bool is_log;                 /* log_softmax */
-    OpKind op;                   /* BINARY: OP_ADD, OP_SUB, OP_MUL; UNARY: none (epilogue.act says); COPY: none */
-    Broadcast broadcast[2];      /* BINARY: of each operand */
-    double scalar[2];            /* BINARY: a literal operand (BROADCAST_SCALAR from constant); COPY: scalar[0] fills the border */
+    bool is_log;                      /* log_softmax */
+    OpKind op;              /* BINARY: OP_ADD, OP_SUB, OP_MUL; REDUCE; UNARY: none (epilogue.act says); COPY: none */
+    Broadcast broadcast[2]; /* BINARY: of each operand */
+    double scalar[2]; /* BINARY: a literal operand (BROADCAST_SCALAR from constant); COPY: scalar[0] fills the border */
     bool scalar_is_literal[2];
     LrnAttr lrn;
+    double eps;                          /* INSTANCE_NORM, L2_NORMALIZE */
+    PadMode border;                      /* BORDER */
+    bool bilinear;                       /* UPSAMPLE */
+    int32_t k;                           /* TOP_K */
+    bool indices;                        /* TOP_K */
+    IntTable table;                      /* TABLE_CONV; n_rows = 0: none */
     int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of the loops c, y, x */
 } KernelSizes;
 
 typedef struct Epilogue {
     bool bias, residual;
-    Activation act;              /* op OP_IDENTITY: none */
+    Activation act; /* op OP_IDENTITY: none */
 } Epilogue;
 
 /* A kernel: everything its C text depends on. Equal records are emitted once and called many times.
@@ -229,7 +249,9 @@ typedef struct Kernel {
     Layout residual;             /* vector > 1 and epilogue.residual; else all zero */
     Epilogue epilogue;
     PackFormat weight_format;
-    int32_t tile_pixels, tile_taps; /* CONV: output pixels (a multiple of 16) and taps (of 4) gathered at once */
+    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
+     */
+    int32_t tile_pixels, tile_taps;
     /* Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
      * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
@@ -253,24 +275,24 @@ bool activation_equal(const Activation *a, const Activation *b);
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
- * What may overlap: the output of UNARY, BINARY and CHANNEL_AFFINE may be the very memory of an operand that is not
- * broadcast, and the output of any family that of its residual (the element that is written is the one just read). So
- * y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
+ * What may overlap: the output of UNARY, BINARY, CHANNEL_AFFINE and INSTANCE_NORM may be the very memory of an operand
+ * that is not broadcast, and the output of any family that of its residual (the element that is written is the one just
+ * read). So y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
 enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
 typedef struct Step {
     const Kernel *kernel;
     Buffer *inputs[STEP_MAX_INPUTS];       /* data; BINARY: 1 or 2 */
     int64_t input_offset[STEP_MAX_INPUTS]; /* elements into the buffer (slices) */
     uint32_t n_inputs;
-    Buffer *residual;                      /* may be the output's own memory: y = act(conv + y) */
-    const Segment *weight, *bias;          /* NULL where the kernel has none */
+    Buffer *residual;             /* may be the output's own memory: y = act(conv + y) */
+    const Segment *weight, *bias; /* NULL where the kernel has none */
     Buffer *output;
-    int64_t output_offset;                 /* elements into the buffer (concat) */
-    Buffer *scratch;                       /* NULL where none; parts * kernel->scratch_bytes */
-    const Kernel *zero_halo;               /* a ZERO_HALO to be run on halo_of before the kernel; NULL: none */
+    int64_t output_offset; /* elements into the buffer (concat) */
+    Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
+    const Kernel *zero_halo; /* a ZERO_HALO to be run on halo_of before the kernel; NULL: none */
     Buffer *halo_of;
-    const Node *node;                      /* comments: path, types, span */
-    Str title;                             /* "layer1.0.conv1 + bn1 + relu" */
+    const Node *node;      /* comments: path, types, span */
+    Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;
 
@@ -280,20 +302,20 @@ typedef struct Program {
     const Target *target;
     Step *steps;
     uint32_t n_steps;
-    Kernel **kernels;       /* distinct, in order of first use */
+    Kernel **kernels; /* distinct, in order of first use */
     uint32_t n_kernels;
-    Buffer **buffers;       /* in order of creation */
+    Buffer **buffers; /* in order of creation */
     uint32_t n_buffers;
-    Segment **segments;     /* in execution order */
+    Segment **segments; /* in execution order */
     uint32_t n_segments;
     Buffer **inputs, **outputs; /* by port */
-    int32_t batch;          /* images a run */
-    int32_t parts;          /* most parts a step is split into (--threads-max) */
-    int64_t arena_bytes;    /* by plan.c */
-    int64_t arena_lower_bound; /* largest sum of live bytes at any step */
+    int32_t batch;              /* images a run */
+    int32_t parts;              /* most parts a step is split into (--threads-max) */
+    int64_t arena_bytes;        /* by plan.c */
+    int64_t arena_lower_bound;  /* largest sum of live bytes at any step */
     int32_t peak_step;
-    int64_t blob_bytes;     /* header + segments */
-    uint64_t fingerprint;   /* of the segments' layout and recipes: ties a blob to the code */
+    int64_t blob_bytes;   /* header + segments */
+    uint64_t fingerprint; /* of the segments' layout and recipes: ties a blob to the code */
 } Program;
 
 typedef struct LowerOptions {
@@ -320,6 +342,15 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
  * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */
 void tiles_choose(const Target *target, Kernel *kernel);
 
+/* The most taps of one axis (0 rows, 1 columns) that an output element of a CONV_TRANSPOSE sees; at least 1. */
+int32_t transposed_taps(const KernelSizes *sizes, int axis);
+/* One axis of CONV_TRANSPOSE: output i sees tap t, at input (i + pad - t * dilation) / stride, where that is whole. */
+typedef struct TransposedAxis {
+    int32_t in, out, kernel, stride, dilation, pad;
+} TransposedAxis;
+TransposedAxis transposed_axis(const KernelSizes *sizes, int axis);
+bool transposed_sees(const TransposedAxis *axis, int32_t i, int32_t tap); /* inside the input or not */
+
 /* plan.c: lifetimes, in-place, views, offsets, peak and lower bound. */
 void plan_buffers(Program *program, Arena *scratch);
 
@@ -327,9 +358,9 @@ void plan_buffers(Program *program, Arena *scratch);
 void program_dump(const Program *program, StrBuf *out);
 void plan_dump(const Program *program, StrBuf *out);
 
-/* pack.c: the blob. `write` receives consecutive pieces, first a provisional header; at the end `patch` overwrites the header
- * (at offset 0) with the real one, whose checksum needed all contents. Contents are produced once and never held whole.
- * Reports a non-finite weight to diag and returns false. */
+/* pack.c: the blob. `write` receives consecutive pieces, first a provisional header; at the end `patch` overwrites the
+ * header (at offset 0) with the real one, whose checksum needed all contents. Contents are produced once and never held
+ * whole. Reports a non-finite weight to diag and returns false. */
 typedef struct PackSink {
     void (*write)(void *user, const void *bytes, size_t size);
     void (*patch)(void *user, uint64_t offset, const void *bytes, size_t size);

@@ -4,29 +4,20 @@
 
 #include "lower/lowering.h"
 #include "support/hash.h"
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t round_up(int64_t bytes)
-{
-    return ceil_div(bytes, BLOB_ALIGN) * BLOB_ALIGN;
-}
+#include "support/ints.h"
 
 int64_t segment_elements(const Segment *segment)
 {
     const PackFormat *format = &segment->format;
     int64_t group_rows = segment->rows / segment->groups;
     if (format->kind == PACK_ROWS) {
-        int64_t rows = ceil_div(group_rows, format->row_block) * format->row_block;
-        int64_t cols = ceil_div(segment->cols, format->col_block) * format->col_block;
+        int64_t rows = int_align_up(group_rows, format->row_block);
+        int64_t cols = int_align_up(segment->cols, format->col_block);
         return segment->groups * rows * cols;
     }
     int64_t window = (int64_t)format->window_rows * format->window_cols, t = format->winograd + 2;
-    int64_t inputs = ceil_div(segment->cols / window, format->in_block) * format->in_block;
-    int64_t outputs = ceil_div(group_rows, format->lanes) * format->lanes;
+    int64_t inputs = int_align_up(segment->cols / window, format->in_block);
+    int64_t outputs = int_align_up(group_rows, format->lanes);
     return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? t * t : window);
 }
 
@@ -149,7 +140,7 @@ void segments_finish(Program *program)
     for (uint32_t i = 0; i < program->n_segments; ++i) {
         Segment *segment = program->segments[i];
         segment->offset = end;
-        end = round_up(segment->offset + segment->bytes);
+        end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
         Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
         strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ", segment->offset, segment->bytes);
         describe_packing(&packing, segment->source, &manifest);

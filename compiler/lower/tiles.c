@@ -5,6 +5,7 @@
  * pixels. A tile of pixels is gathered tap by tap into scratch, so that the product runs over plain rows of constant
  * length. Figures below were measured with gcc 12 and clang 14, with and without AVX-512 (bench/NOTES.md). */
 #include "lower/tiles.h"
+#include "support/ints.h"
 
 enum {
     CONV_ROWS = 4,         /* output channels of the micro-kernel */
@@ -14,23 +15,14 @@ enum {
         18432, /* up to here all taps are gathered at once: no accumulators but those of four channels */
     DENSE_WIDE = 64,
     DENSE_NARROW = 16,
+    GRAM_PIXELS = 256, /* of two channels multiplied at once */
     SCRATCH_ALIGN = 64
 };
 
-/* Row lengths that both compilers turn into whole vectors, and what a pixel costs in each, in percent of the best. */
+/* Row lengths that both compilers turn into whole vectors, and what a pixel costs in each, in percent of the first. */
 static const struct {
     int32_t pixels, cost;
-} conv_tiles[] = {{64, 100}, {112, 106}, {96, 106}, {80, 104}, {48, 101}, {32, 108}, {16, 125}};
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t round_up(int64_t a, int64_t multiple)
-{
-    return ceil_div(a, multiple) * multiple;
-}
+} conv_tiles[] = {{64, 100}, {112, 96}, {96, 101}, {80, 104}, {48, 101}, {32, 108}, {16, 125}};
 
 /* The tile that wastes least on a partly filled last tile; of equals the one that is faster. */
 static int32_t conv_pixels(int64_t pixels)
@@ -38,7 +30,7 @@ static int32_t conv_pixels(int64_t pixels)
     int32_t best = 0;
     int64_t best_cost = 0;
     for (size_t i = 0; i < sizeof conv_tiles / sizeof conv_tiles[0]; ++i) {
-        int64_t cost = round_up(pixels, conv_tiles[i].pixels) * conv_tiles[i].cost;
+        int64_t cost = int_align_up(pixels, conv_tiles[i].pixels) * conv_tiles[i].cost;
         if (best == 0 || cost < best_cost) {
             best = conv_tiles[i].pixels;
             best_cost = cost;
@@ -50,16 +42,16 @@ static int32_t conv_pixels(int64_t pixels)
 /* Taps gathered at once: all of them if that is little, else equal blocks that fit L1. A multiple of CONV_COLS. */
 static int64_t conv_block_taps(int64_t taps, int64_t tile_pixels)
 {
-    if (round_up(taps, CONV_COLS) * tile_pixels <= CONV_SINGLE_FLOATS) {
-        return round_up(taps, CONV_COLS);
+    if (int_align_up(taps, CONV_COLS) * tile_pixels <= CONV_SINGLE_FLOATS) {
+        return int_align_up(taps, CONV_COLS);
     }
-    int64_t blocks = ceil_div(taps, CONV_L1_FLOATS / tile_pixels / CONV_COLS * CONV_COLS);
+    int64_t blocks = int_div_up(taps, CONV_L1_FLOATS / tile_pixels / CONV_COLS * CONV_COLS);
     for (int64_t n = blocks; n <= blocks + blocks / 4 + 1; ++n) {
         if (taps % (n * CONV_COLS) == 0) {
             return taps / n; /* no shorter last block */
         }
     }
-    return round_up(ceil_div(taps, blocks), CONV_COLS);
+    return int_align_up(int_div_up(taps, blocks), CONV_COLS);
 }
 
 static void choose_conv(Kernel *kernel)
@@ -69,7 +61,7 @@ static void choose_conv(Kernel *kernel)
     int64_t tile_pixels = conv_pixels((int64_t)s->out_rows * s->out_cols);
     int64_t tile_taps = conv_block_taps(taps, tile_pixels);
     bool single = taps <= tile_taps;
-    int64_t accumulators = single ? CONV_ROWS : round_up(s->out_channels / s->groups, CONV_ROWS);
+    int64_t accumulators = single ? CONV_ROWS : int_align_up(s->out_channels / s->groups, CONV_ROWS);
     kernel->weight_format = pack_rows(CONV_ROWS, CONV_COLS);
     kernel->tile_pixels = (int32_t)tile_pixels;
     kernel->tile_taps = (int32_t)tile_taps;
@@ -97,7 +89,7 @@ static void choose_depthwise(Kernel *kernel)
 static void choose_dense(Kernel *kernel)
 {
     int32_t units = kernel->sizes.out_channels;
-    bool wide = round_up(units, DENSE_WIDE) * 10 <= (int64_t)units * 11;
+    bool wide = int_align_up(units, DENSE_WIDE) * 10 <= (int64_t)units * 11;
     kernel->weight_format = pack_rows(wide ? DENSE_WIDE : DENSE_NARROW, 1);
 }
 
@@ -106,6 +98,43 @@ static void choose_pool(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     kernel->scratch_bytes = s->adaptive ? 0 : 4 * covered(s->out_cols, s->stride_cols, s->kernel_cols, 1);
+}
+
+/* As conv, for each phase on its own (transposed.c): whole input channels at a time, each with the taps of the phase
+ * that has most. Beside them the weights of those taps for four channels, in the micro-kernel's order. */
+static void choose_conv_transpose(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t taps = (int64_t)transposed_taps(s, 0) * transposed_taps(s, 1), channels = s->in_channels / s->groups;
+    int64_t tile = conv_pixels(int_div_up(s->out_rows, s->stride_rows) * int_div_up(s->out_cols, s->stride_cols));
+    if (channels * taps * tile > CONV_SINGLE_FLOATS) {
+        int64_t fitting = CONV_L1_FLOATS / tile / taps;
+        channels = fitting < 1 ? 1 : fitting < channels ? fitting : channels;
+    }
+    kernel->weight_format = pack_rows(CONV_ROWS, 1);
+    kernel->tile_pixels = (int32_t)tile;
+    kernel->tile_taps = (int32_t)int_align_up(channels * taps, CONV_COLS);
+    bool single = kernel->tile_taps / taps >= s->in_channels / s->groups;
+    int64_t accumulators = single ? CONV_ROWS : int_align_up(s->out_channels / s->groups, CONV_ROWS);
+    kernel->scratch_bytes = 4 * (tile * (kernel->tile_taps + accumulators) + CONV_ROWS * kernel->tile_taps);
+}
+
+/* A row of sums, and one of the products of a single connection. */
+static void choose_table_conv(Kernel *kernel)
+{
+    kernel->weight_format = pack_rows(1, 1);
+    kernel->scratch_bytes = 4 * 2 * (int64_t)kernel->sizes.out_cols;
+}
+
+/* A product of the channels with themselves: a stretch of pixels of some channels, the same of four others, sums. */
+static void choose_gram(Kernel *kernel)
+{
+    int64_t channels = kernel->sizes.in_channels, tile = conv_pixels(channels);
+    int64_t pixels = (int64_t)kernel->sizes.in_rows * kernel->sizes.in_cols;
+    int64_t taps = int_align_up(pixels < GRAM_PIXELS ? pixels : GRAM_PIXELS, CONV_COLS);
+    kernel->tile_pixels = (int32_t)tile;
+    kernel->tile_taps = (int32_t)taps;
+    kernel->scratch_bytes = 4 * (taps * (tile + CONV_ROWS) + int_align_up(channels, CONV_ROWS) * tile);
 }
 
 void tiles_choose(const Target *target, Kernel *kernel)
@@ -117,7 +146,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
         kernel->tile_rows = kernel->tile_cols = kernel->block_tiles = kernel->prefetch_bytes = 0;
         kernel->pixels_outer = false;
         tiles_choose_vector(target, kernel);
-        kernel->scratch_bytes = round_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+        kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
         return;
     }
     kernel->vector = 1;
@@ -140,9 +169,37 @@ void tiles_choose(const Target *target, Kernel *kernel)
             kernel->weight_format = pack_rows(1, 1);
         }
         break;
+    case KERNEL_CONV_TRANSPOSE:
+        choose_conv_transpose(kernel);
+        break;
+    case KERNEL_TABLE_CONV:
+        choose_table_conv(kernel);
+        break;
+    case KERNEL_SUBSAMPLE: /* the rows of a window, reduced to one */
+        kernel->weight_format = pack_rows(1, 1);
+        kernel->scratch_bytes = 4 * (int64_t)kernel->sizes.out_cols * kernel->sizes.kernel_cols;
+        break;
+    case KERNEL_UPSAMPLE: /* two rows mixed, and the first and last pixel once more */
+        kernel->scratch_bytes = kernel->sizes.bilinear ? 4 * ((int64_t)kernel->sizes.in_cols + 2) : 0;
+        break;
+    case KERNEL_GRAM:
+        choose_gram(kernel);
+        break;
+    case KERNEL_INSTANCE_NORM:
+        if (kernel->epilogue.bias) {
+            kernel->weight_format = pack_rows(1, 1);
+        }
+        break;
     case KERNEL_CHANNEL_AFFINE:
+    case KERNEL_RBF:
+    case KERNEL_PIXELS:
         kernel->weight_format = pack_rows(1, 1);
         break;
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:
@@ -157,5 +214,5 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_FAMILY_COUNT:
         break;
     }
-    kernel->scratch_bytes = round_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+    kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
 }

@@ -1,6 +1,7 @@
 /* Tiles of vector kernels: accumulators, order of loops, prefetch, packing, scratch. The figures come from measurements
  * on AVX-512 with gcc 12 and clang 14 (bench/NOTES.md); with 16 registers a tile has a dozen accumulators at most. */
 #include "lower/tiles.h"
+#include "support/ints.h"
 
 enum {
     PREFETCH_FROM = 200 * 1024,   /* bytes of weights below which the hardware fetches well enough */
@@ -17,12 +18,7 @@ enum {
 
 static int32_t ceil_div(int64_t a, int64_t b)
 {
-    return (int32_t)((a + b - 1) / b);
-}
-
-static int64_t round_up(int64_t a, int64_t multiple)
-{
-    return (a + multiple - 1) / multiple * multiple;
+    return (int32_t)int_div_up(a, b);
 }
 
 /* `count` in equal pieces of at most `most`: the size of the largest. */
@@ -66,8 +62,8 @@ static void choose_direct(const Target *target, Kernel *kernel)
     int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     choose_tile(kernel, tile_pixels(target));
-    int64_t taps = round_up(in_channels, kernel->vector) * s->kernel_rows * s->kernel_cols;
-    int64_t weight_bytes = 4 * taps * round_up(out_channels, kernel->vector);
+    int64_t taps = int_align_up(in_channels, kernel->vector) * s->kernel_rows * s->kernel_cols;
+    int64_t weight_bytes = 4 * taps * int_align_up(out_channels, kernel->vector);
     int64_t input_bytes = 4 * layout_elements(&kernel->in);
     if (s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->in_channels >= 64 && input_bytes > PIXELS_INPUT &&
         weight_bytes <= PIXELS_WEIGHTS) {
@@ -99,7 +95,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     kernel->tile_rows = 1;
     kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
     int64_t in_blocks = ceil_div(s->in_channels, kernel->vector);
-    int64_t stream = 4 * area * in_blocks * kernel->vector * round_up(s->out_channels, kernel->vector);
+    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(s->out_channels, kernel->vector);
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes =
         4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
@@ -133,7 +129,7 @@ static void choose_dense(Kernel *kernel)
                                          .in_block = image ? kernel->vector : 1,
                                          .window_rows = image ? kernel->in.rows : 1,
                                          .window_cols = image ? kernel->in.cols : 1};
-    int64_t weight_bytes = 4 * (int64_t)s->in_channels * round_up(s->out_channels, kernel->vector);
+    int64_t weight_bytes = 4 * (int64_t)s->in_channels * int_align_up(s->out_channels, kernel->vector);
     kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? DENSE_AHEAD : 0;
 }
 
@@ -177,6 +173,19 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_LRN:
     case KERNEL_SOFTMAX:
     case KERNEL_COPY:
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
     case KERNEL_FAMILY_COUNT:
         break;
     }

@@ -44,8 +44,7 @@ Str step_title(Arena *arena, const Node *node)
 {
     StrBuf title = {0};
     if (str_is_empty(node->path)) {
-        const OpInfo *info = op_info(node->op);
-        strbuf_printf(&title, "%s", info->name[0] != '\0' ? info->name : info->stem);
+        strbuf_append(&title, str_from(op_name(node->op)));
     } else {
         strbuf_append(&title, node->path);
     }

@@ -164,9 +164,11 @@ char *onnx_binary(const Emit *e, const char *op_type, const char *part, char *a,
 
 /* --- initializers */
 
-static OnnxTensor *add_tensor(OnnxModel *model, char *name, Onnx__TensorProto__DataType type, const int64_t *dims, int32_t rank)
+static OnnxTensor *add_tensor(OnnxModel *model, char *name, Onnx__TensorProto__DataType type, const int64_t *dims,
+                              int32_t rank)
 {
-    model->tensors = arena_grow(model->arena, model->tensors, model->n_tensors, &model->tensor_capacity, sizeof *model->tensors);
+    model->tensors =
+        arena_grow(model->arena, model->tensors, model->n_tensors, &model->tensor_capacity, sizeof *model->tensors);
     OnnxTensor *tensor = &model->tensors[model->n_tensors++];
     *tensor = (OnnxTensor){.name = name, .rank = rank, .type = type};
     tensor->bytes = type == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 ? 8 : 4;

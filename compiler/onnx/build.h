@@ -10,16 +10,17 @@
 
 enum { ONNX_MAX_RANK = TYPE_MAX_RANK + 1 };
 
-/* An initializer. Its numbers come from a constant node of the graph (read when the model is written), or are at hand. */
+/* An initializer. Its numbers come from a constant node of the graph (read when the model is written), or are at hand.
+ */
 typedef struct OnnxTensor {
     char *name;
     int32_t rank;
     int64_t dims[ONNX_MAX_RANK];
     Onnx__TensorProto__DataType type;
     int64_t bytes;
-    const Node *constant;  /* NULL: `numbers` */
-    const void *numbers;   /* float or int64_t, in the order of this machine */
-    const Node *table_of;  /* the conv whose connection table spreads `constant` over the dense weight; NULL: none */
+    const Node *constant; /* NULL: `numbers` */
+    const void *numbers;  /* float or int64_t, in the order of this machine */
+    const Node *table_of; /* the conv whose connection table spreads `constant` over the dense weight; NULL: none */
 } OnnxTensor;
 
 struct OnnxModel {
@@ -31,10 +32,10 @@ struct OnnxModel {
     size_t n_inputs, n_outputs, n_values, value_capacity;
     OnnxTensor *tensors;
     size_t n_tensors, tensor_capacity;
-    Map *names;       /* taken names of values; of nodes in node_names */
+    Map *names; /* taken names of values; of nodes in node_names */
     Map *node_names;
-    Map *weights;     /* name of a weight -> the initializer that holds it */
-    char **value_of;  /* by id of the graph's node: the value that holds its result; NULL while it has none */
+    Map *weights;    /* name of a weight -> the initializer that holds it */
+    char **value_of; /* by id of the graph's node: the value that holds its result; NULL while it has none */
 };
 
 /* One node of the graph on its way to ONNX. */
@@ -46,7 +47,7 @@ typedef struct Emit {
 } Emit;
 
 /* --- build.c. `part`: "scale" calls node and value "path/scale"; NULL: this ONNX node gives the result. */
-char *onnx_name(OnnxModel *model, Map *taken, Str wanted);      /* `wanted`, or wanted_2, ... where that is taken */
+char *onnx_name(OnnxModel *model, Map *taken, Str wanted); /* `wanted`, or wanted_2, ... where that is taken */
 Onnx__ValueInfoProto *onnx_value_info(OnnxModel *model, char *name, TensorType type, bool hwc);
 Onnx__TensorProto__DataType onnx_data_type(DType dtype);
 
@@ -64,14 +65,15 @@ char *onnx_scalar(const Emit *e, const char *part, double value); /* rank 0 */
 char *onnx_floats(const Emit *e, const char *part, const float *numbers, const int64_t *dims, int32_t rank);
 char *onnx_ints(const Emit *e, const char *part, const int64_t *numbers, int64_t count); /* int64 [count] */
 char *onnx_filled(const Emit *e, const char *part, float value, int64_t count);          /* [count] */
-/* The initializer of a constant node, made at its first use. `is_operand`: it stands where a tensor of the net could stand,
- * so it gets the batch axis. */
+/* The initializer of a constant node, made at its first use. `is_operand`: it stands where a tensor of the net could
+ * stand, so it gets the batch axis. */
 char *onnx_constant(OnnxModel *model, const Node *constant, bool is_operand);
 
-char *onnx_data(const Emit *e, uint32_t index);       /* the value of a data input */
+char *onnx_data(const Emit *e, uint32_t index);         /* the value of a data input */
 TensorType onnx_data_of(const Emit *e, uint32_t index); /* its type */
-char *onnx_weight(const Emit *e, WeightRole role);    /* NULL where the node has none */
-/* A weight [C] as it meets the node's [1,C,H,W] or [1,C]: through an Unsqueeze to [C,1,1] where there are rows and columns. */
+char *onnx_weight(const Emit *e, WeightRole role);      /* NULL where the node has none */
+/* A weight [C] as it meets the node's [1,C,H,W] or [1,C]: through an Unsqueeze to [C,1,1] where there are rows and
+ * columns. */
 char *onnx_channel_weight(const Emit *e, WeightRole role);
 char *onnx_per_channel(const Emit *e, const char *part, char *vector);
 char *onnx_table_weight(const Emit *e, WeightRole role); /* conv with a connection table: the dense weight */

@@ -211,14 +211,16 @@ static void export_node(OnnxModel *model, const Node *node)
     if (node->adds_residual || (node->act.op != OP_IDENTITY && node->act.op != OP_INPUT)) {
         ICE("'" STR_FMT "': a fused epilogue is exported; ONNX wants the graph as elaborated", STR_ARG(node->path));
     }
-    Str path = !str_is_empty(node->path) ? node->path : arena_printf(model->arena, "%s_%u", op_info(node->op)->name, node->id);
+    Str path =
+        !str_is_empty(node->path) ? node->path : arena_printf(model->arena, "%s_%u", op_info(node->op)->name, node->id);
     bool is_output = model->value_of[node->id] != NULL;
     Emit e = {.model = model, .node = node, .name = onnx_name(model, model->node_names, path)};
     e.result = is_output ? model->value_of[node->id] : onnx_name(model, model->names, path);
     export_op(&e);
     model->value_of[node->id] = e.result;
     if (!is_output) {
-        model->values = arena_grow(model->arena, model->values, model->n_values, &model->value_capacity, sizeof *model->values);
+        model->values =
+            arena_grow(model->arena, model->values, model->n_values, &model->value_capacity, sizeof *model->values);
         model->values[model->n_values++] = onnx_value_info(model, e.result, node->type, false);
     }
 }
@@ -231,7 +233,10 @@ static void copy_outputs(OnnxModel *model)
         char *name = model->outputs[i]->name;
         char *value = node_is_constant(node) ? onnx_constant(model, node, true) : model->value_of[node->id];
         if (strcmp(value, name) != 0) {
-            Emit e = {.model = model, .node = node, .name = onnx_name(model, model->node_names, str_from(name)), .result = name};
+            Emit e = {.model = model,
+                      .node = node,
+                      .name = onnx_name(model, model->node_names, str_from(name)),
+                      .result = name};
             onnx_unary(&e, "Identity", NULL, value);
         }
     }

@@ -14,7 +14,8 @@
 
 enum { ONNX_OPSET = 17, ONNX_IR_VERSION = 8 };
 
-/* Protobuf messages end at 2 GiB. Models with more than so many bytes of weights keep them in a file beside the model. */
+/* Protobuf messages end at 2 GiB. Models with more than so many bytes of weights keep them in a file beside the model.
+ */
 #define ONNX_INLINE_LIMIT INT64_C(1900000000)
 
 typedef struct OnnxModel OnnxModel;
@@ -25,17 +26,17 @@ typedef struct OnnxSink {
     void *user;
 } OnnxSink;
 
-/* Maps a verified graph without fused epilogues to ONNX nodes. No weight is read; the model lives in `arena` and borrows
- * from the graph. */
+/* Maps a verified graph without fused epilogues to ONNX nodes. No weight is read; the model lives in `arena` and
+ * borrows from the graph. */
 OnnxModel *onnx_model_create(Arena *arena, const Graph *graph);
 
 /* Bytes of all initializers. */
 int64_t onnx_model_bytes(const OnnxModel *model);
 
-/* Writes the model, weights in blocks as they are read, so that memory does not grow with them. `data` NULL: weights inside;
- * else weights of a page or more go there, and the model refers to them by `data_name`, a file name in its own folder.
- * False after an error in diag: a weight that is not finite. */
-bool onnx_model_write(const OnnxModel *model, const Weights *weights, const OnnxSink *sink, const OnnxSink *data, Str data_name,
-                      Diag *diag);
+/* Writes the model, weights in blocks as they are read, so that memory does not grow with them. `data` NULL: weights
+ * inside; else weights of a page or more go there, and the model refers to them by `data_name`, a file name in its own
+ * folder. False after an error in diag: a weight that is not finite. */
+bool onnx_model_write(const OnnxModel *model, const Weights *weights, const OnnxSink *sink, const OnnxSink *data,
+                      Str data_name, Diag *diag);
 
 #endif

@@ -14,7 +14,8 @@ void onnx_rbf(const Emit *e)
     Onnx__NodeProto *distance = onnx_node(e, "ReduceSumSquare", "distance", &difference, 1);
     onnx_attr_ints(e, distance, "axes", (const int64_t[]){1}, 1);
     onnx_attr_int(e, distance, "keepdims", 0);
-    onnx_binary(e, "Reshape", NULL, distance->output[0], onnx_ints(e, "shape", (const int64_t[]){1, e->node->type.dim[0]}, 2));
+    onnx_binary(e, "Reshape", NULL, distance->output[0],
+                onnx_ints(e, "shape", (const int64_t[]){1, e->node->type.dim[0]}, 2));
 }
 
 void onnx_gram(const Emit *e)
@@ -29,20 +30,28 @@ void onnx_gram(const Emit *e)
     onnx_binary(e, "Div", NULL, products, onnx_scalar(e, "elements", (double)type_elements(in)));
 }
 
-/* Sum or mean of all elements of x, [1,1]. */
-static void reduce_all(const Emit *e, bool is_mean, char *x)
+/* One axis of x summed or averaged away; the last one, axis 1, stays with size 1. */
+static char *reduce_axis(const Emit *e, const char *part, bool is_mean, char *x, int axis)
 {
-    Onnx__NodeProto *flat = onnx_node(e, "Flatten", "flat", &x, 1);
-    onnx_attr_int(e, flat, "axis", 1);
     Onnx__NodeProto *node;
     if (is_mean) {
-        node = onnx_node(e, "ReduceMean", NULL, flat->output, 1);
-        onnx_attr_ints(e, node, "axes", (const int64_t[]){1}, 1);
+        node = onnx_node(e, "ReduceMean", part, &x, 1);
+        onnx_attr_ints(e, node, "axes", (const int64_t[]){axis}, 1);
     } else { /* ReduceSum alone takes its axes as an input in opset 17 */
-        char *axes = onnx_ints(e, "axes", (const int64_t[]){1}, 1);
-        node = onnx_node(e, "ReduceSum", NULL, (char *[]){flat->output[0], axes}, 2);
+        char *axes = onnx_ints(e, "axes", (const int64_t[]){axis}, 1);
+        node = onnx_node(e, "ReduceSum", part, (char *[]){x, axes}, 2);
     }
-    onnx_attr_int(e, node, "keepdims", 1);
+    onnx_attr_int(e, node, "keepdims", axis == 1);
+    return node->output[0];
+}
+
+/* Sum or mean of all elements, [1,1]: axis by axis, as engines add up millions of float32 numbers in a row carelessly.
+ */
+static void reduce_all(const Emit *e, bool is_mean, char *x)
+{
+    for (int axis = onnx_data_of(e, 0).rank; axis >= 1; --axis) {
+        x = reduce_axis(e, axis == 3 ? "columns" : axis == 2 ? "rows" : NULL, is_mean, x, axis);
+    }
 }
 
 void onnx_mse(const Emit *e)

@@ -6,8 +6,8 @@ void onnx_batch_norm(const Emit *e)
     int64_t channels = e->node->type.dim[0];
     char *scale = onnx_weight(e, ROLE_WEIGHT), *shift = onnx_weight(e, ROLE_BIAS);
     char *inputs[] = {onnx_data(e, 0), scale != NULL ? scale : onnx_filled(e, "ones", 1.0f, channels),
-                      shift != NULL ? shift : onnx_filled(e, "zeros", 0.0f, channels), onnx_weight(e, ROLE_RUNNING_MEAN),
-                      onnx_weight(e, ROLE_RUNNING_VAR)};
+                      shift != NULL ? shift : onnx_filled(e, "zeros", 0.0f, channels),
+                      onnx_weight(e, ROLE_RUNNING_MEAN), onnx_weight(e, ROLE_RUNNING_VAR)};
     onnx_attr_float(e, onnx_node(e, "BatchNormalization", NULL, inputs, 5), "epsilon", e->node->attr.norm.eps);
 }
 

@@ -10,7 +10,8 @@ static void attr_pair(const Emit *e, Onnx__NodeProto *node, const char *name, co
 /* Ours is top, left, bottom, right; so is ONNX's: beginnings of all axes, then ends. */
 static void attr_pads(const Emit *e, Onnx__NodeProto *node, const int32_t edge[4])
 {
-    onnx_attr_ints(e, node, "pads", (const int64_t[]){edge[PAD_TOP], edge[PAD_LEFT], edge[PAD_BOTTOM], edge[PAD_RIGHT]}, 4);
+    onnx_attr_ints(e, node, "pads", (const int64_t[]){edge[PAD_TOP], edge[PAD_LEFT], edge[PAD_BOTTOM], edge[PAD_RIGHT]},
+                   4);
 }
 
 void onnx_conv(const Emit *e)
@@ -20,7 +21,8 @@ void onnx_conv(const Emit *e)
     bool has_table = e->node->op == OP_CONV && conv->table.n_rows > 0;
     char *weight = has_table ? onnx_table_weight(e, ROLE_WEIGHT) : onnx_weight(e, ROLE_WEIGHT);
     char *inputs[] = {onnx_data(e, 0), weight, onnx_weight(e, ROLE_BIAS)};
-    Onnx__NodeProto *node = onnx_node(e, transposed ? "ConvTranspose" : "Conv", NULL, inputs, inputs[2] != NULL ? 3 : 2);
+    Onnx__NodeProto *node =
+        onnx_node(e, transposed ? "ConvTranspose" : "Conv", NULL, inputs, inputs[2] != NULL ? 3 : 2);
     attr_pair(e, node, "kernel_shape", conv->kernel);
     attr_pair(e, node, "strides", conv->stride);
     attr_pair(e, node, "dilations", conv->dilation);
@@ -117,10 +119,11 @@ void onnx_global_pool(const Emit *e)
     onnx_attr_int(e, onnx_node(e, "Flatten", NULL, &pooled, 1), "axis", 1);
 }
 
-/* Row i of [out, in] takes the mean of window i: [floor(i*in/out), ceil((i+1)*in/out)). With `transposed`: [in, out]. */
+/* Row i of [out, in] takes the mean of window i: [floor(i*in/out), ceil((i+1)*in/out)). With `transposed`: [in, out].
+ */
 static char *mean_matrix(const Emit *e, const char *part, int64_t in, int64_t out, bool transposed)
 {
-    float *matrix = ARENA_ARRAY(e->model->arena, float, in * out);
+    float *matrix = ARENA_ARRAY(e->model->arena, float, in *out);
     for (int64_t i = 0; i < out; ++i) {
         int64_t begin = i * in / out, end = ((i + 1) * in + out - 1) / out;
         for (int64_t k = begin; k < end; ++k) {
@@ -143,7 +146,8 @@ void onnx_adaptive_avg_pool(const Emit *e)
         pool_node(e, "AveragePool", NULL, kernel, kernel, edge);
         return;
     }
-    char *rows = onnx_binary(e, "MatMul", "rows", mean_matrix(e, "row_means", in.dim[1], out.dim[1], false), onnx_data(e, 0));
+    char *rows =
+        onnx_binary(e, "MatMul", "rows", mean_matrix(e, "row_means", in.dim[1], out.dim[1], false), onnx_data(e, 0));
     onnx_binary(e, "MatMul", NULL, rows, mean_matrix(e, "column_means", in.dim[2], out.dim[2], true));
 }
 

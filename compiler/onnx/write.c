@@ -1,7 +1,7 @@
-/* A model as bytes. protobuf-c packs everything but the numbers of the initializers. Those would double in memory, and a
- * message wants its length first; so the lengths are worked out from the shapes, the envelopes of graph and initializers
- * are written by hand (two fields of the wire format: a tag, a length, the bytes), and the numbers flow from their
- * source to the sink in blocks. */
+/* A model as bytes. protobuf-c packs everything but the numbers of the initializers. Those would double in memory, and
+ * a message wants its length first; so the lengths are worked out from the shapes, the envelopes of graph and
+ * initializers are written by hand (two fields of the wire format: a tag, a length, the bytes), and the numbers flow
+ * from their source to the sink in blocks. */
 #include <math.h>
 
 #include "onnx/build.h"
@@ -18,8 +18,8 @@ typedef struct Writer {
     const OnnxSink *sink, *data;
     Str data_name;
     Diag *diag;
-    Arena *arena;    /* of one tensor at a time */
-    Arena *scratch;  /* of one block */
+    Arena *arena;      /* of one tensor at a time */
+    Arena *scratch;    /* of one block */
     int64_t data_size; /* bytes in the data file so far */
     bool ok;
 } Writer;
@@ -104,7 +104,8 @@ static Onnx__TensorProto *tensor_header(Writer *w, const OnnxTensor *tensor, int
         proto->external_data = ARENA_ARRAY(w->arena, Onnx__StringStringEntryProto *, 3);
         proto->external_data[0] = entry(w->arena, STR("location"), w->data_name);
         proto->external_data[1] = entry(w->arena, STR("offset"), arena_printf(w->arena, "%lld", (long long)offset));
-        proto->external_data[2] = entry(w->arena, STR("length"), arena_printf(w->arena, "%lld", (long long)tensor->bytes));
+        proto->external_data[2] =
+            entry(w->arena, STR("length"), arena_printf(w->arena, "%lld", (long long)tensor->bytes));
         proto->has_data_location = 1;
         proto->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
     }
@@ -121,8 +122,11 @@ static uint64_t tensor_size(const Writer *w, const OnnxTensor *tensor, const Onn
 /* "conv1.weight[17]"; reported once a tensor. */
 static void report_value(Writer *w, const OnnxTensor *tensor, int64_t index, double value)
 {
-    diag_error_in(w->diag, DIAG_WEIGHTS_VALUE, weights_description(w->weights), "element %lld of %s is %s", (long long)index,
-                  tensor->name, isnan(value) ? "not a number (NaN)" : value > 0.0 ? "infinite" : "minus infinity");
+    diag_error_in(w->diag, DIAG_WEIGHTS_VALUE, weights_description(w->weights), "element %lld of %s is %s",
+                  (long long)index, tensor->name,
+                  isnan(value)  ? "not a number (NaN)"
+                  : value > 0.0 ? "infinite"
+                                : "minus infinity");
     diag_help(w->diag, "weights must be finite: did the training diverge, or was the file damaged?");
     w->ok = false;
 }
@@ -149,7 +153,8 @@ static void write_floats(const OnnxSink *sink, const float *values, int64_t coun
 }
 
 /* Elements [first, first + count) of a constant; at most BLOCK. */
-static void write_constant_block(Writer *w, const OnnxSink *sink, const OnnxTensor *tensor, int64_t first, int64_t count)
+static void write_constant_block(Writer *w, const OnnxSink *sink, const OnnxTensor *tensor, int64_t first,
+                                 int64_t count)
 {
     double values[BLOCK];
     float floats[BLOCK];
@@ -280,11 +285,18 @@ static void write_head(const OnnxSink *sink)
     write_message(sink, &head.base);
 }
 
-bool onnx_model_write(const OnnxModel *model, const Weights *weights, const OnnxSink *sink, const OnnxSink *data, Str data_name,
-                      Diag *diag)
+bool onnx_model_write(const OnnxModel *model, const Weights *weights, const OnnxSink *sink, const OnnxSink *data,
+                      Str data_name, Diag *diag)
 {
-    Writer w = {.model = model, .weights = weights, .sink = sink, .data = data, .data_name = data_name, .diag = diag,
-                .arena = arena_create(), .scratch = arena_create(), .ok = true};
+    Writer w = {.model = model,
+                .weights = weights,
+                .sink = sink,
+                .data = data,
+                .data_name = data_name,
+                .diag = diag,
+                .arena = arena_create(),
+                .scratch = arena_create(),
+                .ok = true};
     Arena *arena = arena_create();
     Onnx__GraphProto graph = graph_without_tensors(model, arena);
     write_head(sink);

@@ -5,8 +5,8 @@
 #include "ir/graph.h"
 #include "lower/program.h"
 
-/* The table of --summary, of the graph as elaborated: layer path, op, output shape, parameters, MACs; totals, activation
- * memory (program may be NULL: unknown) and weights size. */
+/* The table of --summary, of the graph as elaborated: layer path, op, output shape, parameters, MACs; totals,
+ * activation memory (program may be NULL: unknown) and weights size. */
 void summary_print(const Graph *graph, const Program *program, StrBuf *out);
 
 /* --help-ops, and dsl/OPS.md. */

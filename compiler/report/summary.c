@@ -60,8 +60,7 @@ static size_t width_of(Str text)
 /* What tells one layer of an op from another: "conv 3x3 /2 g32". */
 static Str describe_op(Arena *arena, const Node *node)
 {
-    const OpInfo *info = op_info(node->op);
-    const char *name = info->name[0] != '\0' ? info->name : info->stem;
+    const char *name = op_name(node->op);
     bool is_conv = node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV || node->op == OP_CONV_TRANSPOSE;
     bool is_pool = node->op == OP_MAX_POOL || node->op == OP_AVG_POOL || node->op == OP_SUBSAMPLE;
     if (!is_conv && !is_pool) {

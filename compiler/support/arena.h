@@ -22,8 +22,8 @@ void *arena_array(Arena *arena, size_t count, size_t item_bytes); /* checks the 
  * twice as large, and updates *capacity. The caller then writes items[count]. */
 void *arena_grow(Arena *arena, void *items, size_t count, size_t *capacity, size_t item_bytes);
 
-Str arena_copy(Arena *arena, Str text);              /* the copy has a NUL after its last byte */
-const char *arena_cstr(Arena *arena, Str text);      /* NUL-terminated copy */
+Str arena_copy(Arena *arena, Str text);         /* the copy has a NUL after its last byte */
+const char *arena_cstr(Arena *arena, Str text); /* NUL-terminated copy */
 Str arena_printf(Arena *arena, const char *format, ...) PRINTF(2, 3);
 
 #endif

@@ -17,10 +17,10 @@ const char *diag_name(DiagId id); /* "shape-mismatch" */
 
 /* One step of the chain of block calls that led to a place; built by the elaborator, lives in its arena. */
 typedef struct CallSite {
-    Span span;                       /* the call */
-    Str block;                       /* name of the block called */
-    Str path;                        /* scope that the call opened, e.g. "layer1.0"; may be empty */
-    const struct CallSite *caller;   /* NULL at the net's own level */
+    Span span;                     /* the call */
+    Str block;                     /* name of the block called */
+    Str path;                      /* scope that the call opened, e.g. "layer1.0"; may be empty */
+    const struct CallSite *caller; /* NULL at the net's own level */
 } CallSite;
 
 enum { DIAG_MAX_ERRORS = 20 };
@@ -38,13 +38,13 @@ void diag_warning(Diag *diag, DiagId id, Span span, const char *format, ...) PRI
 void diag_warning_in(Diag *diag, DiagId id, Str where, const char *format, ...) PRINTF(4, 5);
 /* These belong to the error or warning just reported, and share its fate. */
 void diag_note(Diag *diag, Span span, const char *format, ...) PRINTF(3, 4);
-void diag_help(Diag *diag, const char *format, ...) PRINTF(2, 3);  /* "  help: did you mean 'conv'?" */
-void diag_chain(Diag *diag, const CallSite *site);                  /* "in block 'bottleneck' as 'layer1.0'", innermost first */
+void diag_help(Diag *diag, const char *format, ...) PRINTF(2, 3); /* "  help: did you mean 'conv'?" */
+void diag_chain(Diag *diag, const CallSite *site); /* "in block 'bottleneck' as 'layer1.0'", innermost first */
 
-size_t diag_errors(const Diag *diag);             /* how many errors so far, shown or not */
-size_t diag_fired(const Diag *diag, DiagId id);   /* how often this id */
-bool diag_is_full(const Diag *diag);              /* limit reached: stop early */
-Str diag_text(const Diag *diag);                  /* everything reported so far; borrowed */
+size_t diag_errors(const Diag *diag);           /* how many errors so far, shown or not */
+size_t diag_fired(const Diag *diag, DiagId id); /* how often this id */
+bool diag_is_full(const Diag *diag);            /* limit reached: stop early */
+Str diag_text(const Diag *diag);                /* everything reported so far; borrowed */
 const Sources *diag_sources(const Diag *diag);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/path.h"
 #include "support/strbuf.h"
 
 static Str errno_reason(Arena *arena, int error)
@@ -158,13 +159,6 @@ FileOutputs *file_outputs_create(Arena *arena)
     return outputs;
 }
 
-/* "a/b/c" -> "a/b/", "c" -> "" */
-static Str folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? STR("") : (Str){path, (size_t)(slash - path) + 1};
-}
-
 /* Follows symbolic links, also one whose target does not exist yet. NULL with errno set on failure. */
 static const char *follow_links(Arena *arena, const char *path)
 {
@@ -182,7 +176,7 @@ static const char *follow_links(Arena *arena, const char *path)
         if (length < 0) {
             return NULL;
         }
-        Str folder = link[0] == '/' ? STR("") : folder_of(path);
+        Str folder = link[0] == '/' ? STR("") : path_folder(str_from(path));
         path = arena_printf(arena, STR_FMT "%s", STR_ARG(folder), link).ptr;
     }
     errno = ELOOP;
@@ -209,7 +203,7 @@ static bool is_taken(const FileOutputs *outputs, const FileOutput *wanted)
 /* A new file beside the target, with the mode (and, as far as allowed, the owner) that the target has or would get. */
 static FILE *open_temporary(FileOutput *output, const struct stat *old)
 {
-    Str folder = folder_of(output->target);
+    Str folder = path_folder(str_from(output->target));
     char *name = (char *)(uintptr_t)arena_printf(output->arena, STR_FMT ".cnnc-XXXXXX", STR_ARG(folder)).ptr;
     int fd = mkstemp(name);
     if (fd < 0) {

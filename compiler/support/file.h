@@ -27,13 +27,13 @@ typedef struct FileOutputs FileOutputs;
 typedef struct FileOutput FileOutput;
 
 FileOutputs *file_outputs_create(Arena *arena);
-FileOutput *file_output_open(FileOutputs *outputs, Str path, Str *reason);       /* NULL on failure */
-void file_output_write(FileOutput *output, const void *bytes, size_t size);      /* errors are kept for commit */
+FileOutput *file_output_open(FileOutputs *outputs, Str path, Str *reason);  /* NULL on failure */
+void file_output_write(FileOutput *output, const void *bytes, size_t size); /* errors are kept for commit */
 /* Overwrites bytes written before, at `offset` from the start. A pipe or other special file cannot be patched: an error
  * kept for commit. */
 void file_output_patch(FileOutput *output, uint64_t offset, const void *bytes, size_t size);
 /* On failure says which one, and why; then nothing was renamed. */
 bool file_outputs_commit(FileOutputs *outputs, Str *path, Str *reason);
-void file_outputs_discard(FileOutputs *outputs);                                 /* safe after commit too */
+void file_outputs_discard(FileOutputs *outputs); /* safe after commit too */
 
 #endif

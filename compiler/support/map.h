@@ -8,9 +8,9 @@
 typedef struct Map Map;
 
 Map *map_create(Arena *arena);
-void *map_get(const Map *map, Str key);             /* NULL where absent */
+void *map_get(const Map *map, Str key); /* NULL where absent */
 bool map_has(const Map *map, Str key);
-bool map_put(Map *map, Str key, void *value);       /* true where the key is new; else replaces */
+bool map_put(Map *map, Str key, void *value); /* true where the key is new; else replaces */
 size_t map_count(const Map *map);
 Str map_key_at(const Map *map, size_t index);
 void *map_value_at(const Map *map, size_t index);

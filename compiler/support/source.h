@@ -12,8 +12,8 @@ typedef struct Span {
 } Span;
 
 typedef struct SourceFile {
-    Str path;    /* as opened: for diagnostics */
-    Str name;    /* as written: base name of the main file, or the text of the import; for generated code */
+    Str path; /* as opened: for diagnostics */
+    Str name; /* as written: base name of the main file, or the text of the import; for generated code */
     Str text;
     uint32_t base; /* global position of text[0]; at least 1 */
 } SourceFile;

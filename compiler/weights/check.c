@@ -63,11 +63,6 @@ static Str last_part(Str name)
     return name;
 }
 
-static bool ends_with(Str name, Str end)
-{
-    return name.len >= end.len && memcmp(name.ptr + name.len - end.len, end.ptr, end.len) == 0;
-}
-
 static bool is_ignored(Str name)
 {
     return str_equal(last_part(name), STR("num_batches_tracked"));
@@ -87,7 +82,8 @@ static void help_once(Check *check, bool *told, const char *text)
 static bool differs_by_prefix(Str a, Str b)
 {
     Str longer = a.len > b.len ? a : b, shorter = a.len > b.len ? b : a;
-    return longer.len > shorter.len && ends_with(longer, shorter) && longer.ptr[longer.len - shorter.len - 1] == '.';
+    return longer.len > shorter.len && str_ends_with(longer, shorter) &&
+           longer.ptr[longer.len - shorter.len - 1] == '.';
 }
 
 /* The tensor most likely meant: unwanted, and in this order: the same name but for a prefix; the nearest spelling in

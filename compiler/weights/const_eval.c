@@ -149,7 +149,7 @@ static void eval_dot(const Eval *eval, const Node *node, int64_t first, int64_t 
     double *values = ARENA_ARRAY(eval->scratch, double, inputs);
     eval_range(eval, vector, 0, inputs, values);
     int64_t block = row < DOT_BLOCK ? DOT_BLOCK / row : 1;
-    double *rows = ARENA_ARRAY(eval->scratch, double, block * row);
+    double *rows = ARENA_ARRAY(eval->scratch, double, block *row);
     Eval inner_eval = {.weights = eval->weights, .scratch = arena_create()};
     for (int64_t done = 0; done < count; done += block) {
         int64_t size = count - done < block ? count - done : block;

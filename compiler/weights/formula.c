@@ -1,6 +1,8 @@
-/* Weights and inputs made from names alone (networks.md 0.6): the same numbers in any language, so that two engines can
- * be compared without a weights file, and a wrong name shows as a wrong output. Also the random weights, which follow
- * the same ranges with another generator. */
+/* Weights and inputs made from names alone: the same numbers in any language, so that two engines can be compared
+ * without a weights file, and a wrong name shows as a wrong output. Element i of tensor NAME is made of
+ *     u = mix(fnv1a_32(NAME) + (i + 1) * 0x9E3779B9) / 2^32, mix being murmur3's 32-bit finaliser,
+ * in double and rounded to float32 once; range_of says to what range. tools/golden/formula.py is the same in Python.
+ * Also the random weights, which follow the same ranges with another generator. */
 #include <math.h>
 
 #include "support/hash.h"
@@ -17,10 +19,8 @@ typedef struct Range {
 static bool has_role(Str name, WeightRole role)
 {
     Str suffix = str_from(role_name(role));
-    if (name.len < suffix.len || memcmp(name.ptr + name.len - suffix.len, suffix.ptr, suffix.len) != 0) {
-        return false;
-    }
-    return name.len == suffix.len || name.ptr[name.len - suffix.len - 1] == '.';
+    bool is_whole = name.len <= suffix.len || name.ptr[name.len - suffix.len - 1] == '.';
+    return is_whole && str_ends_with(name, suffix);
 }
 
 static Range range_of(Str name, TensorType type)

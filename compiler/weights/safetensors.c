@@ -249,7 +249,8 @@ static void check_metadata(Reader *reader, const json_t *metadata)
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)metadata, key, value) {
+    json_object_foreach((json_t *)metadata, key, value)
+    {
         if (!json_is_string(value)) {
             fault(reader, DIAG_WEIGHTS_HEADER, "'__metadata__' maps '" STR_FMT "' to a value that is not a string",
                   STR_ARG(tensor_name_format(reader->arena, str_from(key))));
@@ -443,7 +444,8 @@ static void read_tensors(Reader *reader, json_t *root)
     file->tensors = ARENA_ARRAY(reader->arena, TensorEntry, json_object_size(root) + 1);
     const char *key;
     json_t *value;
-    json_object_foreach(root, key, value) { /* in the file's order */
+    json_object_foreach(root, key, value)
+    { /* in the file's order */
         if (strcmp(key, "__metadata__") == 0) {
             check_metadata(reader, value);
         } else {

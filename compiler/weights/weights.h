@@ -1,4 +1,4 @@
-/* Where weights come from. Names, shapes and layouts are PyTorch's (networks.md 0.5). */
+/* Where weights come from. Names, shapes and layouts are PyTorch's. */
 #ifndef CNNC_WEIGHTS_WEIGHTS_H
 #define CNNC_WEIGHTS_WEIGHTS_H
 
@@ -8,7 +8,7 @@ typedef struct Weights Weights;
 
 /* A safetensors file (F32, F16, BF16), mapped, not copied. The whole header is checked; NULL after an error in diag. */
 Weights *weights_open_safetensors(Arena *arena, Diag *diag, Str path);
-Weights *weights_formula(Arena *arena);               /* networks.md 0.6 */
+Weights *weights_formula(Arena *arena);               /* numbers made from the names: formula.c */
 Weights *weights_random(Arena *arena, uint64_t seed); /* the formula's ranges, other numbers for every seed */
 void weights_close(Weights *weights);
 Str weights_description(const Weights *weights); /* "formula", "random:7", the file's path */
@@ -22,7 +22,7 @@ bool weights_check(const Weights *weights, const Graph *graph, bool allow_extra,
 void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count,
                   float *out);
 
-/* --- formula.c: also fills inputs (networks.md 0.6): value 2u - 1 for tensor `name`, scaled by the caller */
+/* --- formula.c: also fills inputs: value 2u - 1 for tensor `name`, scaled by the caller */
 void formula_fill_input(Str name, int64_t count, float *out);
 void formula_fill_bytes(Str name, int64_t count, uint8_t *out); /* u8 inputs: floor(256 u) */
 void formula_fill_weight(Str name, TensorType type, int64_t first, int64_t count, float *out);

@@ -35,8 +35,9 @@ static int load_image(const char *path, int side, float *planes)
     }
     size_t count = (size_t)side * (size_t)side;
     unsigned char *square = malloc(3 * count);
-    int ok = square != NULL && stbir_resize_uint8_generic(pixels, width, height, 0, square, side, side, 0, 3, -1, 0, STBIR_EDGE_CLAMP,
-                                                          STBIR_FILTER_TRIANGLE, STBIR_COLORSPACE_LINEAR, NULL);
+    int ok = square != NULL &&
+             stbir_resize_uint8_generic(pixels, width, height, 0, square, side, side, 0, 3, -1, 0, STBIR_EDGE_CLAMP,
+                                        STBIR_FILTER_TRIANGLE, STBIR_COLORSPACE_LINEAR, NULL);
     for (size_t i = 0; ok && i < count; ++i) {
         for (size_t c = 0; c < 3; ++c) {
             planes[c * count + i] = (float)square[3 * i + c] / 127.5f - 1.0f;

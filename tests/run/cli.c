@@ -35,7 +35,8 @@ static int cli_run(Cli *cli, const char *arguments)
     Str command = arena_printf(cli->arena, "cd '%s' && '%s' %s > output.txt 2>&1", cli->folder, cli->cnnc, arguments);
     int status = system(command.ptr);
     Str reason;
-    cr_assert(file_read(cli->arena, arena_printf(cli->arena, "%s/output.txt", cli->folder).ptr, 1 << 24, &cli->output, &reason));
+    cr_assert(file_read(cli->arena, arena_printf(cli->arena, "%s/output.txt", cli->folder).ptr, 1 << 24, &cli->output,
+                        &reason));
     cr_assert(WIFEXITED(status), "cnnc %s died: " STR_FMT, arguments, STR_ARG(cli->output));
     return WEXITSTATUS(status);
 }
@@ -48,7 +49,8 @@ static bool cli_has(Cli *cli, const char *name)
 static Str cli_read(Cli *cli, const char *name)
 {
     Str text, reason;
-    cr_assert(file_read(cli->arena, arena_printf(cli->arena, "%s/%s", cli->folder, name).ptr, 1 << 24, &text, &reason), "%s: " STR_FMT, name, STR_ARG(reason));
+    cr_assert(file_read(cli->arena, arena_printf(cli->arena, "%s/%s", cli->folder, name).ptr, 1 << 24, &text, &reason),
+              "%s: " STR_FMT, name, STR_ARG(reason));
     return text;
 }
 
@@ -65,16 +67,18 @@ static bool cli_said(Cli *cli, const char *text)
     return strstr(cli->output.ptr, text) != NULL;
 }
 
-static const char tiny_net[] = "net tiny(classes = 3) {\n"
-                               "    input image: f32[2, 6, 6]\n"
-                               "    output probabilities = image |> conv(4, kernel=3) |> relu |> flatten |> dense(classes) |> softmax\n"
-                               "}\n";
+static const char tiny_net[] =
+    "net tiny(classes = 3) {\n"
+    "    input image: f32[2, 6, 6]\n"
+    "    output probabilities = image |> conv(4, kernel=3) |> relu |> flatten |> dense(classes) |> softmax\n"
+    "}\n";
 
 Test(cli, writes_three_files_and_says_nothing)
 {
     Cli cli = cli_start("three");
     cli_write(&cli, "tiny.net", tiny_net);
-    cr_assert_eq(cli_run(&cli, "tiny.net --weights=formula --no-embed-weights -o tiny.c"), 0, STR_FMT, STR_ARG(cli.output));
+    cr_assert_eq(cli_run(&cli, "tiny.net --weights=formula --no-embed-weights -o tiny.c"), 0, STR_FMT,
+                 STR_ARG(cli.output));
     cr_assert_eq(cli.output.len, 0u, STR_FMT, STR_ARG(cli.output));
     cr_assert(cli_has(&cli, "tiny.c") && cli_has(&cli, "tiny.h") && cli_has(&cli, "tiny.weights"));
     arena_destroy(cli.arena);
@@ -96,13 +100,15 @@ Test(cli, without_weights_writes_code_and_says_how_to_pack)
     cli_write(&cli, "tiny.net", tiny_net);
     cr_assert_eq(cli_run(&cli, "tiny.net -D classes=5 -o tiny.c"), 0, STR_FMT, STR_ARG(cli.output));
     cr_assert(cli_has(&cli, "tiny.c") && cli_has(&cli, "tiny.h") && !cli_has(&cli, "tiny.weights"));
-    cr_assert(cli_said(&cli, "cnnc pack tiny.net --weights=W.safetensors -o tiny.weights -D classes=5"), STR_FMT, STR_ARG(cli.output));
+    cr_assert(cli_said(&cli, "cnnc pack tiny.net --weights=W.safetensors -o tiny.weights -D classes=5"), STR_FMT,
+              STR_ARG(cli.output));
     /* The code is the one that weights are packed for, whatever they are. */
     Str code = cli_read(&cli, "tiny.c");
     cr_assert_eq(cli_run(&cli, "tiny.net -D classes=5 --weights=random:3 --no-embed-weights -o tiny.c"), 0);
     cr_assert(str_equal(code, cli_read(&cli, "tiny.c")));
     Str blob = cli_read(&cli, "tiny.weights");
-    cr_assert_eq(cli_run(&cli, "pack tiny.net -D classes=5 --weights=random:3 -o packed.weights"), 0, STR_FMT, STR_ARG(cli.output));
+    cr_assert_eq(cli_run(&cli, "pack tiny.net -D classes=5 --weights=random:3 -o packed.weights"), 0, STR_FMT,
+                 STR_ARG(cli.output));
     cr_assert(str_equal(blob, cli_read(&cli, "packed.weights")));
     arena_destroy(cli.arena);
 }
@@ -111,9 +117,13 @@ Test(cli, same_bytes_in_two_folders)
 {
     Cli cli = cli_start("same");
     cli_write(&cli, "tiny.net", tiny_net);
-    cr_assert_eq(system(arena_printf(cli.arena, "mkdir -p '%s/other/deep' && cp '%s/tiny.net' '%s/other/deep'", cli.folder, cli.folder, cli.folder).ptr), 0);
+    cr_assert_eq(system(arena_printf(cli.arena, "mkdir -p '%s/other/deep' && cp '%s/tiny.net' '%s/other/deep'",
+                                     cli.folder, cli.folder, cli.folder)
+                            .ptr),
+                 0);
     cr_assert_eq(cli_run(&cli, "tiny.net --weights=formula --no-embed-weights"), 0);
-    cr_assert_eq(cli_run(&cli, "other/deep/tiny.net --weights=formula --no-embed-weights -o other/tiny.c"), 0, STR_FMT, STR_ARG(cli.output));
+    cr_assert_eq(cli_run(&cli, "other/deep/tiny.net --weights=formula --no-embed-weights -o other/tiny.c"), 0, STR_FMT,
+                 STR_ARG(cli.output));
     cr_assert(str_equal(cli_read(&cli, "tiny.c"), cli_read(&cli, "other/tiny.c")));
     cr_assert(str_equal(cli_read(&cli, "tiny.h"), cli_read(&cli, "other/tiny.h")));
     cr_assert(str_equal(cli_read(&cli, "tiny.weights"), cli_read(&cli, "other/tiny.weights")));
@@ -198,7 +208,8 @@ Test(cli, every_stage_prints)
     };
     for (size_t i = 0; i < sizeof stages / sizeof stages[0]; ++i) {
         cr_assert_eq(cli_run(&cli, stages[i].arguments), 0, "%s: " STR_FMT, stages[i].arguments, STR_ARG(cli.output));
-        cr_assert(cli_said(&cli, stages[i].expected), "%s: no '%s' in " STR_FMT, stages[i].arguments, stages[i].expected, STR_ARG(cli.output));
+        cr_assert(cli_said(&cli, stages[i].expected), "%s: no '%s' in " STR_FMT, stages[i].arguments,
+                  stages[i].expected, STR_ARG(cli.output));
         cr_assert_not(cli_has(&cli, "tiny.c"), "%s wrote a file", stages[i].arguments);
     }
     arena_destroy(cli.arena);

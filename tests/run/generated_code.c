@@ -117,6 +117,14 @@ Test(generated_code, clean_camera)
     check_warnings("camera", "tests/run/nets/camera.net", "");
 }
 
+Test(generated_code, ops_are_clean)
+{
+    check_warnings("ops-conv", "tests/run/nets/ops_conv.net", "--threads-max=4");
+    check_warnings("ops-norm", "tests/run/nets/ops_norm.net", "--no-embed-weights --batch=2");
+    check_warnings("ops-resample", "tests/run/nets/ops_resample.net", "--threads-max=3 --batch=2");
+    check_warnings("ops-ties", "tests/run/nets/ops_ties.net", "");
+}
+
 Test(generated_code, clean_names)
 {
     check_warnings("names", "tests/run/nets/names.net", "--batch=2");

@@ -108,6 +108,19 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
         break;
     }
 }
@@ -354,6 +367,19 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
-        break;
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
+        ICE("kernels of one op are tested by every_op.c");
     }
 }

@@ -175,8 +175,19 @@ static Str batch_text(Batch *b)
     cw_raw(&w, str_from(embedded_step_types_c));
     emit_helpers(&program, &w);
     static EmitKernel *const emitters[KERNEL_FAMILY_COUNT] = {
-        emit_conv,  emit_depthwise, emit_dense,          emit_max_pool, emit_avg_pool, emit_global_pool,
-        emit_unary, emit_binary,    emit_channel_affine, emit_lrn,      emit_softmax,  emit_copy};
+        [KERNEL_CONV] = emit_conv,
+        [KERNEL_DEPTHWISE] = emit_depthwise,
+        [KERNEL_DENSE] = emit_dense,
+        [KERNEL_MAX_POOL] = emit_max_pool,
+        [KERNEL_AVG_POOL] = emit_avg_pool,
+        [KERNEL_GLOBAL_POOL] = emit_global_pool,
+        [KERNEL_UNARY] = emit_unary,
+        [KERNEL_BINARY] = emit_binary,
+        [KERNEL_CHANNEL_AFFINE] = emit_channel_affine,
+        [KERNEL_LRN] = emit_lrn,
+        [KERNEL_SOFTMAX] = emit_softmax,
+        [KERNEL_COPY] = emit_copy,
+    };
     for (uint32_t i = 0; i < b->count; ++i) {
         emitters[b->kernels[i]->family](b->kernels[i], &w);
     }

@@ -1,4 +1,5 @@
-/* Compiles, loads and initialises a network for a test. A shim beside the generated code exports what its header says. */
+/* Compiles, loads and initialises a network for a test. A shim beside the generated code exports what its header says.
+ */
 #include "model.h"
 
 #include <criterion/criterion.h>
@@ -8,12 +9,13 @@
 
 #include "support/file.h"
 
-static const char shim[] = "#include <stddef.h>\n"
-                           "#include \"model.h\"\n"
-                           "size_t shim_net_bytes(void);\nsize_t shim_arena_bytes(void);\nsize_t shim_weights_bytes(void);\n"
-                           "size_t shim_net_bytes(void) { return sizeof(model); }\n"
-                           "size_t shim_arena_bytes(void) { return MODEL_ARENA_BYTES; }\n"
-                           "size_t shim_weights_bytes(void) { return MODEL_WEIGHTS_BYTES; }\n";
+static const char shim[] =
+    "#include <stddef.h>\n"
+    "#include \"model.h\"\n"
+    "size_t shim_net_bytes(void);\nsize_t shim_arena_bytes(void);\nsize_t shim_weights_bytes(void);\n"
+    "size_t shim_net_bytes(void) { return sizeof(model); }\n"
+    "size_t shim_arena_bytes(void) { return MODEL_ARENA_BYTES; }\n"
+    "size_t shim_weights_bytes(void) { return MODEL_WEIGHTS_BYTES; }\n";
 
 static void command(Arena *arena, const char *folder, Str line)
 {
@@ -50,10 +52,15 @@ Model model_build(const char *name, const char *net, const char *arguments, cons
     FILE *file = fopen(arena_printf(model.arena, "%s/shim.c", model.folder).ptr, "w");
     cr_assert(file != NULL && fputs(shim, file) >= 0);
     fclose(file);
-    command(model.arena, model.folder, arena_printf(model.arena, "'%s/cnnc' '%s' %s --name=model -o '%s/model.c'", build, net, arguments, model.folder));
-    command(model.arena, model.folder, arena_printf(model.arena, "cd '%s' && %s -shared -fPIC model.c shim.c -o model.so -lm", model.folder, cc));
+    command(model.arena, model.folder,
+            arena_printf(model.arena, "'%s/cnnc' '%s' %s --name=model -o '%s/model.c'", build, net, arguments,
+                         model.folder));
+    command(model.arena, model.folder,
+            arena_printf(model.arena, "cd '%s' && %s -shared -fPIC model.c shim.c -o model.so -lm", model.folder, cc));
 
-    model.library = dlopen(arena_printf(model.arena, "%s%s/model.so", model.folder[0] == '/' ? "" : "./", model.folder).ptr, RTLD_NOW | RTLD_LOCAL);
+    model.library =
+        dlopen(arena_printf(model.arena, "%s%s/model.so", model.folder[0] == '/' ? "" : "./", model.folder).ptr,
+               RTLD_NOW | RTLD_LOCAL);
     cr_assert(model.library != NULL, "%s", dlerror());
     *(void **)&model.init = dlsym(model.library, "model_init");
     model.symbol_run = dlsym(model.library, "model_run");
@@ -68,7 +75,8 @@ Model model_build(const char *name, const char *net, const char *arguments, cons
     if (model.weights_bytes > 0) {
         model.blob = aligned(model.weights_bytes, 0);
         FILE *blob = fopen(arena_printf(model.arena, "%s/model.weights", model.folder).ptr, "rb");
-        cr_assert(blob != NULL && fread(model.blob, 1, model.weights_bytes, blob) == model.weights_bytes && fgetc(blob) == EOF);
+        cr_assert(blob != NULL && fread(model.blob, 1, model.weights_bytes, blob) == model.weights_bytes &&
+                  fgetc(blob) == EOF);
         fclose(blob);
     }
     cnn_status status = model.init(model.net, model.blob, model.weights_bytes, model.memory, model.arena_bytes);
@@ -83,4 +91,54 @@ void model_release(Model *model)
     free(model->memory);
     free(model->blob);
     arena_destroy(model->arena);
+}
+
+/* The number N of "MODEL_<anything>_ELEMENTS = N", the index-th of the header. */
+int model_elements(Model *model, int index)
+{
+    Str header, reason;
+    cr_assert(file_read(model->arena, arena_printf(model->arena, "%s/model.h", model->folder).ptr, 1 << 20, &header,
+                        &reason));
+    const char *at = header.ptr;
+    for (int i = 0; i <= index; ++i) {
+        at = strstr(i == 0 ? at : at + 1, "_ELEMENTS = ");
+        cr_assert(at != NULL, "%s/model.h has no element count %d", model->folder, index);
+    }
+    char *end;
+    double product = strtod(at + strlen("_ELEMENTS = "), &end);
+    while (strncmp(end, " * ", 3) == 0) { /* written as 3 * 224 * 224 */
+        product *= strtod(end + 3, &end);
+    }
+    return (int)product;
+}
+
+cnn_status model_call(Model *model, int n_inputs, int n_outputs, float **in, float **out)
+{
+    typedef cnn_status run_1_1(void *, const float *, float *);
+    typedef cnn_status run_1_2(void *, const float *, float *, float *);
+    typedef cnn_status run_1_3(void *, const float *, float *, float *, float *);
+    typedef cnn_status run_1_4(void *, const float *, float *, float *, float *, float *);
+    typedef cnn_status run_2_4(void *, const float *, const float *, float *, float *, float *, float *);
+    union {
+        void *symbol;
+        run_1_1 *r11;
+        run_1_2 *r12;
+        run_1_3 *r13;
+        run_1_4 *r14;
+        run_2_4 *r24;
+    } run = {.symbol = model->symbol_run};
+    switch (10 * n_inputs + n_outputs) {
+    case 11:
+        return run.r11(model->net, in[0], out[0]);
+    case 12:
+        return run.r12(model->net, in[0], out[0], out[1]);
+    case 13:
+        return run.r13(model->net, in[0], out[0], out[1], out[2]);
+    case 14:
+        return run.r14(model->net, in[0], out[0], out[1], out[2], out[3]);
+    case 24:
+        return run.r24(model->net, in[0], in[1], out[0], out[1], out[2], out[3]);
+    }
+    cr_assert_fail("%d inputs and %d outputs", n_inputs, n_outputs);
+    return CNN_ERROR_NULL_ARGUMENT;
 }

@@ -1,5 +1,9 @@
-/* Whole networks of the zoo, compiled and run, against PyTorch's numbers (tests/golden/numbers/, made by tools/golden/). */
+/* Whole networks of the zoo, compiled and run, against PyTorch's numbers (tests/golden/numbers/, made by
+ * tools/golden/): formula weights and images on both sides; 1e-5 of an output's largest value is the tolerance of
+ * networks.md 0.6. */
 #include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,118 +11,153 @@
 #include "model.h"
 #include "weights/weights.h"
 
-enum { MAX_PICKS = 16, MAX_ARGUMENTS = 256 };
+enum { MAX_PICKS = 16, MAX_OUTPUTS = 4, MAX_INPUTS = 2, MAX_NAME = 64, MAX_VARIANTS = 128 };
 
-typedef struct Numbers { /* one file of tests/golden/numbers */
-    char net[64], defines[MAX_ARGUMENTS];
+typedef struct Output { /* what PyTorch says of one output */
     int count, argmax, n_picks, pick[MAX_PICKS];
     double l2, max, value[MAX_PICKS];
-} Numbers;
+} Output;
 
-static Numbers read_numbers(const char *name)
+typedef struct Variant { /* by value: Criterion hands parameters to other processes */
+    char name[MAX_NAME];
+} Variant;
+
+static int compare_names(const void *a, const void *b)
 {
-    Numbers numbers = {0};
-    char path[128], line[256], word[16], rest[200];
-    snprintf(path, sizeof path, "tests/golden/numbers/%s.txt", name);
-    FILE *file = fopen(path, "r");
-    cr_assert(file != NULL, "%s", path);
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (line[0] == '#' || sscanf(line, "%15s %199[^\n]", word, rest) != 2) {
+    return strcmp(((const Variant *)a)->name, ((const Variant *)b)->name);
+}
+
+/* Every file of tests/golden/numbers/ that is a variant of the zoo. The sanitizers' build takes the small ones: what it
+ * checks is cnnc, and cnnc's part is the same for all. */
+static int list_variants(Variant variants[MAX_VARIANTS])
+{
+    const char *build = getenv("CNNC_BUILD");
+    bool is_slow = build != NULL && strstr(build, "sanitize") != NULL;
+    DIR *folder = opendir("tests/golden/numbers");
+    int count = 0;
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        bool is_text = length > 4 && length < MAX_NAME && strcmp(entry->d_name + length - 4, ".txt") == 0;
+        if (!is_text || strcmp(entry->d_name, "interp_ops.txt") == 0 ||
+            (is_slow && strncmp(entry->d_name, "lenet", 5) != 0)) {
             continue;
         }
-        if (strcmp(word, "net") == 0) {
-            snprintf(numbers.net, sizeof numbers.net, "dsl/zoo/%.50s", rest);
-        } else if (strcmp(word, "define") == 0) {
-            size_t used = strlen(numbers.defines);
-            snprintf(numbers.defines + used, sizeof numbers.defines - used, " -D %.60s", rest);
-        } else if (strcmp(word, "count") == 0) {
-            numbers.count = atoi(rest);
-        } else if (strcmp(word, "argmax") == 0) {
-            numbers.argmax = atoi(rest);
+        cr_assert(count < MAX_VARIANTS);
+        memcpy(variants[count].name, entry->d_name, length - 4);
+        variants[count++].name[length - 4] = '\0';
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    qsort(variants, (size_t)count, sizeof variants[0], compare_names);
+    return count;
+}
+
+static int read_numbers(const char *variant, Output outputs[MAX_OUTPUTS])
+{
+    char path[128], line[256], word[16];
+    snprintf(path, sizeof path, "tests/golden/numbers/%s.txt", variant);
+    FILE *file = fopen(path, "r");
+    cr_assert(file != NULL, "%s", path);
+    int count = 0;
+    Output *output = NULL;
+    while (fgets(line, sizeof line, file) != NULL) {
+        int used = 0;
+        if (line[0] == '#' || sscanf(line, "%15s%n", word, &used) != 1) {
+            continue;
+        }
+        char *rest = line + used;
+        if (strcmp(word, "output") == 0) {
+            cr_assert(count < MAX_OUTPUTS);
+            output = &outputs[count++];
+            *output = (Output){.count = atoi(rest)};
+            continue;
+        }
+        cr_assert(output != NULL);
+        if (strcmp(word, "argmax") == 0) {
+            output->argmax = atoi(rest);
         } else if (strcmp(word, "l2") == 0) {
-            numbers.l2 = strtod(rest, NULL);
+            output->l2 = strtod(rest, NULL);
         } else if (strcmp(word, "max") == 0) {
-            numbers.max = strtod(rest, NULL);
-        } else if (strcmp(word, "at") == 0) {
-            cr_assert(numbers.n_picks < MAX_PICKS);
-            char *end;
-            numbers.pick[numbers.n_picks] = (int)strtol(rest, &end, 10);
-            numbers.value[numbers.n_picks++] = strtod(end, NULL);
+            output->max = strtod(rest, NULL);
+        } else {
+            cr_assert(strcmp(word, "at") == 0 && output->n_picks < MAX_PICKS, "%s", line);
+            output->pick[output->n_picks] = (int)strtol(rest, &rest, 10);
+            output->value[output->n_picks++] = strtod(rest, NULL);
         }
     }
     fclose(file);
-    cr_assert(numbers.count > 0 && numbers.n_picks >= 10);
-    return numbers;
+    return count;
 }
 
-/* Formula weights and image on both sides; 1e-5 of the largest logit is the tolerance of networks.md 0.6. */
-static void check_numbers(const char *name, int image_elements)
+/* The style networks take pixels of 0..255, and two images under names of their own. */
+static void fill_images(const char *variant, int n_inputs, const int *elements, float **images)
 {
-    Numbers numbers = read_numbers(name);
-    char arguments[2 * MAX_ARGUMENTS], test[64];
-    snprintf(arguments, sizeof arguments, "--weights=formula --no-embed-weights -D probabilities=false%s", numbers.defines);
-    snprintf(test, sizeof test, "numbers-%s", name);
-    Model model = model_build(test, numbers.net, arguments, "cc -O2 -ftree-vectorize");
-    float *image = ARENA_ARRAY(model.arena, float, image_elements);
-    float *logits = ARENA_ARRAY(model.arena, float, numbers.count);
-    formula_fill_input(STR("input"), image_elements, image);
-    cr_assert_eq(model.run(model.net, image, logits), CNN_OK);
-
-    int argmax = 0;
-    double squares = 0.0;
-    for (int i = 0; i < numbers.count; ++i) {
-        argmax = logits[i] > logits[argmax] ? i : argmax;
-        squares += (double)logits[i] * (double)logits[i];
+    bool is_bytes = strncmp(variant, "style_", 6) == 0 || strcmp(variant, "vgg16_loss_features") == 0;
+    for (int i = 0; i < n_inputs; ++i) {
+        Str name = n_inputs == 1 ? STR("input") : i == 0 ? STR("content") : STR("style");
+        formula_fill_input(name, elements[i], images[i]);
+        for (int k = 0; is_bytes && k < elements[i]; ++k) {
+            images[i][k] = (float)(((double)images[i][k] + 1.0) * 0.5 * 255.0);
+        }
     }
-    double tolerance = 1e-5 * numbers.max;
-    cr_assert_eq(argmax, numbers.argmax);
-    cr_assert_float_eq(sqrt(squares), numbers.l2, 1e-5 * numbers.l2, "L2 %.9g, PyTorch %.9g", sqrt(squares), numbers.l2);
-    for (int i = 0; i < numbers.n_picks; ++i) {
-        double ours = (double)logits[numbers.pick[i]];
-        cr_assert_float_eq(ours, numbers.value[i], tolerance, "logit %d: %.9g, PyTorch %.9g", numbers.pick[i], ours, numbers.value[i]);
+}
+
+static void check_output(const Output *expected, const float *ours)
+{
+    int argmax = 0;
+    double squares = 0.0, tolerance = 1e-5 * expected->max;
+    for (int i = 0; i < expected->count; ++i) {
+        argmax = ours[i] > ours[argmax] ? i : argmax;
+        squares += (double)ours[i] * (double)ours[i];
+    }
+    bool is_tie = fabs((double)ours[argmax] - (double)ours[expected->argmax]) <= tolerance;
+    cr_expect(argmax == expected->argmax || is_tie, "argmax %d, PyTorch %d", argmax, expected->argmax);
+    cr_expect_float_eq(sqrt(squares), expected->l2, 1e-5 * expected->l2, "L2 %.9g, PyTorch %.9g", sqrt(squares),
+                       expected->l2);
+    for (int i = 0; i < expected->n_picks; ++i) {
+        double value = (double)ours[expected->pick[i]];
+        cr_expect_float_eq(value, expected->value[i], tolerance, "element %d: %.9g, PyTorch %.9g", expected->pick[i],
+                           value, expected->value[i]);
+    }
+}
+
+ParameterizedTestParameters(numbers, are_pytorchs)
+{
+    static Variant variants[MAX_VARIANTS];
+    int count = list_variants(variants);
+    return cr_make_param_array(Variant, variants, (size_t)count);
+}
+
+ParameterizedTest(Variant *variant, numbers, are_pytorchs)
+{
+    Output outputs[MAX_OUTPUTS];
+    int n_outputs = read_numbers(variant->name, outputs),
+        n_inputs = strcmp(variant->name, "style_loss_graph") == 0 ? 2 : 1;
+    bool has_softmax = strstr(variant->name, "style") == NULL && strcmp(variant->name, "perceptron") != 0 &&
+                       strcmp(variant->name, "logistic_regression") != 0 && strcmp(variant->name, "lenet5_1998") != 0 &&
+                       strcmp(variant->name, "vgg16_loss_features") != 0;
+    Arena *arena = arena_create();
+    Str test = arena_printf(arena, "numbers-%s", variant->name), zoo = arena_printf(arena, "zoo:%s", variant->name);
+    Model model = model_build(test.ptr, zoo.ptr,
+                              has_softmax ? "--weights=formula --no-embed-weights -D probabilities=false"
+                                          : "--weights=formula --no-embed-weights",
+                              "cc -O2 -ftree-vectorize");
+    int elements[MAX_INPUTS];
+    float *in[MAX_INPUTS], *out[MAX_OUTPUTS];
+    for (int i = 0; i < n_inputs; ++i) {
+        elements[i] = model_elements(&model, i);
+        in[i] = ARENA_ARRAY(arena, float, elements[i]);
+    }
+    for (int i = 0; i < n_outputs; ++i) {
+        cr_assert_eq(model_elements(&model, n_inputs + i), outputs[i].count);
+        out[i] = ARENA_ARRAY(arena, float, outputs[i].count);
+    }
+    fill_images(variant->name, n_inputs, elements, in);
+    cr_assert_eq(model_call(&model, n_inputs, n_outputs, in, out), CNN_OK);
+    for (int i = 0; i < n_outputs; ++i) {
+        check_output(&outputs[i], out[i]);
     }
     model_release(&model);
-}
-
-enum { IMAGE_224 = 3 * 224 * 224 };
-
-Test(numbers, lenet5)
-{
-    check_numbers("lenet5", 32 * 32);
-}
-Test(numbers, mobilenet_v1)
-{
-    check_numbers("mobilenet_v1", IMAGE_224);
-}
-Test(numbers, mobilenet_v1_75_192)
-{
-    check_numbers("mobilenet_v1_75_192", 3 * 192 * 192);
-}
-Test(numbers, alexnet)
-{
-    check_numbers("alexnet", IMAGE_224);
-}
-Test(numbers, vgg16)
-{
-    check_numbers("vgg16", IMAGE_224);
-}
-Test(numbers, resnet18)
-{
-    check_numbers("resnet18", IMAGE_224);
-}
-Test(numbers, resnet34)
-{
-    check_numbers("resnet34", IMAGE_224);
-}
-Test(numbers, resnet50)
-{
-    check_numbers("resnet50", IMAGE_224);
-}
-Test(numbers, resnet101)
-{
-    check_numbers("resnet101", IMAGE_224);
-}
-Test(numbers, resnet152)
-{
-    check_numbers("resnet152", IMAGE_224);
+    arena_destroy(arena);
 }

@@ -1,5 +1,6 @@
 /* Lowering: what records say, how they are named, which constants become which segments, and what is refused. */
 #include "lower_build.h"
+#include "lower_exec.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -323,81 +324,73 @@ static void expect_refused(LowerBuild *b, Node *result, const char *phrase)
     lower_build_stop(b);
 }
 
-static void expect_op_refused(OpKind op, const Attr *attr, int32_t c, int32_t h, const char *phrase)
+static Node *two_numbers(LowerBuild *b)
+{
+    static const double values[] = {1, 2};
+    return graph_add_values(b->graph, type_f32_1(2), values, (NodeSource){0});
+}
+
+/* Passes fold what depends on constants alone; without them it has no place in memory. */
+Test(lower, an_op_on_constants_is_refused)
 {
     LowerBuild b = lower_build_start();
-    Node *x = lower_build_input(&b, "x", c, h, h);
-    bool two = op_info(op)->min_inputs == 2;
-    expect_refused(&b, lower_build_op(&b, op, attr, "op", x, two ? x : NULL), phrase);
-}
-
-Test(lower, ops_that_are_not_supported_are_named)
-{
-    static const OpKind kinds[] = {OP_CONV_TRANSPOSE, OP_INSTANCE_NORM, OP_SUBSAMPLE, OP_RBF, OP_L2_NORMALIZE,
-                                   OP_UPSAMPLE,       OP_GRAM,          OP_MSE,       OP_SUM, OP_MEAN};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i) {
-        Attr attr = defaults(kinds[i]);
-        if (kinds[i] == OP_CONV_TRANSPOSE) {
-            attr.conv.channels = 2;
-            attr.conv.kernel[0] = attr.conv.kernel[1] = 2;
-        } else if (kinds[i] == OP_RBF) {
-            attr.dense.units = 3;
-        } else if (kinds[i] == OP_UPSAMPLE) {
-            attr.shape.scale[0] = attr.shape.scale[1] = 2;
-        }
-        char phrase[64];
-        snprintf(phrase, sizeof phrase, "%s 'op' is not supported by the backend yet", op_info(kinds[i])->name);
-        expect_op_refused(kinds[i], &attr, 4, kinds[i] == OP_RBF ? 0 : 4, phrase);
-    }
-}
-
-Test(lower, forms_of_ops_that_are_not_supported_are_named)
-{
-    Attr attr = defaults(OP_PAD);
-    attr.shape.pads = (Pads){{1, 1, 1, 1}, false};
-    attr.shape.pad_mode = PAD_REFLECT;
-    expect_op_refused(OP_PAD, &attr, 4, 4, "pad 'op' in mode \"reflect\" is not supported");
-    attr.shape.pad_mode = PAD_EDGE;
-    expect_op_refused(OP_PAD, &attr, 4, 4, "pad 'op' in mode \"edge\" is not supported");
-    attr = defaults(OP_CONV);
-    static const int32_t start[] = {0, 2, 3}, maps[] = {0, 1, 1};
-    attr.conv.channels = 2;
-    attr.conv.kernel[0] = attr.conv.kernel[1] = 3;
-    attr.conv.table = (IntTable){2, start, maps};
-    expect_op_refused(OP_CONV, &attr, 2, 4, "conv 'op' with a connection table is not supported");
-    attr = defaults(OP_ARGMAX);
-    expect_op_refused(OP_ARGMAX, &attr, 4, 0, "argmax 'op' of i32 elements is not supported");
-}
-
-Test(lower, bytes_are_refused_at_the_input)
-{
-    LowerBuild b = lower_build_start();
-    static const int32_t dims[] = {3, 4, 4};
-    Node *x = graph_add_input(b.graph, STR("photo"), type_make(DT_U8, 3, dims), true, (Span){0, 0});
-    static const double half[] = {0.5};
-    Attr attr = defaults(OP_NORMALIZE);
-    attr.misc.mean = attr.misc.std = (FloatList){1, half};
-    expect_refused(&b, lower_build_op(&b, OP_NORMALIZE, &attr, "n", x, NULL),
-                   "input 'photo' of u8 elements is not supported");
+    expect_refused(&b, lower_build_plain(&b, OP_TANH, "op", two_numbers(&b)),
+                   "tanh 'op' of a constant is not supported");
 }
 
 Test(lower, all_that_is_unsupported_is_reported_at_once)
 {
     LowerBuild b = lower_build_start();
-    Attr attr = defaults(OP_L2_NORMALIZE);
-    Node *x = lower_build_input(&b, "x", 4, 4, 4);
+    Node *constant = two_numbers(&b);
+    static const char *const paths[] = {"a", "b", "c"};
     for (int i = 0; i < 3; ++i) {
-        const char *const paths[] = {"a", "b", "c"};
-        x = lower_build_op(&b, OP_L2_NORMALIZE, &attr, paths[i], x, NULL);
+        graph_add_output(b.graph, str_from(paths[i]), lower_build_plain(&b, OP_RELU, paths[i], constant), (Span){0, 0});
     }
-    graph_add_output(b.graph, STR("y"), x, (Span){0, 0});
     LowerOptions options = {.target = target_find(STR("portable")), .batch = 1, .parts = 1};
     cr_assert_null(lower(b.arena, b.graph, &options, b.diag));
     cr_assert_eq(diag_fired(b.diag, DIAG_UNSUPPORTED_OP), 3);
     lower_build_stop(&b);
 }
 
-/* A case for every op: what the check lets through must also be lowered, which lower_ops.c tests op by op. */
+/* Two names for one result of argmax: each gets indices of its own, there is no copy of anything but floats. */
+Test(lower, indices_for_two_outputs_are_made_twice)
+{
+    LowerBuild b = lower_build_start();
+    Node *best = lower_build_plain(&b, OP_ARGMAX, "best", lower_build_input(&b, "x", 4, 3, 3));
+    graph_add_output(b.graph, STR("first"), best, (Span){0, 0});
+    graph_add_output(b.graph, STR("second"), best, (Span){0, 0});
+    Program *p = lower_build_finish(&b);
+    cr_assert_eq(p->n_steps, 2);
+    cr_assert_eq(p->n_kernels, 1);
+    for (uint32_t i = 0; i < 2; ++i) {
+        cr_assert_eq(p->steps[i].kernel->family, KERNEL_ARGMAX);
+        cr_assert_eq(p->outputs[i]->kind, BUFFER_OUTPUT);
+        cr_assert_eq(p->outputs[i]->port, i);
+        cr_assert_eq(p->outputs[i]->dtype, DT_I32);
+    }
+    lower_exec_compare(p, "argmax for two");
+    lower_build_stop(&b);
+}
+
+/* Pixels are converted where they are read, and never copied as bytes. */
+Test(lower, bytes_become_floats_in_one_step)
+{
+    LowerBuild b = lower_build_start();
+    static const int32_t dims[] = {3, 4, 5};
+    static const double mean[] = {100, 110, 120}, deviation[] = {50};
+    Node *x = graph_add_input(b.graph, STR("photo"), type_make(DT_U8, 3, dims), true, (Span){0, 0});
+    Attr attr = defaults(OP_NORMALIZE);
+    attr.misc.mean = (FloatList){3, mean};
+    attr.misc.std = (FloatList){1, deviation};
+    Node *prepared = lower_build_op(&b, OP_NORMALIZE, &attr, "n", x, NULL);
+    Program *p = finish(&b, lower_build_conv(&b, "c", prepared, 2, 3, 1, 1));
+    cr_assert_eq(p->n_steps, 2);
+    cr_assert_eq(p->steps[0].kernel->family, KERNEL_PIXELS);
+    cr_assert_eq(p->inputs[0]->bytes, 60);
+    lower_exec_compare(p, "bytes");
+    lower_build_stop(&b);
+}
+
 Test(lower, deep_chains_are_lowered)
 {
     enum { DEPTH = 20000 };

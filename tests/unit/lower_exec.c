@@ -352,6 +352,227 @@ static void run_convert(const Exec *e, const Step *step)
     }
 }
 
+/* --- families of one op */
+
+static void run_conv_transpose(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    int32_t per_group = s->in_channels / s->groups, out_per_group = s->out_channels / s->groups;
+    for (int32_t o = 0; o < s->out_channels; ++o) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                double sum = bias == NULL ? 0 : bias[o];
+                for (int32_t c = 0; c < per_group; ++c) {
+                    int32_t from = o / out_per_group * per_group + c; /* weights: [in][out of a group][ky][kx] */
+                    const double *w =
+                        weight + ((int64_t)from * out_per_group + o % out_per_group) * s->kernel_rows * s->kernel_cols;
+                    for (int32_t k = 0; k < s->kernel_rows * s->kernel_cols; ++k) {
+                        int32_t y = i + s->pad_top - k / s->kernel_cols * s->dilation_rows;
+                        int32_t x = j + s->pad_left - k % s->kernel_cols * s->dilation_cols;
+                        if (y >= 0 && y % s->stride_rows == 0 && y / s->stride_rows < s->in_rows && x >= 0 &&
+                            x % s->stride_cols == 0 && x / s->stride_cols < s->in_cols) {
+                            sum += w[k] * *at(in, from, y / s->stride_rows, x / s->stride_cols);
+                        }
+                    }
+                }
+                if (step->residual != NULL) {
+                    sum += *at(view_of(e, step->residual), o, i, j);
+                }
+                *at(out, o, i, j) = activate(&step->kernel->epilogue.act, sum, 0);
+            }
+        }
+    }
+}
+
+static void run_table_conv(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    for (int32_t o = 0; o < s->out_channels; ++o) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                double sum = bias == NULL ? 0 : bias[o];
+                for (int32_t k = s->table.start[o]; k < s->table.start[o + 1]; ++k) {
+                    for (int32_t t = 0; t < s->kernel_rows * s->kernel_cols; ++t) {
+                        int32_t y = i * s->stride_rows + t / s->kernel_cols * s->dilation_rows - s->pad_top;
+                        int32_t x = j * s->stride_cols + t % s->kernel_cols * s->dilation_cols - s->pad_left;
+                        if (y >= 0 && y < s->in_rows && x >= 0 && x < s->in_cols) {
+                            sum += weight[(int64_t)k * s->kernel_rows * s->kernel_cols + t] *
+                                   *at(view_of(e, step->inputs[0]), s->table.values[k], y, x);
+                        }
+                    }
+                }
+                if (step->residual != NULL) {
+                    sum += *at(view_of(e, step->residual), o, i, j);
+                }
+                *at(view_of(e, step->output), o, i, j) = activate(&step->kernel->epilogue.act, sum, 0);
+            }
+        }
+    }
+}
+
+static void run_instance_norm(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    const double *weight = step->weight == NULL ? NULL : constant(e, step->weight);
+    const double *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    int32_t pixels = s->in_rows * s->in_cols;
+    for (int32_t c = 0; c < s->in_channels; ++c) {
+        double mean = 0, variance = 0;
+        for (int32_t p = 0; p < pixels; ++p) {
+            mean += *at(in, c, p / s->in_cols, p % s->in_cols) / pixels;
+        }
+        for (int32_t p = 0; p < pixels; ++p) {
+            variance += pow(*at(in, c, p / s->in_cols, p % s->in_cols) - mean, 2) / pixels;
+        }
+        for (int32_t p = 0; p < pixels; ++p) {
+            double y = (*at(in, c, p / s->in_cols, p % s->in_cols) - mean) / sqrt(variance + s->eps);
+            *at(out, c, p / s->in_cols, p % s->in_cols) = weight == NULL ? y : y * weight[c] + bias[c];
+        }
+    }
+}
+
+static void run_l2_normalize(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    for (int32_t p = 0; p < s->in_rows * s->in_cols; ++p) {
+        int32_t i = p / s->in_cols, j = p % s->in_cols;
+        double squares = 0;
+        for (int32_t c = 0; c < s->in_channels; ++c) {
+            squares += pow(*at(in, c, i, j), 2);
+        }
+        for (int32_t c = 0; c < s->in_channels; ++c) {
+            *at(out, c, i, j) = *at(in, c, i, j) / fmax(sqrt(squares), s->eps);
+        }
+    }
+}
+
+/* Where along one axis a border shows the input: of n, for place i before or after it. */
+static int32_t mirrored(const KernelSizes *s, int32_t i, int32_t n)
+{
+    if (s->border == PAD_EDGE) {
+        return i < 0 ? 0 : i >= n ? n - 1 : i;
+    }
+    return i < 0 ? -i : i >= n ? 2 * n - 2 - i : i;
+}
+
+/* Bilinear: element of a row or column of n at a place between 0 and n - 1. */
+static double place_of(int32_t i, int32_t scale, int32_t n)
+{
+    return fmin(fmax((i + 0.5) / scale - 0.5, 0), n - 1);
+}
+
+static double resampled(const Exec *e, const Step *step, int32_t c, int32_t i, int32_t j)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    View in = view_of(e, step->inputs[0]);
+    if (step->kernel->family == KERNEL_BORDER) {
+        return *at(in, c, mirrored(s, i - s->pad_top, s->in_rows), mirrored(s, j - s->pad_left, s->in_cols));
+    }
+    if (!s->bilinear) {
+        return *at(in, c, i / s->stride_rows, j / s->stride_cols);
+    }
+    double y = place_of(i, s->stride_rows, s->in_rows), x = place_of(j, s->stride_cols, s->in_cols), sum = 0;
+    for (int32_t v = 0; v < s->in_rows; ++v) { /* a tent above each pixel */
+        for (int32_t u = 0; u < s->in_cols; ++u) {
+            sum += fmax(0, 1 - fabs(y - v)) * fmax(0, 1 - fabs(x - u)) * *at(in, c, v, u);
+        }
+    }
+    return sum;
+}
+
+static double subsampled(const Exec *e, const Step *step, int32_t c, int32_t i, int32_t j)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    double sum = 0;
+    for (int32_t k = 0; k < s->kernel_rows * s->kernel_cols; ++k) {
+        sum += *at(view_of(e, step->inputs[0]), c, i * s->kernel_rows + k / s->kernel_cols,
+                   j * s->kernel_cols + k % s->kernel_cols);
+    }
+    return sum;
+}
+
+/* BORDER, UPSAMPLE, SUBSAMPLE, PIXELS: element by element. */
+static void run_resample(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    const double *weight = step->weight == NULL ? NULL : constant(e, step->weight);
+    const double *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                double y = step->kernel->family == KERNEL_SUBSAMPLE ? subsampled(e, step, c, i, j)
+                           : step->kernel->family == KERNEL_PIXELS  ? *at(view_of(e, step->inputs[0]), c, i, j)
+                                                                    : resampled(e, step, c, i, j);
+                *at(view_of(e, step->output), c, i, j) = weight == NULL ? y : y * weight[c] + bias[c];
+            }
+        }
+    }
+}
+
+/* Operands of these are plain: the elements are simply counted. */
+static void run_reduction(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    const double *x = memory_of(e, step->inputs[0]);
+    double *y = memory_of(e, step->output);
+    int32_t pixels = s->in_rows * s->in_cols;
+    if (step->kernel->family == KERNEL_GRAM) {
+        for (int32_t k = 0; k < s->in_channels * s->in_channels; ++k) {
+            y[k] = 0;
+            for (int32_t p = 0; p < pixels; ++p) {
+                y[k] +=
+                    x[k / s->in_channels * pixels + p] * x[k % s->in_channels * pixels + p] / (s->in_channels * pixels);
+            }
+        }
+    } else if (step->kernel->family == KERNEL_RBF) {
+        const double *row = constant(e, step->weight);
+        for (int32_t o = 0; o < s->out_channels; ++o) {
+            y[o] = 0;
+            for (int32_t i = 0; i < s->in_channels; ++i) {
+                y[o] += pow(x[i] - *row++, 2);
+            }
+        }
+    } else {
+        double sum = 0;
+        for (int32_t i = 0; i < s->in_channels; ++i) {
+            sum += s->op == OP_MSE ? pow(x[i] - memory_of(e, step->inputs[1])[i], 2) : x[i];
+        }
+        y[0] = s->op == OP_SUM ? sum : sum / s->in_channels;
+    }
+}
+
+static void run_selection(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    const double *x = memory_of(e, step->inputs[0]);
+    double *y = memory_of(e, step->output);
+    int32_t pixels = s->in_rows * s->in_cols;
+    if (step->kernel->family == KERNEL_ARGMAX) {
+        for (int32_t p = 0; p < pixels; ++p) {
+            int32_t best = 0;
+            for (int32_t c = 0; c < s->in_channels; ++c) {
+                best = x[c * pixels + p] > x[best * pixels + p] ? c : best;
+            }
+            y[p] = best;
+        }
+        return;
+    }
+    for (int32_t i = 0; i < s->in_channels; ++i) { /* the rank of each: how many come before it */
+        int32_t rank = 0;
+        for (int32_t k = 0; k < s->in_channels; ++k) {
+            rank += x[k] > x[i] || (x[k] == x[i] && k < i);
+        }
+        if (rank < s->k) {
+            y[rank] = s->indices ? i : x[i];
+        }
+    }
+}
+
 static void run_step(const Exec *e, const Step *step)
 {
     switch (step->kernel->family) {
@@ -380,6 +601,33 @@ static void run_step(const Exec *e, const Step *step)
         return;
     case KERNEL_COPY:
         run_copy(e, step);
+        return;
+    case KERNEL_CONV_TRANSPOSE:
+        run_conv_transpose(e, step);
+        return;
+    case KERNEL_TABLE_CONV:
+        run_table_conv(e, step);
+        return;
+    case KERNEL_INSTANCE_NORM:
+        run_instance_norm(e, step);
+        return;
+    case KERNEL_L2_NORMALIZE:
+        run_l2_normalize(e, step);
+        return;
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_PIXELS:
+        run_resample(e, step);
+        return;
+    case KERNEL_GRAM:
+    case KERNEL_RBF:
+    case KERNEL_REDUCE:
+        run_reduction(e, step);
+        return;
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+        run_selection(e, step);
         return;
     case KERNEL_CONVERT:
         run_convert(e, step);

@@ -342,3 +342,109 @@ Test(lower_ops, outputs_that_are_views_inputs_and_twice_the_same)
     lower_exec_compare(program, "outputs");
     lower_build_stop(&b);
 }
+
+/* --- families of one op */
+
+static Attr transposed(int32_t channels, int32_t kernel, int32_t stride, int32_t output_pad, int32_t groups)
+{
+    Attr attr = defaults(OP_CONV_TRANSPOSE);
+    attr.conv.channels = channels;
+    attr.conv.kernel[0] = attr.conv.kernel[1] = kernel;
+    attr.conv.stride[0] = attr.conv.stride[1] = stride;
+    attr.conv.output_pad[0] = attr.conv.output_pad[1] = output_pad;
+    attr.conv.groups = groups;
+    return attr;
+}
+
+Test(lower_ops, conv_transpose)
+{
+    Attr attr = transposed(5, 3, 2, 1, 1);
+    set_pads(&attr.conv.pad, 1, 1, 1, 1);
+    check_op(OP_CONV_TRANSPOSE, &attr, 4, 5, 6, "doubles the size");
+    attr = transposed(6, 2, 3, 0, 2);
+    check_op(OP_CONV_TRANSPOSE, &attr, 4, 5, 3, "groups, phases without taps");
+    attr = transposed(3, 4, 1, 0, 1);
+    attr.conv.bias = false;
+    attr.conv.dilation[0] = 2;
+    set_pads(&attr.conv.pad, 2, 0, 1, 3);
+    check_op(OP_CONV_TRANSPOSE, &attr, 2, 5, 6, "dilated, uneven padding, no bias");
+}
+
+Test(lower_ops, conv_transpose_with_residual_in_place)
+{
+    LowerBuild b = lower_build_start();
+    Node *x = lower_build_input(&b, "x", 3, 4, 4);
+    Node *other = lower_build_plain(&b, OP_TANH, "t", lower_build_input(&b, "other", 4, 9, 9));
+    Attr attr = transposed(4, 3, 2, 0, 1);
+    Node *y = lower_build_add_residual(&b, lower_build_op(&b, OP_CONV_TRANSPOSE, &attr, "up", x, NULL), other);
+    y->act.op = OP_RELU;
+    graph_add_output(b.graph, STR("y"), lower_build_plain(&b, OP_SIGMOID, "s", y), (Span){0, 0});
+    Program *program = lower_build_finish(&b);
+    cr_assert(program->steps[1].residual == program->steps[1].output || program->steps[1].output->parent != NULL);
+    lower_exec_compare(program, "transposed, residual, relu");
+    lower_build_stop(&b);
+}
+
+Test(lower_ops, conv_with_a_table)
+{
+    static const int32_t start[] = {0, 2, 3, 6}, maps[] = {0, 1, 4, 1, 3, 4};
+    Attr attr = conv(3, 3, 2, 2, 1, 1);
+    attr.conv.table = (IntTable){3, start, maps};
+    set_pads(&attr.conv.pad, 1, 0, 2, 1);
+    check_op(OP_CONV, &attr, 5, 7, 6, "table");
+}
+
+Test(lower_ops, normalisations_by_measured_sizes)
+{
+    Attr attr = defaults(OP_INSTANCE_NORM);
+    check_op(OP_INSTANCE_NORM, &attr, 3, 5, 4, "instance norm");
+    attr.norm.affine = true;
+    attr.norm.eps = 0.1;
+    check_op(OP_INSTANCE_NORM, &attr, 3, 5, 4, "affine");
+    attr = defaults(OP_L2_NORMALIZE);
+    check_op(OP_L2_NORMALIZE, &attr, 3, 5, 4, "l2 of pixels");
+    check_op(OP_L2_NORMALIZE, &attr, 9, 0, 0, "l2 of a vector");
+    attr.norm.eps = 100;
+    check_op(OP_L2_NORMALIZE, &attr, 9, 0, 0, "short vectors");
+}
+
+Test(lower_ops, planes_of_other_sizes)
+{
+    Attr attr = defaults(OP_PAD);
+    set_pads(&attr.shape.pads, 4, 1, 2, 3);
+    attr.shape.pad_mode = PAD_REFLECT;
+    check_op(OP_PAD, &attr, 2, 5, 4, "reflect");
+    attr.shape.pad_mode = PAD_EDGE;
+    check_op(OP_PAD, &attr, 2, 1, 2, "edge");
+    attr = defaults(OP_UPSAMPLE);
+    attr.shape.scale[0] = 3;
+    attr.shape.scale[1] = 2;
+    check_op(OP_UPSAMPLE, &attr, 2, 3, 4, "nearest");
+    attr.shape.upsample_mode = UPSAMPLE_BILINEAR;
+    check_op(OP_UPSAMPLE, &attr, 2, 3, 4, "bilinear");
+    check_op(OP_UPSAMPLE, &attr, 2, 1, 1, "bilinear of one pixel");
+    attr = defaults(OP_SUBSAMPLE);
+    check_op(OP_SUBSAMPLE, &attr, 3, 7, 6, "subsample");
+}
+
+Test(lower_ops, reductions)
+{
+    Attr attr = defaults(OP_RBF);
+    attr.dense.units = 4;
+    check_op(OP_RBF, &attr, 9, 0, 0, "rbf");
+    attr = defaults(OP_GRAM);
+    check_op(OP_GRAM, &attr, 5, 3, 4, "gram");
+    attr = defaults(OP_SUM);
+    check_op(OP_SUM, &attr, 5, 3, 4, "sum");
+    check_op(OP_MEAN, &attr, 5, 3, 4, "mean");
+    check_op(OP_ARGMAX, &attr, 5, 3, 4, "argmax of pixels");
+    check_op(OP_ARGMAX, &attr, 50, 0, 0, "argmax of a vector");
+    attr.misc.k = 7;
+    attr.misc.indices = true;
+    check_op(OP_TOP_K, &attr, 30, 0, 0, "top_k");
+    attr.misc.indices = false;
+    check_op(OP_TOP_K, &attr, 7, 0, 0, "top_k of all, values");
+    LowerBuild b = lower_build_start();
+    Node *x = lower_build_input(&b, "x", 3, 4, 4), *other = lower_build_input(&b, "other", 3, 4, 4);
+    compare(&b, lower_build_op(&b, OP_MSE, &(Attr){0}, "mse", x, other), "mse");
+}

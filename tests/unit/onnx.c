@@ -138,7 +138,8 @@ static void check_dims(const Onnx__ValueInfoProto *info, const int64_t *expected
     const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
     cr_assert_eq(shape->n_dim, rank, "%s", info->name);
     for (size_t i = 0; i < rank; ++i) {
-        cr_assert_eq(shape->dim[i]->dim_value, expected[i], "%s: axis %zu is %lld", info->name, i, (long long)shape->dim[i]->dim_value);
+        cr_assert_eq(shape->dim[i]->dim_value, expected[i], "%s: axis %zu is %lld", info->name, i,
+                     (long long)shape->dim[i]->dim_value);
     }
 }
 
@@ -157,8 +158,8 @@ static void check_initializers(const Onnx__GraphProto *graph, Map *known)
         for (size_t k = 0; k < t->n_dims; ++k) {
             bytes *= (size_t)t->dims[k];
         }
-        cr_assert(t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || t->raw_data.len == bytes, "%s: %zu bytes, its shape wants %zu",
-                  t->name, t->raw_data.len, bytes);
+        cr_assert(t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL || t->raw_data.len == bytes,
+                  "%s: %zu bytes, its shape wants %zu", t->name, t->raw_data.len, bytes);
         cr_assert(map_put(known, str_from(t->name), known), "two values '%s'", t->name);
     }
 }
@@ -170,7 +171,8 @@ static void check_nodes(const Onnx__GraphProto *graph, Arena *arena, Map *known)
         const Onnx__NodeProto *n = graph->node[i];
         cr_assert(n->name[0] != '\0' && map_put(names, str_from(n->name), names), "two nodes '%s'", n->name);
         for (size_t k = 0; k < n->n_input; ++k) {
-            cr_assert(n->input[k][0] == '\0' || map_has(known, str_from(n->input[k])), "'%s' reads '%s', which is not there yet", n->name, n->input[k]);
+            cr_assert(n->input[k][0] == '\0' || map_has(known, str_from(n->input[k])),
+                      "'%s' reads '%s', which is not there yet", n->name, n->input[k]);
         }
         for (size_t k = 0; k < n->n_output; ++k) {
             cr_assert(map_put(known, str_from(n->output[k]), known), "two values '%s'", n->output[k]);
@@ -209,10 +211,11 @@ typedef struct Net {
 
 ParameterizedTestParameters(onnx, models_hold_together)
 {
-    static Net nets[] = {{"tests/golden/graph/every_op.net"}, {"tests/golden/graph/loss.net"}, {"tests/golden/graph/blocks.net"},
-                         {"tests/run/nets/blocks.net"}, {"tests/run/nets/names.net"}, {"tests/run/nets/shape.net"},
-                         {"tests/run/nets/pool.net"}, {"tests/run/nets/conv.net"}, {"tests/run/nets/elementwise.net"},
-                         {"tests/run/nets/camera.net"}, {"tests/run/nets/bare.net"}, {"dsl/zoo/lenet5.net"}};
+    static Net nets[] = {
+        {"tests/golden/graph/every_op.net"}, {"tests/golden/graph/loss.net"}, {"tests/golden/graph/blocks.net"},
+        {"tests/run/nets/blocks.net"},       {"tests/run/nets/names.net"},    {"tests/run/nets/shape.net"},
+        {"tests/run/nets/pool.net"},         {"tests/run/nets/conv.net"},     {"tests/run/nets/elementwise.net"},
+        {"tests/run/nets/camera.net"},       {"tests/run/nets/bare.net"},     {"dsl/zoo/lenet5.net"}};
     return cr_make_param_array(Net, nets, sizeof nets / sizeof nets[0], NULL);
 }
 
@@ -242,14 +245,17 @@ static void check_numbers(const Export *e, const char *name, WeightRole role, si
     weights_read(e->weights, str_from(name), type, role, 0, count, expected);
     for (int64_t i = 0; i < count; ++i) {
         float value = float_at(t->raw_data, (size_t)i);
-        cr_assert(value == expected[i], "%s[%lld] is %a, not %a", name, (long long)i, (double)value, (double)expected[i]);
+        cr_assert(value == expected[i], "%s[%lld] is %a, not %a", name, (long long)i, (double)value,
+                  (double)expected[i]);
     }
 }
 
 Test(onnx, weights_keep_names_shapes_and_numbers)
 {
-    Export e = export_net("net t { input x: f32[3, 30, 30] output y = x |> conv(40, kernel=3, groups=1) as a.c |> batch_norm as b"
-                          " |> conv_transpose(6, kernel=2, groups=2) as up |> flatten |> dense(2) as fc }", false);
+    Export e = export_net(
+        "net t { input x: f32[3, 30, 30] output y = x |> conv(40, kernel=3, groups=1) as a.c |> batch_norm as b"
+        " |> conv_transpose(6, kernel=2, groups=2) as up |> flatten |> dense(2) as fc }",
+        false);
     check_numbers(&e, "a.c.weight", ROLE_WEIGHT, 4, (int32_t[]){40, 3, 3, 3});
     check_numbers(&e, "a.c.bias", ROLE_BIAS, 1, (int32_t[]){40});
     check_numbers(&e, "b.weight", ROLE_WEIGHT, 1, (int32_t[]){40});
@@ -265,7 +271,8 @@ Test(onnx, weights_keep_names_shapes_and_numbers)
 Test(onnx, a_shared_weight_is_one_initializer)
 {
     Export e = export_net("block f(x) { return x |> conv(3, kernel=1) as c }\n"
-                          "net t { input x: f32[3, 4, 4] y = f(x) as shared s output z = f(y) as shared s }", false);
+                          "net t { input x: f32[3, 4, 4] y = f(x) as shared s output z = f(y) as shared s }",
+                          false);
     cr_assert_eq(e.model->graph->n_initializer, 2u);
     cr_assert_eq(count_nodes(&e, "Conv"), 2u);
     cr_assert_str_eq(node(&e, "s.c")->input[1], "s.c.weight");
@@ -275,7 +282,9 @@ Test(onnx, a_shared_weight_is_one_initializer)
 
 Test(onnx, a_connection_table_becomes_zeros)
 {
-    Export e = export_net("net t { input x: f32[3, 4, 4] output y = x |> conv(2, kernel=2, table=[[2, 0], [1]], bias=false) as c }", false);
+    Export e = export_net(
+        "net t { input x: f32[3, 4, 4] output y = x |> conv(2, kernel=2, table=[[2, 0], [1]], bias=false) as c }",
+        false);
     const Onnx__TensorProto *t = tensor(&e, "c.weight");
     float sparse[12]; /* three connections of 2 x 2 */
     weights_read(e.weights, STR("c.weight"), type_make(DT_F32, 3, (int32_t[]){3, 2, 2}), ROLE_WEIGHT, 0, 12, sparse);
@@ -286,7 +295,8 @@ Test(onnx, a_connection_table_becomes_zeros)
         for (size_t c = 0; c < 3; ++c) {
             for (size_t tap = 0; tap < 4; ++tap) {
                 float expected = connection[o][c] < 0 ? 0.0f : sparse[(size_t)connection[o][c] * 4 + tap];
-                cr_assert(float_at(t->raw_data, (o * 3 + c) * 4 + tap) == expected, "output %zu, input %zu, tap %zu", o, c, tap);
+                cr_assert(float_at(t->raw_data, (o * 3 + c) * 4 + tap) == expected, "output %zu, input %zu, tap %zu", o,
+                          c, tap);
             }
         }
     }
@@ -306,7 +316,8 @@ static Str external_entry(const Onnx__TensorProto *t, const char *key)
 
 Test(onnx, large_models_keep_weights_in_a_data_file)
 {
-    const char *net = "net t { input x: f32[30, 8, 8] output y = x |> conv(31, kernel=3) as c1 |> conv(17, kernel=3) as c2 }";
+    const char *net =
+        "net t { input x: f32[30, 8, 8] output y = x |> conv(31, kernel=3) as c1 |> conv(17, kernel=3) as c2 }";
     Export inside = export_net(net, false), outside = export_net(net, true);
     cr_assert_eq(inside.data.len, 0u);
     check_model(&outside);
@@ -316,7 +327,8 @@ Test(onnx, large_models_keep_weights_in_a_data_file)
         cr_assert_eq(t->data_location, ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL);
         cr_assert_eq(t->raw_data.len, 0u);
         cr_assert(str_equal(external_entry(t, "location"), STR("net.onnx.data")));
-        size_t offset = strtoul(external_entry(t, "offset").ptr, NULL, 10), length = strtoul(external_entry(t, "length").ptr, NULL, 10);
+        size_t offset = strtoul(external_entry(t, "offset").ptr, NULL, 10),
+               length = strtoul(external_entry(t, "length").ptr, NULL, 10);
         cr_assert_eq(offset % 4096, 0u);
         cr_assert_eq(length, whole->raw_data.len);
         cr_assert_leq(offset + length, outside.data.len);
@@ -332,7 +344,8 @@ Test(onnx, a_weight_that_is_not_finite_is_refused)
     WeightsBench bench = weights_bench_create("onnx-not_finite");
     const char *path = weights_bench_path(&bench, "w.safetensors");
     const uint32_t bits[] = {0x3F800000u, 0x7F800000u};
-    weights_bench_write_file(path, "{\"c.weight\":{\"dtype\":\"F32\",\"shape\":[2,1,1,1],\"data_offsets\":[0,8]}}", bits, sizeof bits);
+    weights_bench_write_file(path, "{\"c.weight\":{\"dtype\":\"F32\",\"shape\":[2,1,1,1],\"data_offsets\":[0,8]}}",
+                             bits, sizeof bits);
     Export e = export_net("net t { input x: f32[1, 2, 2] output y = x |> conv(2, kernel=1, bias=false) as c }", false);
     onnx__model_proto__free_unpacked(e.model, NULL);
     e.weights = weights_open_safetensors(e.arena, e.diag, str_from(path));
@@ -351,9 +364,11 @@ Test(onnx, a_weight_that_is_not_finite_is_refused)
 
 Test(onnx, ports_have_a_batch_axis)
 {
-    Export e = export_net("net t { input pixels: u8 hwc[5, 6, 3] input v: f32[4] input unused: f32[2, 3, 1]\n"
-                          "x = pixels |> normalize(mean=0.0, std=2.0)\n"
-                          "output y = x output again = x output same = v output best = argmax(x) output g = gram(x) output s = sum(v) }", false);
+    Export e = export_net(
+        "net t { input pixels: u8 hwc[5, 6, 3] input v: f32[4] input unused: f32[2, 3, 1]\n"
+        "x = pixels |> normalize(mean=0.0, std=2.0)\n"
+        "output y = x output again = x output same = v output best = argmax(x) output g = gram(x) output s = sum(v) }",
+        false);
     check_model(&e);
     const Onnx__GraphProto *graph = e.model->graph;
     check_dims(graph->input[0], (int64_t[]){1, 5, 6, 3}, 4);
@@ -385,13 +400,15 @@ Test(onnx, what_no_output_reads_is_left_out)
 
 Test(onnx, ceil_mode_is_written_as_padding)
 {
-    Export e = export_net("net t { input x: f32[2, 7, 8]\n"
-                          "output a = x |> max_pool(3, stride=2, ceil=true) as m1\n"               /* columns 8 -> 4: one over */
-                          "output b = x |> max_pool(3, stride=2, pad=1) as m2\n"
-                          "output c = x |> avg_pool(3, stride=2, ceil=true) as a1\n"               /* divides by what is inside */
-                          "output d = x |> avg_pool(3, stride=2, pad=1, ceil=true) as a2\n"        /* 8 + 2 = 10: 5 columns, 11 needed */
-                          "output e = x |> avg_pool(3, stride=2, ceil=true, count_pad=false) as a3\n"
-                          "output f = x |> avg_pool(2, stride=2, pad=[0, 1]) as a4 }", false);
+    Export e = export_net(
+        "net t { input x: f32[2, 7, 8]\n"
+        "output a = x |> max_pool(3, stride=2, ceil=true) as m1\n" /* columns 8 -> 4: one over */
+        "output b = x |> max_pool(3, stride=2, pad=1) as m2\n"
+        "output c = x |> avg_pool(3, stride=2, ceil=true) as a1\n"        /* divides by what is inside */
+        "output d = x |> avg_pool(3, stride=2, pad=1, ceil=true) as a2\n" /* 8 + 2 = 10: 5 columns, 11 needed */
+        "output e = x |> avg_pool(3, stride=2, ceil=true, count_pad=false) as a3\n"
+        "output f = x |> avg_pool(2, stride=2, pad=[0, 1]) as a4 }",
+        false);
     check_ints(attribute(node(&e, "m1"), "pads"), (int64_t[]){0, 0, 0, 1}, 4);
     check_ints(attribute(node(&e, "m2"), "pads"), (int64_t[]){1, 1, 1, 1}, 4);
     check_ints(attribute(node(&e, "a1/mean"), "pads"), (int64_t[]){0, 0, 0, 1}, 4);
@@ -417,7 +434,8 @@ Test(onnx, lrn_divides_alpha_by_its_size)
     Export e = export_net("net t { input x: f32[8, 2, 2]\n"
                           "output a = x |> lrn(size=5, alpha=0.5, beta=0.7, k=2.0) as with\n"
                           "output b = x |> lrn(size=5, alpha=0.5, alpha_div_n=false) as without\n"
-                          "output c = x |> lrn(size=4, alpha=0.5) as even }", false);
+                          "output c = x |> lrn(size=4, alpha=0.5) as even }",
+                          false);
     cr_assert_float_eq(attribute(node(&e, "with"), "alpha")->f, 0.5, 1e-9);
     cr_assert_float_eq(attribute(node(&e, "with"), "beta")->f, 0.7, 1e-7);
     cr_assert_float_eq(attribute(node(&e, "with"), "bias")->f, 2.0, 1e-9);

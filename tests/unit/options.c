@@ -51,7 +51,8 @@ Test(options, faults_are_named_with_a_remedy)
     refuse("cnnc", "no network given", "for example");
     refuse("cnnc a.net b.net", "'b.net' is the second", NULL);
     refuse("cnnc --sumary a.net", "unknown option '--sumary'", "did you mean '--summary'?");
-    refuse("cnnc --no-fold-batchnorm a.net", "unknown option '--no-fold-batchnorm'", "did you mean '--no-fold-batch-norm'?");
+    refuse("cnnc --no-fold-batchnorm a.net", "unknown option '--no-fold-batchnorm'",
+           "did you mean '--no-fold-batch-norm'?");
     refuse("cnnc -x a.net", "unknown option '-x'", "--help");
     refuse("cnnc a.net --weights", "'--weights' needs a value", NULL);
     refuse("cnnc a.net -D", "'-D' needs a value", NULL);
@@ -82,8 +83,9 @@ Test(options, several_faults_in_one_run)
 
 Test(options, everything_is_understood)
 {
-    Parsed parsed = parse_line("cnnc -D alpha=0.5 -Dsize=128 -I blocks dsl/m.net --net=m --name=n --weights=random:7 -o out/m.c "
-                               "--batch=4 --threads-max 2 --no-fuse_add --no-dead-code");
+    Parsed parsed =
+        parse_line("cnnc -D alpha=0.5 -Dsize=128 -I blocks dsl/m.net --net=m --name=n --weights=random:7 -o out/m.c "
+                   "--batch=4 --threads-max 2 --no-fuse_add --no-dead-code");
     const Options *options = &parsed.options;
     cr_assert(parsed.ok);
     cr_assert_eq(options->command, COMMAND_COMPILE);
@@ -107,9 +109,30 @@ Test(options, everything_is_understood)
 
 Test(options, help_names_every_option)
 {
-    static const char *const words[] = {"--net", "--weights", "--allow-extra-weights", "--name", "--embed-weights", "--no-embed-weights", "--batch",
-                                        "--threads-max", "--target", "--summary", "--emit", "--print-after", "--no-PASS", "--verify", "--verify-ir",
-                                        "--time-passes", "--help-ops", "--help-passes", "--version", "-D", "-I", "-o", "pack", "Exit status"};
+    static const char *const words[] = {"--net",
+                                        "--weights",
+                                        "--allow-extra-weights",
+                                        "--name",
+                                        "--embed-weights",
+                                        "--no-embed-weights",
+                                        "--batch",
+                                        "--threads-max",
+                                        "--target",
+                                        "--summary",
+                                        "--emit",
+                                        "--print-after",
+                                        "--no-PASS",
+                                        "--verify",
+                                        "--verify-ir",
+                                        "--time-passes",
+                                        "--help-ops",
+                                        "--help-passes",
+                                        "--version",
+                                        "-D",
+                                        "-I",
+                                        "-o",
+                                        "pack",
+                                        "Exit status"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i) {
         cr_assert(strstr(options_help, words[i]) != NULL, "--help lacks %s", words[i]);
     }

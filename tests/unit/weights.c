@@ -1,4 +1,4 @@
-/* Sources of weights: the formula's numbers (pinned to values computed with NumPy from networks.md 0.6), random
+/* Sources of weights: the formula's numbers (pinned to values computed with NumPy), random
  * numbers, and the exact conversion of file elements. */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -33,7 +33,8 @@ typedef struct Pinned {
     uint32_t sum;     /* of all elements' bits, modulo 2^32 */
 } Pinned;
 
-/* NumPy: see the formula of networks.md 0.6; uint64 arithmetic masked to 32 bits, float64, then astype(float32). */
+/* NumPy: the formula of compiler/weights/formula.c; uint64 arithmetic masked to 32 bits, float64, then astype(float32).
+ */
 static const Pinned pinned[] = {
     {"conv1.weight", {64, 3, 7, 7, 0}, {0, 9407}, {0xBD2685DEu, 0xBD2C3BAAu}, 2377416510u},
     {"layer1.0.bn1.weight", {64, 0}, {0, 63}, {0x3F8827B1u, 0x3F7B6A2Fu}, 3724112232u},

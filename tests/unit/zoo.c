@@ -10,11 +10,11 @@
 
 /* A line of dsl/zoo/index: a variant, and how to elaborate it. */
 typedef struct Network {
-    const char *name;     /* row of networks.csv */
-    const char *file;     /* dsl/zoo/FILE */
-    const char *net;      /* in that file; "": its only one */
-    const char *defines;  /* "alpha=0.75 size=192" */
-    bool with_training;   /* the name ends in +aux */
+    const char *name;    /* row of networks.csv */
+    const char *file;    /* dsl/zoo/FILE */
+    const char *net;     /* in that file; "": its only one */
+    const char *defines; /* "alpha=0.75 size=192" */
+    bool with_training;  /* the name ends in +aux */
 } Network;
 
 enum { MAX_FIELDS = 16, MAX_DEFINES = 8, MAX_NETWORKS = 128 };
@@ -60,7 +60,8 @@ static Graph *load(Arena *arena, Diag **diag, const Network *network)
     Sources *sources = sources_create(arena);
     *diag = diag_create(arena, sources);
     Definement defines[MAX_DEFINES];
-    FrontendOptions options = {.defines = defines, .net = str_from(network->net), .with_training_outputs = network->with_training};
+    FrontendOptions options = {
+        .defines = defines, .net = str_from(network->net), .with_training_outputs = network->with_training};
     Str rest = str_from(network->defines);
     while (rest.len > 0) {
         Str value = next_field(&rest, ' ');
@@ -68,8 +69,7 @@ static Graph *load(Arena *arena, Diag **diag, const Network *network)
         cr_assert(options.n_defines < MAX_DEFINES);
         defines[options.n_defines++] = (Definement){name, value};
     }
-    AstFile *file =
-        frontend_parse(arena, sources, *diag, arena_printf(arena, "dsl/zoo/%s", network->file), &options);
+    AstFile *file = frontend_parse(arena, sources, *diag, arena_printf(arena, "dsl/zoo/%s", network->file), &options);
     cr_assert(file != NULL && diag_errors(*diag) == 0, "%s: " STR_FMT, network->name, STR_ARG(diag_text(*diag)));
     Graph *graph = frontend_elaborate(arena, sources, *diag, file, &options);
     cr_assert(graph != NULL, "%s: " STR_FMT, network->name, STR_ARG(diag_text(*diag)));
@@ -186,7 +186,8 @@ static void check_totals(const Network *network, Arena *arena, Str row)
     Str shapes = field[2]; /* parted by ';' where there are several inputs */
     for (uint32_t i = 0; i < graph->n_inputs; ++i) {
         Str shape = next_field(&shapes, ';');
-        cr_expect(str_equal(type_format(arena, graph->inputs[i].node->type), shape_text(arena, shape)), "%s", network->name);
+        cr_expect(str_equal(type_format(arena, graph->inputs[i].node->type), shape_text(arena, shape)), "%s",
+                  network->name);
     }
     cr_expect(shapes.len == 0, "%s: inputs", network->name);
     cr_expect(str_equal(type_format(arena, graph->outputs[0].node->type), shape_text(arena, field[8])), "%s",
@@ -300,8 +301,9 @@ Test(zoo, every_layer_is_that_of_the_reference)
 
 Test(zoo, the_image_comes_in_and_logits_can_come_out)
 {
-    static const char *const files[] = {"lenet5.net",   "alexnet.net",   "vgg16.net",     "resnet18.net", "resnet34.net",
-                                        "resnet50.net", "resnet101.net", "resnet152.net", "mobilenet_v1.net", "xception.net"};
+    static const char *const files[] = {"lenet5.net",       "alexnet.net",  "vgg16.net",     "resnet18.net",
+                                        "resnet34.net",     "resnet50.net", "resnet101.net", "resnet152.net",
+                                        "mobilenet_v1.net", "xception.net"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
         Arena *arena = arena_create();
         Diag *diag;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/numbers/NET.txt: what PyTorch says with formula weights, in float64, before the softmax.
+"""Writes tests/golden/numbers/VARIANT.txt: what PyTorch says with formula weights, in float64, before the softmax.
 
-Usage: /usr/bin/python3 tools/golden/make_numbers.py [NET...]       (needs python3-torch, python3-torchvision)
-A file holds: count, argmax, L2 norm, largest magnitude, and 16 elements spread over the vector.
+Usage: /usr/bin/python3 tools/golden/make_numbers.py [VARIANT...]       (needs python3-torch, python3-torchvision)
+Networks that torchvision defines come from it; the others from the design's layer tables (tables.py). MobileNet variants
+without a table of their own have no numbers. For every output: count, argmax, L2 norm, largest magnitude, 16 elements.
 """
 import os
 import sys
@@ -11,24 +12,37 @@ import numpy as np
 import torch
 
 import nets
+import tables
+import zoo
 
-FOLDER = os.path.join(os.path.dirname(__file__), "../../tests/golden/numbers")
+FOLDER = os.path.join(zoo.ROOT, "tests/golden/numbers")
+
+
+def expected(variant):
+    """(where the numbers come from, list of output vectors); None where there is no oracle."""
+    if variant in nets.NETS:
+        return "torchvision", [nets.logits(variant)]
+    table = variant.removesuffix("+aux")
+    if os.path.exists(os.path.join(tables.DESIGN, "networks", table + ".tsv")):
+        return "its layer table", tables.run(table, with_aux=variant.endswith("+aux"))
+    return None
 
 
 def main():
-    for name in sys.argv[1:] or nets.NETS:
-        net_file, settings, _, _ = nets.NETS[name]
-        y = nets.logits(name, torch.float64)
-        picks = np.unique(np.linspace(0, len(y) - 1, 16).astype(int))
-        with open(os.path.join(FOLDER, name + ".txt"), "w", encoding="ascii") as out:
-            out.write(f"# PyTorch {torch.__version__.split('+')[0]}, float64, formula weights; written by tools/golden/make_numbers.py\n")
-            out.write(f"net {net_file}\n")
-            for setting in settings:
-                out.write(f"define {setting}\n")
-            out.write(f"count {len(y)}\nargmax {int(y.argmax())}\nl2 {np.linalg.norm(y):.17g}\nmax {np.abs(y).max():.17g}\n")
-            for i in picks:
-                out.write(f"at {i} {y[i]:.17g}\n")
-        print(name, "argmax", int(y.argmax()), "max", np.abs(y).max())
+    for variant in sys.argv[1:] or zoo.variants():
+        found = expected(variant)
+        if found is None:
+            continue
+        source, outputs = found
+        with open(os.path.join(FOLDER, variant + ".txt"), "w", encoding="ascii") as out:
+            out.write(f"# {variant} from {source}, PyTorch {torch.__version__.split('+')[0]}, float64, formula weights; "
+                      "written by tools/golden/make_numbers.py\n")
+            for y in outputs:
+                picks = np.unique(np.linspace(0, len(y) - 1, 16).astype(int))
+                out.write(f"output {len(y)}\nargmax {int(y.argmax())}\nl2 {np.linalg.norm(y):.17g}\nmax {np.abs(y).max():.17g}\n")
+                for i in picks:
+                    out.write(f"at {i} {y[i]:.17g}\n")
+        print(variant, "from", source, [(len(y), int(y.argmax())) for y in outputs], flush=True)
 
 
 if __name__ == "__main__":

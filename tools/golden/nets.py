@@ -1,87 +1,41 @@
-"""The networks of dsl/zoo as PyTorch models: torchvision's where it has them, else written down here by their papers."""
+"""The variants of the zoo that torchvision defines, as PyTorch models."""
 import torch
 import torchvision
-from torch import nn
 
 import formula
 
 
-class LeNet5(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5), nn.Conv2d(6, 16, 5)
-        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
-
-    def forward(self, x):
-        x = nn.functional.avg_pool2d(torch.tanh(self.conv1(x)), 2)
-        x = nn.functional.avg_pool2d(torch.tanh(self.conv2(x)), 2)
-        x = torch.tanh(self.fc1(x.flatten(1)))
-        return self.fc3(torch.tanh(self.fc2(x)))
+def build(name, **options):
+    return lambda: getattr(torchvision.models, name)(weights=None, **options)
 
 
-class Separable(nn.Module):
-    def __init__(self, channels, out_channels, stride):
-        super().__init__()
-        self.stride = stride
-        self.conv_dw = nn.Conv2d(channels, channels, 3, stride, 1 if stride == 1 else 0, groups=channels, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels, eps=1e-3)
-        self.conv_pw = nn.Conv2d(channels, out_channels, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels, eps=1e-3)
-
-    def forward(self, x):
-        x = nn.functional.pad(x, (0, 1, 0, 1)) if self.stride == 2 else x
-        x = nn.functional.relu6(self.bn1(self.conv_dw(x)))
-        return nn.functional.relu6(self.bn2(self.conv_pw(x)))
+def resnext(layers, groups, width):
+    return lambda: torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, layers, groups=groups, width_per_group=width)
 
 
-class MobileNetV1(nn.Module):
-    def __init__(self, alpha=1.0, classes=1000):
-        super().__init__()
-        channels = int(32 * alpha)
-        self.conv_stem = nn.Conv2d(3, channels, 3, 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels, eps=1e-3)
-        stages = []
-        for stage, widths in enumerate([[64], [128] * 2, [256] * 2, [512] * 6, [1024] * 2]):
-            blocks = []
-            for block, width in enumerate(widths):
-                stride = 2 if stage > 0 and block == 0 else 1
-                blocks.append(Separable(channels, int(width * alpha), stride))
-                channels = int(width * alpha)
-            stages.append(nn.Sequential(*blocks))
-        self.blocks = nn.Sequential(*stages)
-        self.classifier = nn.Linear(channels, classes)
-
-    def forward(self, x):
-        x = nn.functional.relu6(self.bn1(self.conv_stem(nn.functional.pad(x, (0, 1, 0, 1)))))
-        return self.classifier(self.blocks(x).mean((2, 3)))
-
-
-def torchvision_net(name):
-    return lambda: getattr(torchvision.models, name)(weights=None)
-
-
-# name -> (file under dsl/zoo, -D settings, input shape, PyTorch model)
+# variant -> (image side, model)
 NETS = {
-    "lenet5": ("lenet5.net", [], (1, 32, 32), LeNet5),
-    "alexnet": ("alexnet.net", [], (3, 224, 224), torchvision_net("alexnet")),
-    "vgg16": ("vgg16.net", [], (3, 224, 224), torchvision_net("vgg16")),
-    "resnet18": ("resnet18.net", [], (3, 224, 224), torchvision_net("resnet18")),
-    "resnet34": ("resnet34.net", [], (3, 224, 224), torchvision_net("resnet34")),
-    "resnet50": ("resnet50.net", [], (3, 224, 224), torchvision_net("resnet50")),
-    "resnet101": ("resnet101.net", [], (3, 224, 224), torchvision_net("resnet101")),
-    "resnet152": ("resnet152.net", [], (3, 224, 224), torchvision_net("resnet152")),
-    "mobilenet_v1": ("mobilenet_v1.net", [], (3, 224, 224), MobileNetV1),
-    "mobilenet_v1_75_192": ("mobilenet_v1.net", ["alpha=0.75", "size=192"], (3, 192, 192), lambda: MobileNetV1(0.75)),
+    "alexnet_tv": (224, build("alexnet")),
+    **{f"vgg{n}": (224, build(f"vgg{n}")) for n in (11, 13, 16, 19)},
+    **{f"resnet{n}": (224, build(f"resnet{n}")) for n in (18, 34, 50, 101, 152)},
+    "resnext50_32x4d": (224, build("resnext50_32x4d")),
+    "resnext101_32x4d": (224, resnext([3, 4, 23, 3], 32, 4)),
+    "resnext101_32x8d": (224, build("resnext101_32x8d")),
+    "resnext101_64x4d": (224, build("resnext101_64x4d")),
+    "googlenet_tv": (224, build("googlenet", aux_logits=False, init_weights=False)),
+    "inception_v3": (299, build("inception_v3", aux_logits=False, init_weights=False)),
+    **{f"efficientnet_b{n}": (side, build(f"efficientnet_b{n}")) for n, side in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
 }
 
 
-def logits(name, dtype=torch.float32):
+def logits(name, dtype=torch.float64):
     """What enters the softmax, for formula weights and the formula image, as a float64 numpy vector."""
-    _, _, shape, build = NETS[name]
-    model = build().eval()
+    side, model = NETS[name]
+    model = model().eval()
     state = {key: torch.from_numpy(formula.weight(key, tuple(value.shape)))
              for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")}
-    model.load_state_dict(state, strict=False)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    assert not unexpected and all(key.endswith("num_batches_tracked") for key in missing), (missing, unexpected)
     with torch.no_grad():
-        result = model.to(dtype)(torch.from_numpy(formula.image(shape)).to(dtype)[None])
+        result = model.to(dtype)(torch.from_numpy(formula.image((3, side, side))).to(dtype)[None])
     return result[0].double().numpy()

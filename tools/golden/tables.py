@@ -12,6 +12,8 @@ from torch.nn import functional as F
 import formula
 
 DESIGN = os.path.join(os.path.dirname(__file__), "../../../shared/design")
+# Nets whose outputs are read by other layers too: ids of the output layers.
+OUTPUTS = {"vgg16_loss_features": [5, 10, 17, 24], "style_loss_graph": [65, 138, 151, 152]}
 C3_TABLE = ["012", "123", "234", "345", "045", "015", "0123", "1234", "2345", "0345", "0145", "0125", "0134", "1245", "0235", "012345"]
 
 
@@ -139,7 +141,9 @@ def evaluate(row, x, weights):
 
 
 def run(name, dtype=torch.float64, with_aux=False, before_softmax=True):
-    """All layers of a table; returns {row id: value without batch, flattened} for every layer that no other reads."""
+    """The outputs of a table, in our order (the net's own first, then auxiliary heads): float64 vectors, without batch.
+
+    Outputs are the layers that no other reads, but where OUTPUTS says otherwise. Heads end before their softmax too."""
     values, rows = {}, read(name)
     is_read = set()
     weights = {}
@@ -164,7 +168,9 @@ def run(name, dtype=torch.float64, with_aux=False, before_softmax=True):
                 expected *= size
             assert value.numel() == expected, (row["id"], value.shape, row["out_shape"])
             values[int(row["id"])] = value
-    return {i: v.flatten().double().numpy() for i, v in values.items() if i not in is_read}, rows
+    section = {int(row["id"]): row["section"] for row in rows}
+    ends = OUTPUTS.get(name) or sorted((i for i in values if i not in is_read), key=lambda i: (section[i] == "main", i))
+    return [values[i].flatten().double().numpy() for i in ends]
 
 
 def image(net, name, shape):

@@ -5,10 +5,11 @@ Usage: tools/oracle/onnxruntime_sweep.py [--shard I/N] [--jobs N] [--double] [--
 
 For each variant of dsl/zoo/index (NAME: only these): `cnnc --emit=onnx`, run by ONNX Runtime; `cnnc -o model.c`, compiled
 and run; every output compared, before the softmax where the net lets one leave it out. A difference above TOLERANCE times
-the largest value fails. --double also compares both with the reference interpreter (float64).
+the largest value fails, but for the variants in ILL_CONDITIONED: there float64 is asked, and generated C must be nearer
+to it than ONNX Runtime is. --double also compares both with the reference interpreter (float64).
 
 Two more entries: `ops`, every case of tests/golden/numbers/interp_ops.txt (single ops, PyTorch's float64 results) in ONNX
-Runtime; and `nets/NAME`, the small nets of tests/run/nets/.
+Runtime; and `nets/NAME`, the small nets of tests/run/nets/ and tests/golden/graph/.
 
 ONNX Runtime comes from PyPI into build/venv. CNNC_BUILD names the build folder (default build).
 """
@@ -34,6 +35,15 @@ TOLERANCE = 2e-5       # generated C against ONNX Runtime, of the largest value
 DOUBLE_TOLERANCE = 1e-5  # generated C against float64
 OPS_TOLERANCE = 1e-5   # single ops: ONNX Runtime against float64
 VARIANT_SECONDS = 900
+# What one rounding of the image does to the float64 result shows how far apart two float32 engines may end.
+ILL_CONDITIONED = {
+    # With formula weights the activations grow from block to block, up to 4433 at the end. The gates of squeeze and
+    # excitation then get numbers up to 1600 before their sigmoid: they are switches, and some stand near their edge.
+    # Moving the image by one unit in the last place moves the result by 1.4e-6 (2.3e-9 for B6).
+    "efficientnet_b7",
+}
+# Parameters that leave out what saturates at the end, where a net has them.
+LEAVE_OUT = ["probabilities=false", "bounded=false"]
 
 
 def enter_venv():
@@ -82,7 +92,9 @@ def zoo():
 
 def small_nets():
     folder = os.path.join(ROOT, "tests/run/nets")
-    return {"nets/" + name[:-4]: [os.path.join(folder, name)] for name in sorted(os.listdir(folder)) if name.endswith(".net")}
+    paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".net")]
+    paths += [os.path.join(ROOT, "tests/golden/graph", name) for name in ("every_op.net", "loss.net")]
+    return {"nets/" + os.path.basename(path)[:-4]: [path] for path in paths}
 
 
 def run(command):
@@ -94,10 +106,13 @@ def run(command):
 
 
 def without_softmax(options):
-    """The options with `probabilities=false` where the net has that parameter."""
-    wanted = [*options, "-D", "probabilities=false"]
-    result = subprocess.run([CNNC, *wanted, "--weights=formula", "--emit=graph"], capture_output=True, text=True, check=False)
-    return options if "has no parameter 'probabilities'" in result.stderr else wanted
+    """The options with those of LEAVE_OUT that the net knows."""
+    for setting in LEAVE_OUT:
+        wanted = [*options, "-D", setting]
+        result = subprocess.run([CNNC, *wanted, "--weights=formula", "--emit=graph"], capture_output=True, text=True, check=False)
+        if f"has no parameter '{setting.split('=')[0]}'" not in result.stderr:
+            options = wanted
+    return options
 
 
 def interleaved_inputs(options):
@@ -220,7 +235,11 @@ def compare_net(variant, options, arguments, folder):
         c_error = max(distance(np, a, b) for a, b in zip(ours, exact))
         ort_error = max(distance(np, a, b) for a, b in zip(theirs, exact))
         text += f"; against float64: C {c_error:.1e}, ORT {ort_error:.1e}"
-        ok = ok and c_error <= DOUBLE_TOLERANCE
+        if variant in ILL_CONDITIONED:
+            ok = c_error <= max(ort_error, DOUBLE_TOLERANCE)
+            text += " (ill-conditioned)"
+        else:
+            ok = ok and c_error <= DOUBLE_TOLERANCE
     return ok, f"{text}  ({seconds[0]:.1f} s + {seconds[1]:.1f} s)"
 
 
@@ -296,6 +315,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     if arguments.child:
+        sys.dont_write_bytecode = True  # nothing appears beside tools/golden/formula.py
         work_on(arguments.names[-1], arguments)
         return
     everything = ["ops", *small_nets(), *zoo()]

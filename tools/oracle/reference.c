@@ -79,7 +79,8 @@ static int run(Arena *arena, const Graph *graph, const Weights *weights, const c
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         const Node *node = graph->outputs[i].node;
         const char *path = arena_printf(arena, "%s/output%u.f64", folder, i).ptr;
-        const double *values = node_is_constant(node) ? interp_constant_values(node, weights, arena) : result.values[node->id];
+        const double *values =
+            node_is_constant(node) ? interp_constant_values(node, weights, arena) : result.values[node->id];
         if (!write_output(path, values, type_elements(node->type))) {
             return fail("cannot write", path);
         }

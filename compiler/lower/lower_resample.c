@@ -1,0 +1,53 @@
+/* Planes of another size made of the input's own pixels: reflected and repeated borders, upsampling, and LeNet-5's
+ * trained subsampling. */
+#include "lower/lowering.h"
+
+void lower_border(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    if (type_equal(node->type, node->inputs[0]->type)) {
+        lower_view(l, node, in);
+        return;
+    }
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_BORDER, in, out);
+    const int32_t *edge = node->attr.shape.pads.edge;
+    kernel.sizes.pad_top = edge[PAD_TOP];
+    kernel.sizes.pad_left = edge[PAD_LEFT];
+    kernel.sizes.pad_bottom = edge[PAD_BOTTOM];
+    kernel.sizes.pad_right = edge[PAD_RIGHT];
+    kernel.sizes.border = node->attr.shape.pad_mode;
+    step_add_input(lower_step(l, &kernel, node, out), in);
+}
+
+void lower_upsample(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    const int32_t *scale = node->attr.shape.scale;
+    if (scale[0] == 1 && scale[1] == 1) {
+        lower_view(l, node, in);
+        return;
+    }
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_UPSAMPLE, in, out);
+    kernel.sizes.stride_rows = scale[0];
+    kernel.sizes.stride_cols = scale[1];
+    kernel.sizes.bilinear = node->attr.shape.upsample_mode == UPSAMPLE_BILINEAR;
+    step_add_input(lower_step(l, &kernel, node, out), in);
+}
+
+void lower_subsample(Lowering *l, const Node *node)
+{
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_SUBSAMPLE, in, out);
+    kernel.sizes.kernel_rows = kernel.sizes.stride_rows = node->attr.pool.kernel[0];
+    kernel.sizes.kernel_cols = kernel.sizes.stride_cols = node->attr.pool.kernel[1];
+    kernel.epilogue.bias = true;
+    const Segment *scale = lower_vector(l, &kernel, node_weight(node, ROLE_WEIGHT), node, ROLE_WEIGHT);
+    const Segment *shift = lower_vector(l, &kernel, node_weight(node, ROLE_BIAS), node, ROLE_BIAS);
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->weight = scale;
+    step->bias = shift;
+}

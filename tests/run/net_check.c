@@ -1,0 +1,321 @@
+/* See net_check.h. A shim beside the generated code gives sizes and a run function without types. */
+#include "net_check.h"
+
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cnn.h"
+#include "frontend/frontend.h"
+#include "interp/interp.h"
+#include "support/file.h"
+
+enum { MAX_PORTS = 64, GUARD = 64, GUARD_BYTE = 0xA5 };
+
+typedef struct Checked {
+    const NetCheck *check;
+    Arena *arena;
+    const char *folder;
+    /* the expected numbers */
+    Sources *sources;
+    Diag *diag;
+    Graph *graph;
+    double **inputs;
+    InterpResult expected;
+    /* the compiled net */
+    void *library;
+    const size_t *sizes; /* struct, arena, weights */
+    cnn_status (*init)(void *net, const void *weights, size_t weights_bytes, void *arena, size_t arena_bytes);
+    cnn_status (*run)(void *net, void *const *ports);
+    void (*set_parallel)(void *net, cnn_parallel_for *run, void *context);
+    unsigned char *blob;
+} Checked;
+
+/* --- the graph and its numbers */
+
+/* "-D size=64 -D x=1" as the front end takes it. */
+static FrontendOptions frontend_options(Arena *arena, const NetCheck *check)
+{
+    FrontendOptions options = {.net = check->net == NULL ? STR("") : str_from(check->net)};
+    const char *at = check->defines == NULL ? "" : check->defines;
+    Definement *defines = ARENA_ARRAY(arena, Definement, strlen(at) / 3 + 1);
+    for (at = strstr(at, "-D "); at != NULL; at = strstr(at, "-D ")) {
+        at += 3;
+        size_t name = strcspn(at, "="), all = strcspn(at, " ");
+        defines[options.n_defines++] = (Definement){{at, name}, {at + name + 1, all - name - 1}};
+    }
+    options.defines = defines;
+    return options;
+}
+
+static void compute_expected(Checked *c)
+{
+    c->sources = sources_create(c->arena);
+    c->diag = diag_create(c->arena, c->sources);
+    FrontendOptions options = frontend_options(c->arena, c->check);
+    AstFile *file = frontend_parse(c->arena, c->sources, c->diag, str_from(c->check->file), &options);
+    cr_assert(file != NULL && diag_errors(c->diag) == 0, STR_FMT, STR_ARG(diag_text(c->diag)));
+    c->graph = frontend_elaborate(c->arena, c->sources, c->diag, file, &options);
+    cr_assert(c->graph != NULL, STR_FMT, STR_ARG(diag_text(c->diag)));
+    cr_assert_leq(c->graph->n_inputs + c->graph->n_outputs, MAX_PORTS);
+    Weights *weights = weights_formula(c->arena);
+    c->inputs = interp_formula_inputs(c->graph, c->arena);
+    c->expected = interp_run(c->graph, weights, (const double *const *)c->inputs, false, c->arena);
+    weights_close(weights);
+}
+
+static const Port *port_at(const Checked *c, uint32_t i)
+{
+    return i < c->graph->n_inputs ? &c->graph->inputs[i] : &c->graph->outputs[i - c->graph->n_inputs];
+}
+
+static uint32_t port_count(const Checked *c)
+{
+    return c->graph->n_inputs + c->graph->n_outputs;
+}
+
+/* --- the code */
+
+static void shell(const Checked *c, Str line)
+{
+    if (system(arena_printf(c->arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), c->folder).ptr) != 0) {
+        Str log = STR(""), reason;
+        file_read(c->arena, arena_printf(c->arena, "%s/log.txt", c->folder).ptr, 1 << 20, &log, &reason);
+        cr_assert_fail(STR_FMT "\n" STR_FMT, STR_ARG(line), STR_ARG(log));
+    }
+}
+
+static const char *element_type(DType dtype)
+{
+    return dtype == DT_F32 ? "float" : dtype == DT_U8 ? "uint8_t" : "int32_t";
+}
+
+/* The shim does not compile where a port has another name, type, size or place in the order than the net says. */
+static void write_shim(const Checked *c)
+{
+    FILE *file = fopen(arena_printf(c->arena, "%s/shim.c", c->folder).ptr, "w");
+    cr_assert(file != NULL);
+    fprintf(file,
+            "#include \"model.h\"\nextern const size_t shim_sizes[];\ncnn_status shim_run(model *, void *const *);\n");
+    fprintf(file, "const size_t shim_sizes[] = {sizeof(model), MODEL_ARENA_BYTES, MODEL_WEIGHTS_BYTES};\n");
+    for (uint32_t i = 0; i < port_count(c); ++i) {
+        const Port *port = port_at(c, i);
+        char upper[128];
+        cr_assert_lt(port->name.len, sizeof upper);
+        for (size_t k = 0; k <= port->name.len; ++k) {
+            char letter = k < port->name.len ? port->name.ptr[k] : '\0';
+            upper[k] = (char)(letter >= 'a' && letter <= 'z' ? letter - 'a' + 'A' : letter);
+        }
+        fprintf(file, "typedef char size_of_port_%u[MODEL_%s_ELEMENTS == %lld ? 1 : -1];\n", i, upper,
+                (long long)type_elements(port->node->type));
+    }
+    fprintf(file, "cnn_status shim_run(model *net, void *const *ports)\n{\n    return model_run(net");
+    for (uint32_t i = 0; i < port_count(c); ++i) {
+        fprintf(file, ", (%s%s *)ports[%u]", i < c->graph->n_inputs ? "const " : "",
+                element_type(port_at(c, i)->node->type.dtype), i);
+    }
+    fprintf(file, ");\n}\n");
+    cr_assert_eq(fclose(file), 0);
+}
+
+static void *symbol(void *library, const char *name)
+{
+    void *address = dlsym(library, name);
+    cr_assert(address != NULL, "%s is missing", name);
+    return address;
+}
+
+static void *aligned_bytes(size_t bytes, int fill)
+{
+    size_t size = bytes / CNN_ALIGNMENT * CNN_ALIGNMENT + CNN_ALIGNMENT;
+    void *memory = aligned_alloc(CNN_ALIGNMENT, size);
+    cr_assert(memory != NULL);
+    memset(memory, fill, size);
+    return memory;
+}
+
+static void build(Checked *c)
+{
+    const NetCheck *check = c->check;
+    const char *root = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
+    c->folder = arena_printf(c->arena, "%s/tmp/net_check-%s", root, check->name).ptr;
+    cr_assert_eq(system(arena_printf(c->arena, "rm -rf '%s' && mkdir -p '%s'", c->folder, c->folder).ptr), 0);
+    shell(c, arena_printf(c->arena,
+                          "'%s/cnnc' '%s' %s%s %s --weights=formula --no-embed-weights --threads-max=%d --name=model "
+                          "-o '%s/model.c'",
+                          root, check->file, check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,
+                          check->defines == NULL ? "" : check->defines, check->parts, c->folder));
+    write_shim(c);
+    shell(c, arena_printf(
+                 c->arena,
+                 "cc -std=c99 -O2 -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
+                 c->folder, c->folder, c->folder));
+    c->library = dlopen(arena_printf(c->arena, "%s%s/model.so", c->folder[0] == '/' ? "" : "./", c->folder).ptr,
+                        RTLD_NOW | RTLD_LOCAL);
+    cr_assert(c->library != NULL, "%s", dlerror());
+    c->sizes = symbol(c->library, "shim_sizes");
+    *(void **)&c->init = symbol(c->library, "model_init");
+    *(void **)&c->run = symbol(c->library, "shim_run");
+    *(void **)&c->set_parallel = symbol(c->library, "model_set_parallel");
+    if (c->sizes[2] > 0) {
+        c->blob = aligned_bytes(c->sizes[2], 0);
+        FILE *file = fopen(arena_printf(c->arena, "%s/model.weights", c->folder).ptr, "rb");
+        cr_assert(file != NULL && fread(c->blob, 1, c->sizes[2], file) == c->sizes[2] && fgetc(file) == EOF);
+        fclose(file);
+    }
+}
+
+/* --- one run */
+
+typedef struct Run {
+    const Checked *checked;
+    void *net;
+    unsigned char *memory;
+    void *port[MAX_PORTS];
+} Run;
+
+static size_t port_bytes(const Port *port)
+{
+    return (size_t)type_elements(port->node->type) * (port->node->type.dtype == DT_U8 ? 1 : 4);
+}
+
+/* The interpreter's numbers are [C,H,W]; an hwc input's memory is [H,W,C]. */
+static void fill_input(const Port *port, const double *values, void *memory)
+{
+    TensorType type = port->node->type;
+    int64_t count = type_elements(type), planes = type_channels(type), pixels = count / planes;
+    for (int64_t k = 0; k < count; ++k) {
+        int64_t at = port->node->attr.input.hwc ? k % pixels * planes + k / pixels : k;
+        if (type.dtype == DT_U8) {
+            ((uint8_t *)memory)[at] = (uint8_t)values[k];
+        } else {
+            ((float *)memory)[at] = (float)values[k];
+        }
+    }
+}
+
+static Run run_create(const Checked *c, int arena_fill)
+{
+    Run run = {.checked = c, .net = aligned_bytes(c->sizes[0], 0xFF)};
+    run.memory = aligned_bytes(c->sizes[1] + GUARD, GUARD_BYTE);
+    memset(run.memory, arena_fill, c->sizes[1]);
+    for (uint32_t i = 0; i < port_count(c); ++i) {
+        run.port[i] = aligned_bytes(port_bytes(port_at(c, i)) + GUARD, GUARD_BYTE);
+        if (i < c->graph->n_inputs) {
+            fill_input(port_at(c, i), c->inputs[i], run.port[i]);
+        } else {
+            memset(run.port[i], 0xFF, port_bytes(port_at(c, i))); /* every element must be written */
+        }
+    }
+    cnn_status status = c->init(run.net, c->blob, c->sizes[2], c->sizes[1] > 0 ? run.memory : NULL, c->sizes[1]);
+    cr_assert_eq(status, CNN_OK, "init: %s", cnn_status_text(status));
+    return run;
+}
+
+static void run_net(Run *run)
+{
+    cnn_status status = run->checked->run(run->net, run->port);
+    cr_assert_eq(status, CNN_OK, "run: %s", cnn_status_text(status));
+}
+
+static void check_guard(const unsigned char *guard, const char *what)
+{
+    for (int i = 0; i < GUARD; ++i) {
+        cr_assert_eq(guard[i], GUARD_BYTE, "written past the end of %s", what);
+    }
+}
+
+static void run_release(Run *run)
+{
+    const Checked *c = run->checked;
+    check_guard(run->memory + c->sizes[1], "the arena");
+    for (uint32_t i = 0; i < port_count(c); ++i) {
+        const Port *port = port_at(c, i);
+        size_t bytes = port_bytes(port);
+        check_guard((const unsigned char *)run->port[i] + bytes, port->name.ptr);
+        if (i < c->graph->n_inputs) {
+            void *again = aligned_bytes(bytes, 0);
+            fill_input(port, c->inputs[i], again);
+            cr_assert_eq(memcmp(again, run->port[i], bytes), 0, "the net wrote over an input");
+            free(again);
+        }
+        free(run->port[i]);
+    }
+    free(run->memory);
+    free(run->net);
+}
+
+/* --- comparisons */
+
+static void check_floats(const Checked *c, const Port *port, const double *expected, const float *got)
+{
+    int64_t count = type_elements(port->node->type);
+    double largest = 0.0, error = 0.0;
+    for (int64_t k = 0; k < count; ++k) {
+        cr_assert(!isnan(got[k]), "%s: " STR_FMT "[%ld] is not a number", c->check->name, STR_ARG(port->name), (long)k);
+        largest = fmax(largest, fabs(expected[k]));
+        error = fmax(error, fabs(expected[k] - (double)got[k]));
+    }
+    cr_assert(error <= 1e-5 * largest, "%s: " STR_FMT ": error %g, largest value %g", c->check->name,
+              STR_ARG(port->name), error, largest);
+}
+
+static void check_outputs(const Checked *c, const Run *run)
+{
+    for (uint32_t i = c->graph->n_inputs; i < port_count(c); ++i) {
+        const Port *port = port_at(c, i);
+        const double *expected = c->expected.values[port->node->id];
+        if (port->node->type.dtype == DT_F32) {
+            check_floats(c, port, expected, run->port[i]);
+            continue;
+        }
+        for (int64_t k = 0; k < type_elements(port->node->type); ++k) {
+            cr_assert_eq(((const int32_t *)run->port[i])[k], (int32_t)expected[k], "%s: " STR_FMT "[%ld]",
+                         c->check->name, STR_ARG(port->name), (long)k);
+        }
+    }
+}
+
+/* The last part first: a part that relied on an earlier one, or on how they are shared out, would show. */
+static void backwards(void *context, cnn_task *task, void *data, int count)
+{
+    *(int *)context += 1;
+    for (int index = count - 1; index >= 0; --index) {
+        task(data, index);
+    }
+}
+
+static void check_parts(const Checked *c, const Run *serial)
+{
+    Run parts = run_create(c, 0x5A);
+    int calls = 0;
+    c->set_parallel(parts.net, backwards, &calls);
+    run_net(&parts);
+    cr_assert_gt(calls, 0, "the steps were not handed out");
+    for (uint32_t i = c->graph->n_inputs; i < port_count(c); ++i) {
+        const Port *port = port_at(c, i);
+        cr_assert_eq(memcmp(serial->port[i], parts.port[i], port_bytes(port)), 0, "%s: " STR_FMT " in %d parts",
+                     c->check->name, STR_ARG(port->name), c->check->parts);
+    }
+    run_release(&parts);
+}
+
+void net_check(const NetCheck *check)
+{
+    Checked c = {.check = check, .arena = arena_create()};
+    compute_expected(&c);
+    build(&c);
+    Run run = run_create(&c, 0xFF);
+    run_net(&run);
+    check_outputs(&c, &run);
+    if (check->parts > 1) {
+        check_parts(&c, &run);
+    }
+    run_release(&run);
+    dlclose(c.library);
+    free(c.blob);
+    diag_destroy(c.diag);
+    arena_destroy(c.arena);
+}
