@@ -76,5 +76,6 @@ void emit_weights(const Program *program, const float *values, CWriter *w);
 
 /* --- embed/: fixed texts, made strings by tools/embed.sh */
 extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[];
+extern const char embedded_vector_c[], embedded_vector_conv_c[], embedded_vector_math_c[], embedded_vector_libm_c[];
 
 #endif
