@@ -7,7 +7,18 @@
 
 /* Rows are set as emitters come in. */
 const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
-    [KERNEL_CONV] = false, /* has none: DIRECT and others take its place */
+    [KERNEL_DEPTHWISE] = true,
+    [KERNEL_DENSE] = true,
+    [KERNEL_MAX_POOL] = true,
+    [KERNEL_AVG_POOL] = true,
+    [KERNEL_GLOBAL_POOL] = true,
+    [KERNEL_UNARY] = true,
+    [KERNEL_BINARY] = true,
+    [KERNEL_CHANNEL_AFFINE] = true,
+    [KERNEL_DIRECT] = true,
+    [KERNEL_PLANAR] = true,
+    [KERNEL_CONVERT] = true,
+    [KERNEL_ZERO_HALO] = true,
 };
 
 typedef struct Rule {
