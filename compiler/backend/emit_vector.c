@@ -118,7 +118,7 @@ static int tiles_of(const Kernel *kernel, TileShape *shapes)
     if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
         return direct_tiles(kernel, shapes);
     }
-    return 0;
+    return kernel->family == KERNEL_WINOGRAD ? winograd_tiles(kernel, shapes) : 0;
 }
 
 static void emit_tiles(const Program *program, CWriter *w)
@@ -161,6 +161,7 @@ static bool uses_any(Str text, const char *const *names)
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
+    static const char *const winograd[] = {"winograd2_input", "winograd4_input", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
     const Kernel *kernel = first_vector_kernel(program);
     if (kernel == NULL) {
@@ -172,6 +173,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
     cw_blank(w);
     if (uses_any(text, math)) {
         cw_raw(w, str_from(embedded_vector_math_c));
+        cw_blank(w);
+    }
+    if (uses_any(text, winograd)) {
+        cw_raw(w, str_from(embedded_vector_winograd_c));
         cw_blank(w);
     }
     if (uses_any(text, libm)) {
@@ -189,6 +194,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
         emit_direct(kernel, w);
+        return;
+    case KERNEL_WINOGRAD:
+        emit_winograd(kernel, w);
         return;
     case KERNEL_DEPTHWISE:
         emit_depthwise_vector(kernel, w);
@@ -214,7 +222,6 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_ZERO_HALO:
         emit_zero_halo(kernel, w);
         return;
-    case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONV:
     case KERNEL_LRN:

@@ -885,3 +885,48 @@ Test(vector_kernels, zero_halo)
     }
     arena_destroy(b.arena);
 }
+
+/* --- Winograd */
+
+/* The sums are large: an activation that saturates would make their errors look larger. */
+static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
+
+static void fill_winograd(Batch *b)
+{
+    for (int i = 0; i < 44; ++i) {
+        int32_t m = i % 2 == 0 ? 2 : 4;
+        KernelSizes s = window(pick(b, 1, 4 * b->b), pick(b, 3, 22), pick(b, 3, 22), pick(b, 1, 6 * b->b), 3, 1, 0);
+        s.pad_top = pick(b, 0, 2);
+        s.pad_left = pick(b, 0, 2);
+        s.pad_bottom = pick(b, 0, 2);
+        s.pad_right = pick(b, 0, 2);
+        s.out_rows = s.in_rows + s.pad_top + s.pad_bottom - 2;
+        s.out_cols = s.in_cols + s.pad_left + s.pad_right - 2;
+        bool pool = m == 4 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
+        Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0, !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
+        int32_t tile_rows = (s.out_rows + m - 1) / m, tile_cols = (s.out_cols + m - 1) / m,
+                tiles = tile_rows * tile_cols;
+        k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
+                      at_least(tile_rows * m + 2 - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
+                      at_least(tile_cols * m + 2 - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
+        k->winograd = m;
+        k->max_pool = pool;
+        if (pool) {
+            k->out = with_halo(b, b->b, s.out_channels, s.out_rows / 2, s.out_cols / 2);
+        }
+        set_format(b, k, pick(b, 1, 3), b->b);
+        k->weight_format.kind = PACK_WINOGRAD;
+        k->weight_format.winograd = m;
+        k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
+        k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+        k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
+        int64_t in_planes = ceil_div(s.in_channels, b->b);
+        k->scratch_bytes =
+            4 * (m + 2) * (m + 2) * ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
+    }
+}
+
+Test(vector_kernels, winograd)
+{
+    check_widths("winograd", fill_winograd, 2e-5);
+}
