@@ -19,6 +19,7 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_PLANAR] = true,
     [KERNEL_CONVERT] = true,
     [KERNEL_ZERO_HALO] = true,
+    [KERNEL_WINOGRAD] = true,
 };
 
 typedef struct Rule {
