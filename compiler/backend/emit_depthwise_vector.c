@@ -8,13 +8,11 @@
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
 
-typedef struct DepthwiseTile {
-    const KernelSizes *s;
-    int32_t rows, cols, b;
-} DepthwiseTile;
-
 static CExpr tile_name(const DepthwiseTile *t)
 {
+    if (t->channels > 1) {
+        return emit_grouped_name(t);
+    }
     CExpr name;
     const KernelSizes *s = t->s;
     int length = snprintf(name.text, sizeof name.text, "depthwise_%dx%d_k%dx%d_s%dx%d", (int)t->rows, (int)t->cols,
@@ -33,6 +31,10 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     int32_t pixels = t->rows * t->cols;
     if (text_uses(strbuf_view(&w->text), tile_name(t).text)) {
         return; /* an earlier layer has the same */
+    }
+    if (t->channels > 1) {
+        emit_grouped_tile(t, w);
+        return;
     }
     cw_comment(w,
                "sums[%d][%d]: a window of %dx%d taps on %d x %d pixels of one vector of channels; x points at the "
@@ -82,6 +84,11 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
 
 /* --- the kernel */
 
+static int32_t channels_of(const Kernel *kernel) /* of a group */
+{
+    return kernel->family == KERNEL_GROUPED ? kernel->sizes.in_channels / kernel->sizes.groups : 1;
+}
+
 typedef struct Grid {         /* of tiles */
     int64_t rows, cols, wide; /* tiles; the first `wide` of a row have tile_cols columns, the others one less */
     int32_t tile_rows, last_rows, tile_cols;
@@ -91,7 +98,8 @@ static Grid grid_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     Grid g = {.tile_rows = kernel->tile_rows > 1 && kernel->tile_rows <= s->out_rows ? kernel->tile_rows : 1};
-    if (kernel->tile_cols <= 0 || kernel->weight_format.kind != PACK_VECTORS || s->multiplier > 1) {
+    if (kernel->tile_cols <= 0 || kernel->weight_format.kind != PACK_VECTORS || s->multiplier > 1 ||
+        kernel->vector % channels_of(kernel) != 0) {
         ICE("kernel '" STR_FMT "' is not a depthwise one of vectors", STR_ARG(kernel->name));
     }
     g.rows = (s->out_rows + g.tile_rows - 1) / g.tile_rows;
@@ -108,9 +116,9 @@ static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter
     const KernelSizes *s = &kernel->sizes;
     bool narrow = g->wide < g->cols;
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
-    DepthwiseTile tile = {s, rows, g->tile_cols, kernel->vector};
+    DepthwiseTile tile = {s, rows, g->tile_cols, kernel->vector, channels_of(kernel)};
     if (narrow) {
-        DepthwiseTile thin = {s, rows, g->tile_cols - 1, kernel->vector};
+        DepthwiseTile thin = {s, rows, g->tile_cols - 1, kernel->vector, channels_of(kernel)};
         cw_open(w, "if (cols == %d)", g->tile_cols);
         cw_line(w, "%s(in, %s, weights, sums);", tile_name(&tile).text, row_stride.text);
         cw_chain(w, "else");
@@ -199,22 +207,22 @@ void emit_depthwise_vector(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const Epilogue *e = &kernel->epilogue;
     Grid g = grid_of(kernel);
-    int32_t b = kernel->vector, taps = s->kernel_rows * s->kernel_cols;
+    int32_t b = kernel->vector, taps = s->kernel_rows * s->kernel_cols * channels_of(kernel);
     int64_t planes = (s->in_channels + b - 1) / b;
     for (int r = 0; r < (g.last_rows != g.tile_rows ? 2 : 1); ++r) {
         for (int c = 0; c < (g.wide < g.cols ? 2 : 1); ++c) {
-            DepthwiseTile tile = {s, r == 0 ? g.tile_rows : g.last_rows, g.tile_cols - c, b};
+            DepthwiseTile tile = {s, r == 0 ? g.tile_rows : g.last_rows, g.tile_cols - c, b, channels_of(kernel)};
             emit_tile_function(&tile, w);
         }
     }
     cw_comment(w,
-               "Depthwise convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
-               "x, y [%d/%d][row][column][%d], weights [%d/%d][%d][%d][%d].",
-               s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels,
-               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-               e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, s->in_channels, b, b, s->in_channels, b,
-               s->kernel_rows, s->kernel_cols, b);
+               "%s convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+               "x, y [%d/%d][row][column][%d], weights [%d/%d][%d][%d][%d][%d].",
+               kernel->family == KERNEL_GROUPED ? "Grouped" : "Depthwise", s->kernel_rows, s->kernel_cols,
+               s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols,
+               s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               s->in_channels, b, b, s->in_channels, b, s->kernel_rows, s->kernel_cols, channels_of(kernel), b);
     emit_kernel_head(kernel, w);
     emit_split(w, "job", planes * g.rows);
     cw_blank(w);

@@ -199,6 +199,7 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         emit_winograd(kernel, w);
         return;
     case KERNEL_DEPTHWISE:
+    case KERNEL_GROUPED:
         emit_depthwise_vector(kernel, w);
         return;
     case KERNEL_DENSE:
@@ -222,7 +223,6 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_ZERO_HALO:
         emit_zero_halo(kernel, w);
         return;
-    case KERNEL_GROUPED:
     case KERNEL_CONV:
     case KERNEL_LRN:
     case KERNEL_SOFTMAX:

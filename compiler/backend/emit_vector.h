@@ -19,8 +19,18 @@ int64_t emit_window_origin(const Kernel *kernel);
 /* First float of element (0, 0, 0). */
 int64_t emit_interior(const Layout *layout);
 
-EmitKernel emit_direct, emit_winograd, emit_grouped, emit_depthwise_vector, emit_dense_vector, emit_pool_vector,
-    emit_global_pool_vector, emit_elementwise_vector, emit_convert, emit_zero_halo; /* emit_direct: PLANAR too */
+EmitKernel emit_direct, emit_winograd, emit_depthwise_vector, emit_dense_vector, emit_pool_vector,
+    emit_global_pool_vector, emit_elementwise_vector, emit_convert, emit_zero_halo;
+/* emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
+
+/* --- emit_grouped.c: the tile of grouped convolutions */
+typedef struct DepthwiseTile {
+    const KernelSizes *s;
+    int32_t rows, cols, b; /* pixels; lanes */
+    int32_t channels;      /* of a group; 1: depthwise */
+} DepthwiseTile;
+CExpr emit_grouped_name(const DepthwiseTile *tile);
+void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);
 
 /* --- emit_tile.c: the micro-kernel of all convolutions */
 typedef struct TileShape {

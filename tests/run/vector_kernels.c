@@ -930,3 +930,26 @@ Test(vector_kernels, winograd)
 {
     check_widths("winograd", fill_winograd, 2e-5);
 }
+
+/* --- grouped: groups narrower than a vector */
+
+static void fill_grouped(Batch *b)
+{
+    for (int i = 0; i < 30; ++i) {
+        int32_t channels = b->b == 4 ? 2 + i % 2 * 2 : 2 << i % 3, groups = pick(b, 1, 3 * b->b / channels);
+        KernelSizes s = {.in_channels = channels * groups, .groups = groups};
+        s.out_channels = s.in_channels;
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_GROUPED, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
+        k->tile_rows = pick(b, 1, 2);
+        k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
+        set_format(b, k, 1, channels);
+    }
+}
+
+Test(vector_kernels, grouped)
+{
+    check_widths("grouped", fill_grouped, 1e-5);
+}
