@@ -100,6 +100,12 @@ static bool concat_fits(const Lowering *l, const Node *node)
     return any;
 }
 
+/* A pool of plain values (behind an LRN, say) is worth a conversion, unless most lanes would be empty. */
+static bool pool_pays(const Lowering *l, const Node *node)
+{
+    return type_channels(node->type) >= l->program->target->channel_block;
+}
+
 static bool wants_blocks(const Lowering *l, const Node *node)
 {
     if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
@@ -115,7 +121,11 @@ static bool wants_blocks(const Lowering *l, const Node *node)
     if (family == KERNEL_FAMILY_COUNT || !vector_kernel_ready[family]) {
         return false;
     }
-    return family == KERNEL_BINARY ? binary_fits(l, node) : lower_is_blocked(l, node->inputs[0]);
+    if (family == KERNEL_BINARY) {
+        return binary_fits(l, node);
+    }
+    bool is_pool = family == KERNEL_MAX_POOL || family == KERNEL_AVG_POOL;
+    return lower_is_blocked(l, node->inputs[0]) || (is_pool && pool_pays(l, node));
 }
 
 /* --- 2. classes: values that lie alike */
