@@ -104,6 +104,12 @@ static void emit_checks(const Target *target, CWriter *w)
                 target->flags != NULL ? ", with " : "", target->flags != NULL ? target->flags : "");
         cw_line(w, "#endif");
     }
+    cw_comment(w, "Product and sum as one instruction, in strict C too.");
+    cw_line(w, "#if defined(__clang__)");
+    cw_line(w, "#pragma STDC FP_CONTRACT ON");
+    cw_line(w, "#elif defined(__STRICT_ANSI__) && !defined(__cplusplus)");
+    cw_line(w, "#pragma GCC optimize(\"fp-contract=fast\")");
+    cw_line(w, "#endif");
     cw_blank(w);
 }
 

@@ -389,7 +389,7 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
     cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len && fclose(file) == 0);
     run_command(
         b->arena, folder,
-        arena_printf(b->arena, "%s -std=gnu99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings)
+        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings)
             .ptr);
     if (has_program("g++")) {
         run_command(b->arena, folder,
