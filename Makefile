@@ -27,7 +27,7 @@ LIBRARY   := $(BUILD)/libcnnc.a
 TESTS     := $(wildcard tests/*.c tests/*/*.c)
 TEST_OBJS := $(TESTS:%.c=$(BUILD)/%.o)
 
-.PHONY: all deps deps-build deps-test deps-oracle test-onnxruntime demo test sanitize fuzz bless format format-check clean install help
+.PHONY: all deps deps-build deps-test deps-pytorch deps-oracle test-onnxruntime demo test sanitize fuzz fuzz-pytorch bless bench format format-check clean install help
 all: deps-build $(BUILD)/cnnc                       ## build the compiler: build/cnnc
 
 $(BUILD)/cnnc: $(BUILD)/compiler/main.o $(LIBRARY)
@@ -76,6 +76,8 @@ sanitize:                                            ## the same tests under ASa
 	$(MAKE) test SANITIZE=1
 fuzz:                                                ## nets with random faults through the front end, under ASan and UBSan
 	$(MAKE) test SANITIZE=1 T='fuzz*'
+fuzz-pytorch: deps-pytorch $(BUILD)/cnnc             ## random networks against PyTorch (SEED=1 FOR=60 seconds FUZZ_CC='gcc -O2')
+	CNNC_BUILD=$(BUILD) /usr/bin/python3 tests/fuzz/differential.py --seed $(or $(SEED),1) --seconds $(or $(FOR),60) --cc '$(or $(FUZZ_CC),gcc -O2)'
 bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 
@@ -86,6 +88,13 @@ test-onnxruntime: deps-oracle $(BUILD)/cnnc $(BUILD)/tools/oracle/reference ## t
 $(BUILD)/tools/oracle/reference: $(BUILD)/tools/oracle/reference.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
+# Generated code against other engines from PyPI. NETS, TARGETS, COMPILERS, ENGINES, THREADS, ROUNDS, RUNS choose, and RESULTS
+# says where tables go; QUICK=1 only checks the harness.
+bench: deps-oracle $(BUILD)/cnnc                     ## times the zoo against ONNX Runtime, OpenVINO, ncnn and PyTorch
+	CNNC_BUILD=$(BUILD) bench/bench.py --compilers '$(or $(COMPILERS),$(CC))' $(if $(QUICK),--quick) $(if $(TARGETS),--targets '$(TARGETS)') \
+	    $(if $(ENGINES),--engines '$(ENGINES)') $(if $(THREADS),--threads '$(THREADS)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	    $(if $(RUNS),--runs $(RUNS)) $(if $(RESULTS),--results '$(RESULTS)') $(NETS)
+
 demo: deps-build $(BUILD)/cnnc                       ## recognise handwritten digits with LeNet-5
 	$(MAKE) -C examples/digits run CNNC=$(abspath $(BUILD)/cnnc)
 
@@ -93,6 +102,8 @@ deps-build:
 	@tools/install_deps.sh build
 deps-test:
 	@tools/install_deps.sh test
+deps-pytorch:
+	@tools/install_deps.sh pytorch
 deps-oracle:
 	@tools/install_deps.sh oracle
 

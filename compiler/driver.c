@@ -386,8 +386,9 @@ static bool compile(Driver *d)
         }
         return finish_stage(d, &text);
     }
-    Str prefix = str_is_empty(options->name) ? graph->name : options->name;
-    if (!emit_check_names(program, prefix, d->diag)) {
+    bool named_by_net = str_is_empty(options->name);
+    Str prefix = named_by_net ? graph->name : options->name;
+    if (!emit_check_names(prefix, named_by_net ? graph->span : (Span){0}, d->diag)) {
         return false;
     }
     return options->command == COMMAND_PACK ? write_pack(d, program) : write_code(d, program, prefix);

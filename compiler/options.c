@@ -357,6 +357,10 @@ static bool take_option(Parse *parse, int code, const char *value)
         options->allow_extra_weights = true;
         return true;
     case CODE_NAME:
+        if (*value == '\0') {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--name wants a name for the generated code");
+            return false;
+        }
         options->name = str_from(value);
         return true;
     case CODE_EMBED:

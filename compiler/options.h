@@ -27,7 +27,7 @@ typedef enum EmitStage {
 } EmitStage;
 typedef enum EmbedChoice { EMBED_AUTO, EMBED_YES, EMBED_NO } EmbedChoice;
 
-enum { EXIT_OK = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_BUG = 70 };
+enum { EXIT_OK = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 };
 
 typedef struct Options {
     Command command;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, with Debian's package manager. Usage: tools/install_deps.sh build|test|oracle
+# Installs what is missing, with Debian's package manager. Usage: tools/install_deps.sh build|test|pytorch|oracle
 #   build  what `make` and `make demo` need        test  what `make test` needs on top
+#   pytorch what `make fuzz-pytorch` needs on top of build
 #   oracle what `make test-onnxruntime` needs on top of build
 set -euo pipefail
 packages=()
@@ -27,6 +28,9 @@ if [ "${1:-build}" = test ]; then
     need git command -v git
     need libcriterion-dev has_header criterion/criterion.h
     need python3-onnx /usr/bin/python3 -c 'import onnx'
+fi
+if [ "${1:-build}" = pytorch ]; then
+    need python3-torch /usr/bin/python3 -c 'import torch, numpy'
 fi
 if [ "${1:-build}" = oracle ]; then
     need python3-venv python3 -c 'import ensurepip, venv'

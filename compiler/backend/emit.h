@@ -14,8 +14,9 @@ typedef struct EmitOptions {
     Str settings;          /* options that matter, for the head comment: "-D classes=10 --batch 4"; may be empty */
 } EmitOptions;
 
-/* Checks that names can be C identifiers (net, inputs, outputs); reports to diag. */
-bool emit_check_names(const Program *program, Str prefix, Diag *diag);
+/* Checks that the prefix can begin C identifiers and hides none of C's; reports to diag. `span`: where the net has its name,
+ * {0, 0} where the prefix is the command line's. Names of inputs and outputs need no check: they are mapped. */
+bool emit_check_names(Str prefix, Span span, Diag *diag);
 void emit_source(const Program *program, const EmitOptions *options, StrBuf *out);
 void emit_header(const Program *program, const EmitOptions *options, StrBuf *out);
 

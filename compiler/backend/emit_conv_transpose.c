@@ -193,9 +193,9 @@ static void emit_gather(const Transposed *t, CWriter *w)
     cw_open(w, "if (iy >= 0 && iy < %d)", s->in_rows);
     cw_line(w, "const int from = j + col_shift > 0 ? j : -col_shift;");
     cw_line(w, "const int end = stop + col_shift < %d ? stop : %d - col_shift;", s->in_cols, s->in_cols);
-    cw_line(w, "const float *const input = plane + iy * %d + col_shift;", s->in_cols);
+    cw_line(w, "const int input = iy * %d + col_shift; /* of column 0 */", s->in_cols);
     cw_open(w, "for (int column = from; column < end; ++column)");
-    cw_line(w, "row[p - j + column] = input[column];");
+    cw_line(w, "row[p - j + column] = plane[input + column];");
     cw_close(w, "");
     cw_close(w, "");
     cw_line(w, "p += stop - j;");

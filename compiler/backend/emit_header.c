@@ -52,7 +52,8 @@ static Str comment_of_port(const Graph *graph, const Port *port)
 }
 
 /* "float image[3][224][224]   channels, rows, columns; values 0 to 1" */
-static void describe_port(const Graph *graph, const Port *port, Str name, const Buffer *buffer, int32_t batch, StrBuf *out)
+static void describe_port(const Graph *graph, const Port *port, Str name, const Buffer *buffer, int32_t batch,
+                          StrBuf *out)
 {
     enum { COLUMNS = 94 }; /* of a comment's text */
     Arena *arena = arena_create();
@@ -65,8 +66,8 @@ static void describe_port(const Graph *graph, const Port *port, Str name, const 
     for (int i = 0; i < shape.rank; ++i) {
         strbuf_printf(out, "[%d]", (int)shape.dim[i]);
     }
-    strbuf_printf(out, "   %s%s%s%s", batch > 1 ? "images" : "", batch > 1 && shape.order[0] != '\0' ? ", " : "", shape.order,
-                  batch > 1 || shape.order[0] != '\0' ? "; " : "");
+    strbuf_printf(out, "   %s%s%s%s", batch > 1 ? "images" : "", batch > 1 && shape.order[0] != '\0' ? ", " : "",
+                  shape.order, batch > 1 || shape.order[0] != '\0' ? "; " : "");
     strbuf_append(out, emit_value_range(arena, graph, port->node));
     if (!str_equal(name, port->name)) {
         strbuf_printf(out, "   ('" STR_FMT "' in the net)", STR_ARG(port->name));
@@ -132,7 +133,8 @@ static void emit_description(const Program *program, const EmitOptions *options,
 {
     const Graph *graph = program->graph;
     StrBuf text = {0};
-    describe_ports(graph, "Inputs", graph->inputs, names->inputs, program->inputs, graph->n_inputs, program->batch, &text);
+    describe_ports(graph, "Inputs", graph->inputs, names->inputs, program->inputs, graph->n_inputs, program->batch,
+                   &text);
     describe_ports(graph, "Outputs", graph->outputs, names->outputs, program->outputs, graph->n_outputs, program->batch,
                    &text);
     strbuf_char(&text, '\n');

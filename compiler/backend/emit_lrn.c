@@ -2,9 +2,7 @@
  *
  * Done for a block of pixels at a time, so that every loop runs along memory. The sum of a window is formed afresh for
  * each channel: a running sum would be faster, but subtracting what leaves the window loses digits. */
-#include "backend/emit.h"
-
-#include <inttypes.h>
+#include "backend/emit_sums.h"
 
 enum { BLOCK = 64 }; /* pixels */
 
@@ -37,11 +35,7 @@ void emit_lrn(const Kernel *kernel, CWriter *w)
     emit_split(w, "block", blocks);
     cw_blank(w);
     cw_open(w, "for (int block = first_block; block < end_block; ++block)");
-    CExpr pixels = cexpr_int(blocks == 1 ? plane : BLOCK);
-    if (blocks > 1 && plane % BLOCK != 0) {
-        cw_line(w, "const int pixels = block < %" PRId64 " ? %d : %" PRId64 ";", blocks - 1, BLOCK, plane % BLOCK);
-        pixels = (CExpr){"pixels"};
-    }
+    CExpr pixels = emit_block_pixels(w, plane, BLOCK);
     cw_line(w, "const float *const x = a->x[0] + block * %d;", BLOCK);
     cw_line(w, "float *const y = a->y + block * %d;", BLOCK);
     cw_open(w, "for (%s c = 0; c < %d; ++c)", index, s->in_channels);

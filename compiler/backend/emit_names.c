@@ -196,17 +196,25 @@ void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out)
     strbuf_free(&renamed);
 }
 
-bool emit_check_names(const Program *program, Str prefix, Diag *diag)
+/* The place is where the name was written: in the .net file, else on the command line. */
+static void report_name(Diag *diag, Str name, Span span, const char *fault)
 {
-    (void)program; /* names of inputs and outputs are mapped, whatever they are */
+    if (span.hi > 0) {
+        diag_error(diag, DIAG_RESERVED_NAME, span, "'" STR_FMT "' %s", STR_ARG(name), fault);
+    } else {
+        diag_error_in(diag, DIAG_RESERVED_NAME, STR("--name"), "'" STR_FMT "' %s", STR_ARG(name), fault);
+    }
+}
+
+bool emit_check_names(Str prefix, Span span, Diag *diag)
+{
     if (!cname_is_identifier(prefix)) {
-        diag_error_in(diag, DIAG_RESERVED_NAME, prefix, "the net's name cannot be a C identifier");
+        report_name(diag, prefix, span, "cannot be a C identifier");
         diag_help(diag, "use letters, digits and underscores, a letter first: --name=NAME");
         return false;
     }
     if (cname_is_reserved(prefix)) {
-        diag_error_in(diag, DIAG_RESERVED_NAME, prefix,
-                      "the net's name means something else in C or C++, or in their libraries");
+        report_name(diag, prefix, span, "means something else in C or C++, or in their libraries");
         diag_help(diag, "rename the net, or choose a name for the generated code: --name=%s" STR_FMT "_net",
                   prefix.ptr[0] == '_' ? "my" : "", STR_ARG(prefix));
         return false;

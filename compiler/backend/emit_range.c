@@ -88,7 +88,8 @@ static Range activated(OpKind op, const ActAttr *act, Range x)
     case OP_GELU:
         return (Range){-0.17, INFINITY};
     case OP_LEAKY_RELU:
-        return act->a >= 0.0 ? (Range){x.lo < 0.0 ? x.lo * act->a : x.lo, x.hi < 0.0 ? x.hi * act->a : x.hi} : unbounded;
+        return act->a >= 0.0 ? (Range){x.lo < 0.0 ? x.lo * act->a : x.lo, x.hi < 0.0 ? x.hi * act->a : x.hi}
+                             : unbounded;
     }
     return unbounded;
 }

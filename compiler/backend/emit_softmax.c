@@ -2,9 +2,7 @@
  *
  * The largest value is subtracted first, so that expf cannot overflow; the sum is kept in double, which costs nothing
  * here and keeps the probabilities of a thousand classes exact to the last float digit. May run in place. */
-#include "backend/emit.h"
-
-#include <inttypes.h>
+#include "backend/emit_sums.h"
 
 enum { BLOCK = 64 }; /* pixels done side by side */
 
@@ -52,11 +50,7 @@ static void emit_pixels(const Kernel *kernel, int64_t plane, CWriter *w)
     emit_split(w, "block", blocks);
     cw_blank(w);
     cw_open(w, "for (int block = first_block; block < end_block; ++block)");
-    CExpr pixels = cexpr_int(blocks == 1 ? plane : BLOCK);
-    if (blocks > 1 && plane % BLOCK != 0) {
-        cw_line(w, "const int pixels = block < %" PRId64 " ? %d : %" PRId64 ";", blocks - 1, BLOCK, plane % BLOCK);
-        pixels = (CExpr){"pixels"};
-    }
+    CExpr pixels = emit_block_pixels(w, plane, BLOCK);
     cw_line(w, "const float *const x = a->x[0] + block * %d;", BLOCK);
     cw_line(w, "float *const y = a->y + block * %d;", BLOCK);
     cw_line(w, "float largest[%d];", BLOCK);

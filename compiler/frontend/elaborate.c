@@ -334,6 +334,7 @@ static void elaborate_net(Elaborator *el, Block *net)
     NameScope scope = {.path = STR("")};
     Frame frame = {.block = net, .scope = &scope, .serial = ++el->n_frames, .level = 1};
     el->graph = graph_create(el->arena, net->definition->name, el->sources);
+    el->graph->span = net->definition->name_span;
     el->frame = &frame;
     net->active = true;
     bind_parameters(el, net);

@@ -143,8 +143,6 @@ const CallSite *elaborate_site(Elaborator *el);
 /* --- elaborate_expr.c */
 Value elaborate_expr(Elaborator *el, const Expr *expr);    /* exactly one value, or an error */
 Value elaborate_results(Elaborator *el, const Expr *expr); /* what several names may take: maybe VAL_RESULTS */
-/* The value of a name, or an error with a suggestion. */
-Value elaborate_name(Elaborator *el, Str name, Span span);
 
 /* --- elaborate_stmt.c */
 void elaborate_body(Elaborator *el, const StmtList *body);

@@ -29,7 +29,8 @@ static void report_unknown_name(Elaborator *el, Str name, Span span)
     }
 }
 
-Value elaborate_name(Elaborator *el, Str name, Span span)
+/* The value of a name, or an error with a suggestion. */
+static Value eval_name(Elaborator *el, Str name, Span span)
 {
     const Variable *variable = names_variable(el, name);
     if (variable != NULL) {
@@ -302,7 +303,7 @@ static Value eval(Elaborator *el, const Expr *expr)
     case EXPR_BOOL:
         return value_bool(expr->as.truth);
     case EXPR_NAME:
-        return elaborate_name(el, expr->as.text, expr->span);
+        return eval_name(el, expr->as.text, expr->span);
     case EXPR_LIST:
         return eval_list(el, expr);
     case EXPR_UNARY:

@@ -12,7 +12,7 @@ static void read_weight(const Node *constant, const Weights *weights, int64_t fi
     const ConstAttr *attr = &constant->attr.constant;
     for (int64_t done = 0; done < count; done += PIECE) {
         int64_t n = count - done < PIECE ? count - done : PIECE;
-        weights_read(weights, attr->name, constant->type, attr->role, first + done, n, piece);
+        weights_read(weights, attr->name, constant->type, first + done, n, piece);
         for (int64_t i = 0; i < n; ++i) {
             out[done + i] = piece[i];
         }

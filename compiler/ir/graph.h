@@ -39,7 +39,8 @@ typedef struct Port {
 
 typedef struct Graph {
     Arena *arena;
-    Str name; /* of the net */
+    Str name;  /* of the net */
+    Span span; /* of that name in its .net file; {0, 0}: it was written nowhere */
     const Sources *sources;
     Node **nodes; /* topological: inputs before users */
     uint32_t n_nodes;

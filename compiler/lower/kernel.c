@@ -135,7 +135,7 @@ static bool sizes_equal(const KernelSizes *a, const KernelSizes *b)
            a->is_log == b->is_log && a->op == b->op && special_sizes_equal(a, b) && operands_equal(a, b);
 }
 
-bool activation_equal(const Activation *a, const Activation *b)
+static bool activation_equal(const Activation *a, const Activation *b)
 {
     return a->op == b->op && memcmp(&a->attr.a, &b->attr.a, sizeof a->attr.a) == 0 &&
            memcmp(&a->attr.b, &b->attr.b, sizeof a->attr.b) == 0;

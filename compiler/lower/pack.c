@@ -122,8 +122,7 @@ static void load_range(Packer *packer, const Segment *segment, int64_t first, in
 {
     const Node *source = segment->source;
     if (source->attr.constant.expr == CONST_WEIGHT) {
-        weights_read(packer->weights, source->attr.constant.name, source->type, source->attr.constant.role, first,
-                     count, out);
+        weights_read(packer->weights, source->attr.constant.name, source->type, first, count, out);
     } else {
         double *wide = double_room(packer, count);
         const_eval_range(source, packer->weights, first, count, wide, packer->scratch);

@@ -35,7 +35,7 @@ static bool check_leaf(PackFaults *faults, const Node *leaf, double floor)
     int64_t count = type_elements(leaf->type);
     for (int64_t done = 0; done < count; done += READ_BLOCK) {
         int64_t size = count - done < READ_BLOCK ? count - done : READ_BLOCK;
-        weights_read(faults->weights, attr->name, leaf->type, attr->role, done, size, block);
+        weights_read(faults->weights, attr->name, leaf->type, done, size, block);
         for (int64_t i = 0; i < size; ++i) {
             bool is_finite = isfinite(block[i]) != 0;
             if (is_finite && (double)block[i] > floor) {

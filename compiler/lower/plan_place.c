@@ -10,7 +10,7 @@ enum {
     ORDERED_LIMIT = 3000,           /* more blocks than this: one sweep through time, nearly linear */
     EXACT_LIMIT = 14,               /* blocks for which the exact search is tried */
     EXACT_NODES = 100000,           /* and how many partial plans it may look at */
-    IMPROVE_WORK = 20 * 1000 * 1000 /* comparisons spent on improvement */
+    IMPROVE_WORK = 20 * 1000 * 1000 /* comparisons spent on improvement, about */
 };
 
 typedef struct Placer {
@@ -314,13 +314,12 @@ static void move_forward(uint32_t *order, uint32_t from, uint32_t to)
     order[to] = moved;
 }
 
-static void improve(Placer *p, Arena *scratch)
+static void improve(Placer *p, const uint32_t *start, bool tight, uint32_t rounds, Arena *scratch)
 {
     uint32_t *order = ARENA_ARRAY(scratch, uint32_t, p->count), *candidate = ARENA_ARRAY(scratch, uint32_t, p->count);
-    memcpy(order, p->best_order, p->count * sizeof *order);
-    bool tight = p->best_is_tight;
+    memcpy(order, start, p->count * sizeof *order);
     int64_t size = place_in_order(p, order, tight, INT64_MAX);
-    uint32_t random = 1, rounds = IMPROVE_WORK / (p->count * p->count + 1);
+    uint32_t random = 1;
     for (uint32_t round = 0; round < rounds && p->best_size > p->lower_bound; ++round) {
         uint32_t from = pick_top(p, order, size, &random);
         if (from == 0) {
@@ -335,6 +334,22 @@ static void improve(Placer *p, Arena *scratch)
             keep_if_better(p, order, tight, size);
         } else {
             place_in_order(p, order, tight, INT64_MAX); /* offsets of the order that stays */
+        }
+    }
+}
+
+/* Half of the work goes into the best plan so far; where that leads nowhere, the other half into all greedy orders: the
+ * one that is worst at first may be a single move away from the bound. */
+static void improve_all(Placer *p, Arena *scratch)
+{
+    uint32_t rounds = IMPROVE_WORK / (p->count * p->count + 1) / 2;
+    uint32_t *best = ARENA_ARRAY(scratch, uint32_t, p->count);
+    memcpy(best, p->best_order, p->count * sizeof *best);
+    improve(p, best, p->best_is_tight, rounds, scratch);
+    for (int order = 0; order < GREEDY_ORDERS; ++order) {
+        const uint32_t *start = sorted_order(p, (GreedyOrder)order, scratch);
+        for (int tight = 0; tight < 2; ++tight) {
+            improve(p, start, tight, rounds / (2 * GREEDY_ORDERS), scratch);
         }
     }
 }
@@ -384,7 +399,7 @@ int64_t plan_place(PlanBlock *blocks, uint32_t count, int64_t lower_bound, Arena
         search_exactly(&p, scratch);
     }
     if (p.best_size > lower_bound && count > 1) {
-        improve(&p, scratch);
+        improve_all(&p, scratch);
     }
     for (uint32_t i = 0; i < count; ++i) {
         blocks[i].offset = p.best[i];

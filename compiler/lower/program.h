@@ -271,7 +271,6 @@ typedef struct Kernel {
 } Kernel;
 /* WINOGRAD scratch of one part: V [T*T][ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
  * floats: 4 * T*T * ((ceil(I/b) + vectors) * NT * b + 32) bytes. */
-bool activation_equal(const Activation *a, const Activation *b);
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps

@@ -29,7 +29,7 @@ static Str part_name(const Emit *e, const char *part)
 
 /* --- values */
 
-Onnx__TensorProto__DataType onnx_data_type(DType dtype)
+static Onnx__TensorProto__DataType data_type(DType dtype)
 {
     switch (dtype) {
     case DT_F32:
@@ -65,7 +65,7 @@ Onnx__ValueInfoProto *onnx_value_info(OnnxModel *model, char *name, TensorType t
     Onnx__TypeProto__Tensor *tensor = ARENA_NEW(arena, Onnx__TypeProto__Tensor);
     onnx__type_proto__tensor__init(tensor);
     tensor->has_elem_type = 1;
-    tensor->elem_type = (int32_t)onnx_data_type(type.dtype);
+    tensor->elem_type = (int32_t)data_type(type.dtype);
     tensor->shape = shape;
     Onnx__TypeProto *proto = ARENA_NEW(arena, Onnx__TypeProto);
     onnx__type_proto__init(proto);
@@ -272,7 +272,7 @@ char *onnx_weight(const Emit *e, WeightRole role)
     return weight == NULL ? NULL : onnx_constant(e->model, weight, false);
 }
 
-char *onnx_per_channel(const Emit *e, const char *part, char *vector)
+static char *per_channel(const Emit *e, const char *part, char *vector)
 {
     if (e->node->type.rank == 1) {
         return vector;
@@ -283,5 +283,5 @@ char *onnx_per_channel(const Emit *e, const char *part, char *vector)
 
 char *onnx_channel_weight(const Emit *e, WeightRole role)
 {
-    return onnx_per_channel(e, role_name(role), onnx_weight(e, role));
+    return per_channel(e, role_name(role), onnx_weight(e, role));
 }

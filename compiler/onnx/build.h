@@ -49,7 +49,6 @@ typedef struct Emit {
 /* --- build.c. `part`: "scale" calls node and value "path/scale"; NULL: this ONNX node gives the result. */
 char *onnx_name(OnnxModel *model, Map *taken, Str wanted); /* `wanted`, or wanted_2, ... where that is taken */
 Onnx__ValueInfoProto *onnx_value_info(OnnxModel *model, char *name, TensorType type, bool hwc);
-Onnx__TensorProto__DataType onnx_data_type(DType dtype);
 
 Onnx__NodeProto *onnx_node(const Emit *e, const char *op_type, const char *part, char *const *inputs, size_t n_inputs);
 void onnx_attr_int(const Emit *e, Onnx__NodeProto *node, const char *name, int64_t value);
@@ -75,7 +74,6 @@ char *onnx_weight(const Emit *e, WeightRole role);      /* NULL where the node h
 /* A weight [C] as it meets the node's [1,C,H,W] or [1,C]: through an Unsqueeze to [C,1,1] where there are rows and
  * columns. */
 char *onnx_channel_weight(const Emit *e, WeightRole role);
-char *onnx_per_channel(const Emit *e, const char *part, char *vector);
 char *onnx_table_weight(const Emit *e, WeightRole role); /* conv with a connection table: the dense weight */
 
 /* --- one function an op, or a family of ops */

@@ -29,7 +29,7 @@ static void read_weight(const Eval *eval, const Node *node, int64_t first, int64
     float block[READ_BLOCK];
     for (int64_t done = 0; done < count; done += READ_BLOCK) {
         int64_t size = count - done < READ_BLOCK ? count - done : READ_BLOCK;
-        weights_read(eval->weights, attr->name, node->type, attr->role, first + done, size, block);
+        weights_read(eval->weights, attr->name, node->type, first + done, size, block);
         for (int64_t i = 0; i < size; ++i) {
             out[done + i] = (double)block[i];
         }

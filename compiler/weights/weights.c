@@ -50,10 +50,8 @@ Str weights_description(const Weights *weights)
     return weights->description;
 }
 
-void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count,
-                  float *out)
+void weights_read(const Weights *weights, Str name, TensorType type, int64_t first, int64_t count, float *out)
 {
-    (void)role; /* the last part of the name says it */
     switch (weights->kind) {
     case WEIGHTS_FORMULA:
         formula_fill_weight(name, type, first, count, out);

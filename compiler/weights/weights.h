@@ -19,8 +19,7 @@ bool weights_check(const Weights *weights, const Graph *graph, bool allow_extra,
 
 /* Elements [first, first + count) of a named tensor, row-major, as float32 values. The tensor must have passed
  * weights_check. */
-void weights_read(const Weights *weights, Str name, TensorType type, WeightRole role, int64_t first, int64_t count,
-                  float *out);
+void weights_read(const Weights *weights, Str name, TensorType type, int64_t first, int64_t count, float *out);
 
 /* --- formula.c: also fills inputs: value 2u - 1 for tensor `name`, scaled by the caller */
 void formula_fill_input(Str name, int64_t count, float *out);

@@ -7,14 +7,20 @@
 #include "frontend/frontend.h"
 #include "net_check.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+static const int parts[] = {1, 3, 8}; /* sanitised code takes long to compile */
+#else
+static const int parts[] = {1, 2, 3, 4, 5, 6, 7, 8};
+#endif
+
 static void check_in_parts(const char *name)
 {
     char file[128];
     snprintf(file, sizeof file, "tests/run/nets/%s.net", name);
-    for (int parts = 1; parts <= 8; ++parts) {
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; ++i) {
         char folder[64];
-        snprintf(folder, sizeof folder, "%s-%d", name, parts);
-        net_check(&(NetCheck){.name = folder, .file = file, .parts = parts});
+        snprintf(folder, sizeof folder, "%s-%d", name, parts[i]);
+        net_check(&(NetCheck){.name = folder, .file = file, .parts = parts[i]});
     }
 }
 

@@ -10,7 +10,7 @@
 #include "cnn.h"
 #include "frontend/frontend.h"
 #include "interp/interp.h"
-#include "support/file.h"
+#include "sandbox.h"
 
 /* --- a net, compiled and loaded */
 
@@ -28,34 +28,6 @@ typedef struct Built {
     size_t n_inputs, n_outputs;
     unsigned char *blob;
 } Built;
-
-static void shell(Arena *arena, const char *folder, Str line)
-{
-    if (system(arena_printf(arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), folder).ptr) != 0) {
-        Str log = STR(""), reason;
-        file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20, &log, &reason);
-        cr_assert_fail(STR_FMT "\n" STR_FMT, STR_ARG(line), STR_ARG(log));
-    }
-}
-
-static void *symbol(void *library, const char *name)
-{
-    void *address = dlsym(library, name);
-    cr_assert(address != NULL, "%s is missing", name);
-    return address;
-}
-
-static const char *build_folder(void)
-{
-    return getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-}
-
-static const char *fresh_folder(Arena *arena, const char *test)
-{
-    const char *folder = arena_printf(arena, "%s/tmp/generated-%s", build_folder(), test).ptr;
-    cr_assert_eq(system(arena_printf(arena, "rm -rf '%s' && mkdir -p '%s'", folder, folder).ptr), 0);
-    return folder;
-}
 
 /* Names of a net's ports in the generated code, read off the header: what follows "float " in the comment. Gives the
  * enumerators of their sizes, which is what the shim needs. */
@@ -83,9 +55,7 @@ static size_t port_sizes(Arena *arena, const char *header, const char *title, co
 /* A file beside the generated one, which gives the test what a program has from the header, whatever the ports are. */
 static void write_shim(Built *built)
 {
-    Str header, reason;
-    cr_assert(file_read(built->arena, arena_printf(built->arena, "%s/model.h", built->folder).ptr, 1 << 20, &header,
-                        &reason));
+    Str header = sandbox_read(built->arena, built->folder, "model.h");
     StrBuf shim = {0}, sizes = {0};
     built->n_inputs = port_sizes(built->arena, header.ptr, "Inputs\n", "Outputs\n", &sizes);
     built->n_outputs = port_sizes(built->arena, header.ptr, "Outputs\n", "Use\n", &sizes);
@@ -104,48 +74,35 @@ static void write_shim(Built *built)
         strbuf_printf(&shim, ", outputs[%zu]", i);
     }
     strbuf_printf(&shim, ");\n}\n");
-    FILE *file = fopen(arena_printf(built->arena, "%s/shim.c", built->folder).ptr, "w");
-    cr_assert(file != NULL);
-    fwrite(shim.ptr, 1, shim.len, file);
-    cr_assert_eq(fclose(file), 0);
+    sandbox_write(built->arena, built->folder, "shim.c", strbuf_view(&shim));
     strbuf_free(&shim);
     strbuf_free(&sizes);
-}
-
-static void *aligned_bytes(size_t bytes, int fill)
-{
-    void *memory = aligned_alloc(CNN_ALIGNMENT, bytes / CNN_ALIGNMENT * CNN_ALIGNMENT + CNN_ALIGNMENT);
-    cr_assert(memory != NULL);
-    memset(memory, fill, bytes / CNN_ALIGNMENT * CNN_ALIGNMENT + CNN_ALIGNMENT);
-    return memory;
 }
 
 static Built build_net(const char *test, const char *net, const char *arguments)
 {
     Built built = {.arena = arena_create()};
     Arena *arena = built.arena;
-    built.folder = fresh_folder(arena, test);
-    shell(arena, built.folder,
-          arena_printf(arena, "'%s/cnnc' '%s' --weights=formula %s --name=model -o '%s/model.c'", build_folder(), net,
-                       arguments, built.folder));
+    built.folder = sandbox_create(arena, arena_printf(arena, "generated-%s", test).ptr);
+    sandbox_expect(arena, built.folder,
+                   arena_printf(arena, "'%s/cnnc' '%s' --weights=formula %s --name=model -o '%s/model.c'",
+                                sandbox_build(), net, arguments, built.folder));
     write_shim(&built);
-    shell(arena, built.folder,
-          arena_printf(arena,
-                       "cc -std=c11 -O2 -Iruntime -shared -fPIC '%s/model.c' '%s/shim.c' runtime/cnn_threads.c"
-                       " -o '%s/model.so' -lm -pthread",
-                       built.folder, built.folder, built.folder));
-    built.library = dlopen(arena_printf(arena, "%s%s/model.so", built.folder[0] == '/' ? "" : "./", built.folder).ptr,
-                           RTLD_NOW | RTLD_LOCAL);
-    cr_assert(built.library != NULL, "%s", dlerror());
-    built.sizes = symbol(built.library, "shim_sizes");
-    *(void **)&built.init = symbol(built.library, "model_init");
-    *(void **)&built.run = symbol(built.library, "shim_run");
-    *(void **)&built.set_parallel = symbol(built.library, "model_set_parallel");
-    *(void **)&built.threads_create = symbol(built.library, "cnn_threads_create");
-    *(void **)&built.threads_run = symbol(built.library, "cnn_threads_run");
-    *(void **)&built.threads_destroy = symbol(built.library, "cnn_threads_destroy");
+    sandbox_expect(arena, built.folder,
+                   arena_printf(arena,
+                                "cc -std=c11 -O2 -Iruntime -shared -fPIC '%s/model.c' '%s/shim.c' runtime/cnn_threads.c"
+                                " -o '%s/model.so' -lm -pthread",
+                                built.folder, built.folder, built.folder));
+    built.library = sandbox_load(arena, built.folder, "model.so");
+    built.sizes = sandbox_symbol(built.library, "shim_sizes");
+    *(void **)&built.init = sandbox_symbol(built.library, "model_init");
+    *(void **)&built.run = sandbox_symbol(built.library, "shim_run");
+    *(void **)&built.set_parallel = sandbox_symbol(built.library, "model_set_parallel");
+    *(void **)&built.threads_create = sandbox_symbol(built.library, "cnn_threads_create");
+    *(void **)&built.threads_run = sandbox_symbol(built.library, "cnn_threads_run");
+    *(void **)&built.threads_destroy = sandbox_symbol(built.library, "cnn_threads_destroy");
     if (built.sizes[2] > 0) {
-        built.blob = aligned_bytes(built.sizes[2], 0);
+        built.blob = sandbox_memory(built.sizes[2], 0);
         FILE *file = fopen(arena_printf(arena, "%s/model.weights", built.folder).ptr, "rb");
         cr_assert(file != NULL && fread(built.blob, 1, built.sizes[2], file) == built.sizes[2] && fgetc(file) == EOF);
         fclose(file);
@@ -179,12 +136,12 @@ static size_t port_bytes(const Built *built, size_t port)
 static Instance instance_create(const Built *built, int arena_fill)
 {
     Instance instance = {.built = built};
-    instance.net = aligned_bytes(built->sizes[0], 0xFF);
-    instance.memory = aligned_bytes(built->sizes[1] + GUARD, GUARD_BYTE);
+    instance.net = sandbox_memory(built->sizes[0], 0xFF);
+    instance.memory = sandbox_memory(built->sizes[1] + GUARD, GUARD_BYTE);
     memset(instance.memory, arena_fill, built->sizes[1]);
     cr_assert_leq(built->n_inputs + built->n_outputs, sizeof instance.port / sizeof instance.port[0]);
     for (size_t i = 0; i < built->n_inputs + built->n_outputs; ++i) {
-        instance.port[i] = aligned_bytes(port_bytes(built, i) + GUARD, GUARD_BYTE);
+        instance.port[i] = sandbox_memory(port_bytes(built, i) + GUARD, GUARD_BYTE);
     }
     cnn_status status = built->init(instance.net, built->blob, built->sizes[2],
                                     built->sizes[1] > 0 ? instance.memory : NULL, built->sizes[1]);
@@ -319,7 +276,7 @@ static void check_numbers(const char *test, const char *net, const char *argumen
                      instance.port[graph->n_inputs + i]);
     }
     for (uint32_t i = 0; i < graph->n_inputs; ++i) { /* inputs are only read */
-        float *again = aligned_bytes(port_bytes(&built, i), 0);
+        float *again = sandbox_memory(port_bytes(&built, i), 0);
         copy_input(&graph->inputs[i], reference.inputs[i], again);
         cr_assert_eq(memcmp(again, instance.port[i], port_bytes(&built, i)), 0);
         free(again);
@@ -573,8 +530,8 @@ Test(generated, init_says_what_is_wrong)
     Built built = build_net("init", "tests/run/nets/camera.net", "--no-embed-weights");
     size_t arena_bytes = built.sizes[1], blob_bytes = built.sizes[2];
     cr_assert(arena_bytes > 0 && blob_bytes > 64);
-    InitCase c = {&built, aligned_bytes(built.sizes[0], 0), aligned_bytes(arena_bytes + CNN_ALIGNMENT, 0),
-                  aligned_bytes(blob_bytes + CNN_ALIGNMENT, 0)};
+    InitCase c = {&built, sandbox_memory(built.sizes[0], 0), sandbox_memory(arena_bytes + CNN_ALIGNMENT, 0),
+                  sandbox_memory(blob_bytes + CNN_ALIGNMENT, 0)};
     memcpy(c.blob, built.blob, blob_bytes);
 
     cr_assert_eq(built.init(NULL, built.blob, blob_bytes, c.memory, arena_bytes), CNN_ERROR_NULL_ARGUMENT);
@@ -625,7 +582,7 @@ Test(generated, built_in_weights_take_no_others)
     Built built = build_net("init-embedded", "tests/run/nets/camera.net", "--embed-weights");
     cr_assert_eq(built.sizes[2], 0u);
     size_t arena_bytes = built.sizes[1];
-    InitCase c = {&built, aligned_bytes(built.sizes[0], 0), aligned_bytes(arena_bytes, 0), aligned_bytes(64, 0)};
+    InitCase c = {&built, sandbox_memory(built.sizes[0], 0), sandbox_memory(arena_bytes, 0), sandbox_memory(64, 0)};
     expect_init(&c, CNN_ERROR_WEIGHTS_BUILT_IN, c.blob, 64, c.memory, arena_bytes);
     expect_init(&c, CNN_ERROR_WEIGHTS_BUILT_IN, c.blob, 0, c.memory, arena_bytes);
     expect_init(&c, CNN_OK, NULL, 0, c.memory, arena_bytes);
@@ -640,7 +597,7 @@ Test(generated, run_refuses_null_and_what_is_not_initialised)
     Built built = build_net("run-status", "tests/run/nets/camera.net", "");
     Instance instance = instance_create(&built, 0);
     fill_inputs(&instance, 1);
-    void *zeroed = aligned_bytes(built.sizes[0], 0);
+    void *zeroed = sandbox_memory(built.sizes[0], 0);
     const float *const *inputs = (const float *const *)instance.port;
     float *const *outputs = instance.port + built.n_inputs;
     cr_assert_eq(built.run(zeroed, inputs, outputs), CNN_ERROR_NOT_INITIALISED);
@@ -665,7 +622,7 @@ Test(generated, weights_of_another_net_are_refused)
 {
     Built camera = build_net("other-camera", "tests/run/nets/camera.net", "--no-embed-weights");
     Built blocks = build_net("other-blocks", "tests/run/nets/blocks.net", "--no-embed-weights");
-    InitCase c = {&camera, aligned_bytes(camera.sizes[0], 0), aligned_bytes(camera.sizes[1], 0), NULL};
+    InitCase c = {&camera, sandbox_memory(camera.sizes[0], 0), sandbox_memory(camera.sizes[1], 0), NULL};
     expect_init(&c, CNN_ERROR_WEIGHTS_NETWORK, blocks.blob, blocks.sizes[2], c.memory, camera.sizes[1]);
     free(c.net);
     free(c.memory);
@@ -726,13 +683,14 @@ static void check_sanitized(const char *test, const char *net, const char *argum
     FILE *file = fopen(arena_printf(arena, "%s/main.c", built.folder).ptr, "w");
     cr_assert(file != NULL && fputs(sanitized_main, file) >= 0);
     cr_assert_eq(fclose(file), 0);
-    shell(arena, built.folder,
-          arena_printf(
-              arena,
-              "cp runtime/cnn_weights.c runtime/cnn.h '%s' && cd '%s' && cc -std=c11 -O1 -g -fno-sanitize-recover=all "
-              "-fsanitize=address,undefined main.c model.c shim.c cnn_weights.c -o main -lm && "
-              "ASAN_OPTIONS=abort_on_error=1:detect_leaks=0 ./main %zu %zu",
-              built.folder, built.folder, built.n_inputs, built.n_outputs));
+    sandbox_expect(
+        arena, built.folder,
+        arena_printf(
+            arena,
+            "cp runtime/cnn_weights.c runtime/cnn.h '%s' && cd '%s' && cc -std=c11 -O1 -g -fno-sanitize-recover=all "
+            "-fsanitize=address,undefined main.c model.c shim.c cnn_weights.c -o main -lm && "
+            "ASAN_OPTIONS=abort_on_error=1:detect_leaks=0 ./main %zu %zu",
+            built.folder, built.folder, built.n_inputs, built.n_outputs));
     built_release(&built);
 }
 

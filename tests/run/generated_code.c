@@ -4,9 +4,8 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
-#include "support/arena.h"
+#include "sandbox.h"
 #include "support/file.h"
 #include "support/strbuf.h"
 
@@ -23,30 +22,19 @@ typedef struct Place { /* a folder of its own for each test */
 static Place place_create(const char *test)
 {
     Place place = {.arena = arena_create()};
-    place.build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    place.folder = arena_printf(place.arena, "%s/tmp/generated_code-%s", place.build, test).ptr;
-    cr_assert_eq(system(arena_printf(place.arena, "rm -rf '%s' && mkdir -p '%s'", place.folder, place.folder).ptr), 0);
+    place.build = sandbox_build();
+    place.folder = sandbox_create(place.arena, arena_printf(place.arena, "generated_code-%s", test).ptr);
     return place;
 }
 
-/* Runs a command line; returns its exit status and what it printed. */
 static int run_line(const Place *place, Str line, Str *output)
 {
-    Str reason;
-    int status =
-        system(arena_printf(place->arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), place->folder).ptr);
-    cr_assert(
-        file_read(place->arena, arena_printf(place->arena, "%s/log.txt", place->folder).ptr, 1 << 22, output, &reason));
-    cr_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return sandbox_run(place->arena, place->folder, line, output);
 }
 
 static Str expect_success(const Place *place, Str line)
 {
-    Str output;
-    int status = run_line(place, line, &output);
-    cr_assert_eq(status, 0, STR_FMT "\n" STR_FMT, STR_ARG(line), STR_ARG(output));
-    return output;
+    return sandbox_expect(place->arena, place->folder, line);
 }
 
 static void cnnc(const Place *place, const char *arguments, const char *output)
@@ -57,9 +45,7 @@ static void cnnc(const Place *place, const char *arguments, const char *output)
 
 static void write_text(const Place *place, const char *name, const char *text)
 {
-    FILE *file = fopen(arena_printf(place->arena, "%s/%s", place->folder, name).ptr, "w");
-    cr_assert(file != NULL && fputs(text, file) >= 0);
-    cr_assert_eq(fclose(file), 0);
+    sandbox_write(place->arena, place->folder, name, str_from(text));
 }
 
 static Str read_text(const Place *place, const char *path)
@@ -397,6 +383,8 @@ static void expect_name_refused(const Place *place, const char *net_name, const 
     cr_assert_eq(status, 1, "%s %s: status %d: " STR_FMT, net_name, option, status, STR_ARG(output));
     cr_assert(strstr(output.ptr, "[reserved-name]") != NULL && strstr(output.ptr, advice) != NULL, "%s %s: " STR_FMT,
               net_name, option, STR_ARG(output));
+    const char *where = *option == '\0' ? "n.net:1:5: error: '" : "--name: error: '";
+    cr_assert(strstr(output.ptr, where) != NULL, "%s %s: " STR_FMT, net_name, option, STR_ARG(output));
     cr_assert(!file_exists(arena_printf(place->arena, "%s/n.c", place->folder).ptr));
 }
 

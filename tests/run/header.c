@@ -8,7 +8,7 @@
 #include "backend/emit_parts.h"
 #include "frontend/frontend.h"
 #include "interp/interp.h"
-#include "support/file.h"
+#include "sandbox.h"
 
 static const char net[] = "net ports(n = 5) {\n"
                           "    input photo: u8 hwc[6, 8, 3]       # as the camera delivers it\n"
@@ -64,17 +64,13 @@ typedef struct Made {
 static Made make(const char *test, const char *arguments)
 {
     Made made = {.arena = arena_create()};
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    made.folder = arena_printf(made.arena, "%s/tmp/header-%s", build, test).ptr;
-    Str line = arena_printf(made.arena, "rm -rf '%s' && mkdir -p '%s'", made.folder, made.folder);
-    cr_assert_eq(system(line.ptr), 0);
-    FILE *file = fopen(arena_printf(made.arena, "%s/ports.net", made.folder).ptr, "w");
-    cr_assert(file != NULL && fputs(net, file) >= 0 && fclose(file) == 0);
-    line = arena_printf(made.arena, "'%s/cnnc' '%s/ports.net' --weights=formula %s -o '%s/ports.c' 2> '%s/log.txt'", build,
-                        made.folder, arguments, made.folder, made.folder);
-    Str reason;
-    cr_assert_eq(system(line.ptr), 0, STR_FMT, STR_ARG(line));
-    cr_assert(file_read(made.arena, arena_printf(made.arena, "%s/ports.h", made.folder).ptr, 1 << 20, &made.header, &reason));
+    Arena *arena = made.arena;
+    made.folder = sandbox_create(arena, arena_printf(arena, "header-%s", test).ptr);
+    sandbox_write(arena, made.folder, "ports.net", str_from(net));
+    sandbox_expect(arena, made.folder,
+                   arena_printf(arena, "'%s/cnnc' '%s/ports.net' --weights=formula %s -o '%s/ports.c'", sandbox_build(),
+                                made.folder, arguments, made.folder));
+    made.header = sandbox_read(arena, made.folder, "ports.h");
     return made;
 }
 
@@ -87,7 +83,8 @@ Test(header, ports_have_shapes_layouts_and_values)
         cr_assert_not_null(found, "no line, or in another order: %s" STR_FMT, expected[i], STR_ARG(made.header));
         at = found;
     }
-    cr_assert_not_null(strstr(at, "cnn_status ports_run(ports *net, const uint8_t *photo, const float *points, const float *label,"));
+    cr_assert_not_null(
+        strstr(at, "cnn_status ports_run(ports *net, const uint8_t *photo, const float *points, const float *label,"));
     cr_assert_not_null(strstr(at, "int32_t *pixels"));
     cr_assert_not_null(strstr(at, "PORTS_STYLES_ELEMENTS = 3 * 3,"));
     cr_assert_not_null(strstr(at, "PORTS_PHOTO_ELEMENTS = 6 * 8 * 3,"));
@@ -159,8 +156,8 @@ static int check_bounds(const char *path)
 
 Test(header, bounds_hold_for_every_op)
 {
-    static const char *const nets[] = {"conv", "pool", "elementwise", "shape", "blocks", "ops_conv", "ops_norm",
-                                       "ops_ties", "ops_resample"};
+    static const char *const nets[] = {"conv",     "pool",     "elementwise", "shape",       "blocks",
+                                       "ops_conv", "ops_norm", "ops_ties",    "ops_resample"};
     int bounded = 0;
     for (size_t i = 0; i < sizeof nets / sizeof nets[0]; ++i) {
         char path[128];

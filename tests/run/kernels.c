@@ -5,14 +5,13 @@
  *   - with the residual, or an elementwise operand, in the output's own memory: the same bits;
  * over outputs and scratch that hold NaN before, between guards that must survive. */
 #include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "backend/emit_parts.h"
 #include "kernel_reference.h"
-#include "support/file.h"
+#include "sandbox.h"
 
 enum { MAX_KERNELS = 160, GUARD = 16, MAX_PARTS = 5 };
 
@@ -134,19 +133,9 @@ static bool random_window(Batch *b, KernelSizes *s)
 
 /* --- C text, compiled */
 
-static void write_text(Arena *arena, const char *folder, const char *name, Str text)
-{
-    FILE *file = fopen(arena_printf(arena, "%s/%s", folder, name).ptr, "w");
-    cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len && fclose(file) == 0);
-}
-
 static void run_command(Arena *arena, const char *folder, const char *line)
 {
-    if (system(arena_printf(arena, "cd '%s' && (%s) > log.txt 2>&1", folder, line).ptr) != 0) {
-        Str log = STR(""), reason;
-        file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20, &log, &reason);
-        cr_assert_fail("%s: " STR_FMT, line, STR_ARG(log));
-    }
+    sandbox_expect(arena, folder, arena_printf(arena, "cd '%s' && %s", folder, line));
 }
 
 static bool has_program(Arena *arena, const char *name)
@@ -205,11 +194,9 @@ static Str batch_text(Batch *b)
 /* Compiles with the given compiler, checks that C++ takes the text too, and loads the table of kernels. */
 static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc)
 {
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    const char *folder = arena_printf(b->arena, "%s/tmp/kernels-%s", build, test).ptr;
-    cr_assert_eq(system(arena_printf(b->arena, "rm -rf '%s' && mkdir -p '%s'", folder, folder).ptr), 0);
+    const char *folder = sandbox_create(b->arena, arena_printf(b->arena, "kernels-%s", test).ptr);
     Str text = batch_text(b);
-    write_text(b->arena, folder, "kernels.c", text);
+    sandbox_write(b->arena, folder, "kernels.c", text);
     cr_assert(strstr(text.ptr, " + 0;") == NULL && strstr(text.ptr, " * 1;") == NULL &&
               strstr(text.ptr, "(0 + ") == NULL);
     run_command(
@@ -220,13 +207,7 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
         run_command(b->arena, folder,
                     arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s kernels.c", warnings).ptr);
     }
-    void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so", folder[0] == '/' ? "" : "./", folder).ptr,
-                           RTLD_NOW | RTLD_LOCAL);
-    cr_assert(library != NULL, "%s", dlerror());
-    step_kernel *const *table;
-    *(const void **)&table = dlsym(library, "table");
-    cr_assert(table != NULL);
-    return table;
+    return sandbox_symbol(sandbox_load(b->arena, folder, "kernels.so"), "table");
 }
 
 /* --- packing, written from PackFormat's definition */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "support/file.h"
+#include "sandbox.h"
 
 static const char shim[] =
     "#include <stddef.h>\n"
@@ -17,63 +17,37 @@ static const char shim[] =
     "size_t shim_arena_bytes(void) { return MODEL_ARENA_BYTES; }\n"
     "size_t shim_weights_bytes(void) { return MODEL_WEIGHTS_BYTES; }\n";
 
-static void command(Arena *arena, const char *folder, Str line)
-{
-    Str redirected = arena_printf(arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), folder);
-    if (system(redirected.ptr) != 0) {
-        Str log = STR(""), reason;
-        file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20, &log, &reason);
-        cr_assert_fail(STR_FMT ": " STR_FMT, STR_ARG(line), STR_ARG(log));
-    }
-}
-
 static size_t call_size(void *library, const char *name)
 {
     size_t (*function)(void);
-    *(void **)&function = dlsym(library, name);
-    cr_assert(function != NULL, "%s is missing", name);
+    *(void **)&function = sandbox_symbol(library, name);
     return function();
-}
-
-static unsigned char *aligned(size_t bytes, int fill)
-{
-    unsigned char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    cr_assert(memory != NULL);
-    memset(memory, fill, bytes);
-    return memory;
 }
 
 Model model_build(const char *name, const char *net, const char *arguments, const char *cc)
 {
     Model model = {.arena = arena_create()};
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    model.folder = arena_printf(model.arena, "%s/tmp/%s", build, name).ptr;
-    cr_assert_eq(system(arena_printf(model.arena, "rm -rf '%s' && mkdir -p '%s'", model.folder, model.folder).ptr), 0);
-    FILE *file = fopen(arena_printf(model.arena, "%s/shim.c", model.folder).ptr, "w");
-    cr_assert(file != NULL && fputs(shim, file) >= 0);
-    fclose(file);
-    command(model.arena, model.folder,
-            arena_printf(model.arena, "'%s/cnnc' '%s' %s --name=model -o '%s/model.c'", build, net, arguments,
-                         model.folder));
-    command(model.arena, model.folder,
-            arena_printf(model.arena, "cd '%s' && %s -shared -fPIC model.c shim.c -o model.so -lm", model.folder, cc));
+    Arena *arena = model.arena;
+    model.folder = sandbox_create(arena, name);
+    sandbox_write(arena, model.folder, "shim.c", str_from(shim));
+    sandbox_expect(arena, model.folder,
+                   arena_printf(arena, "'%s/cnnc' '%s' %s --name=model -o '%s/model.c'", sandbox_build(), net,
+                                arguments, model.folder));
+    sandbox_expect(arena, model.folder,
+                   arena_printf(arena, "cd '%s' && %s -shared -fPIC model.c shim.c -o model.so -lm", model.folder, cc));
 
-    model.library =
-        dlopen(arena_printf(model.arena, "%s%s/model.so", model.folder[0] == '/' ? "" : "./", model.folder).ptr,
-               RTLD_NOW | RTLD_LOCAL);
-    cr_assert(model.library != NULL, "%s", dlerror());
-    *(void **)&model.init = dlsym(model.library, "model_init");
-    model.symbol_run = dlsym(model.library, "model_run");
+    model.library = sandbox_load(arena, model.folder, "model.so");
+    *(void **)&model.init = sandbox_symbol(model.library, "model_init");
+    model.symbol_run = sandbox_symbol(model.library, "model_run");
     *(void **)&model.run = model.symbol_run;
-    *(void **)&model.set_parallel = dlsym(model.library, "model_set_parallel");
-    cr_assert(model.init != NULL && model.symbol_run != NULL && model.set_parallel != NULL);
+    *(void **)&model.set_parallel = sandbox_symbol(model.library, "model_set_parallel");
     model.net_bytes = call_size(model.library, "shim_net_bytes");
     model.arena_bytes = call_size(model.library, "shim_arena_bytes");
     model.weights_bytes = call_size(model.library, "shim_weights_bytes");
-    model.net = aligned(model.net_bytes, 0xFF);
-    model.memory = aligned(model.arena_bytes, 0xFF);
+    model.net = sandbox_memory(model.net_bytes, 0xFF);
+    model.memory = sandbox_memory(model.arena_bytes, 0xFF);
     if (model.weights_bytes > 0) {
-        model.blob = aligned(model.weights_bytes, 0);
+        model.blob = sandbox_memory(model.weights_bytes, 0);
         FILE *blob = fopen(arena_printf(model.arena, "%s/model.weights", model.folder).ptr, "rb");
         cr_assert(blob != NULL && fread(model.blob, 1, model.weights_bytes, blob) == model.weights_bytes &&
                   fgetc(blob) == EOF);
@@ -96,9 +70,7 @@ void model_release(Model *model)
 /* The number N of "MODEL_<anything>_ELEMENTS = N", the index-th of the header. */
 int model_elements(Model *model, int index)
 {
-    Str header, reason;
-    cr_assert(file_read(model->arena, arena_printf(model->arena, "%s/model.h", model->folder).ptr, 1 << 20, &header,
-                        &reason));
+    Str header = sandbox_read(model->arena, model->folder, "model.h");
     const char *at = header.ptr;
     for (int i = 0; i <= index; ++i) {
         at = strstr(i == 0 ? at : at + 1, "_ELEMENTS = ");

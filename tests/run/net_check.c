@@ -10,7 +10,13 @@
 #include "cnn.h"
 #include "frontend/frontend.h"
 #include "interp/interp.h"
-#include "support/file.h"
+#include "sandbox.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+static const char sanitize[] = "-fsanitize=address,undefined -fno-sanitize-recover=all -g";
+#else
+static const char sanitize[] = "";
+#endif
 
 enum { MAX_PORTS = 64, GUARD = 64, GUARD_BYTE = 0xA5 };
 
@@ -78,15 +84,6 @@ static uint32_t port_count(const Checked *c)
 
 /* --- the code */
 
-static void shell(const Checked *c, Str line)
-{
-    if (system(arena_printf(c->arena, "(" STR_FMT ") > '%s/log.txt' 2>&1", STR_ARG(line), c->folder).ptr) != 0) {
-        Str log = STR(""), reason;
-        file_read(c->arena, arena_printf(c->arena, "%s/log.txt", c->folder).ptr, 1 << 20, &log, &reason);
-        cr_assert_fail(STR_FMT "\n" STR_FMT, STR_ARG(line), STR_ARG(log));
-    }
-}
-
 static const char *element_type(DType dtype)
 {
     return dtype == DT_F32 ? "float" : dtype == DT_U8 ? "uint8_t" : "int32_t";
@@ -120,47 +117,32 @@ static void write_shim(const Checked *c)
     cr_assert_eq(fclose(file), 0);
 }
 
-static void *symbol(void *library, const char *name)
-{
-    void *address = dlsym(library, name);
-    cr_assert(address != NULL, "%s is missing", name);
-    return address;
-}
-
-static void *aligned_bytes(size_t bytes, int fill)
-{
-    size_t size = bytes / CNN_ALIGNMENT * CNN_ALIGNMENT + CNN_ALIGNMENT;
-    void *memory = aligned_alloc(CNN_ALIGNMENT, size);
-    cr_assert(memory != NULL);
-    memset(memory, fill, size);
-    return memory;
-}
-
 static void build(Checked *c)
 {
     const NetCheck *check = c->check;
-    const char *root = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    c->folder = arena_printf(c->arena, "%s/tmp/net_check-%s", root, check->name).ptr;
-    cr_assert_eq(system(arena_printf(c->arena, "rm -rf '%s' && mkdir -p '%s'", c->folder, c->folder).ptr), 0);
-    shell(c, arena_printf(c->arena,
-                          "'%s/cnnc' '%s' %s%s %s --weights=formula --no-embed-weights --threads-max=%d --name=model "
-                          "-o '%s/model.c'",
-                          root, check->file, check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,
-                          check->defines == NULL ? "" : check->defines, check->parts, c->folder));
+    c->folder = sandbox_create(c->arena, arena_printf(c->arena, "net_check-%s", check->name).ptr);
+    sandbox_expect(
+        c->arena, c->folder,
+        arena_printf(c->arena,
+                     "'%s/cnnc' '%s' %s%s %s --weights=formula --no-embed-weights --threads-max=%d --name=model "
+                     "-o '%s/model.c'",
+                     sandbox_build(), check->file,
+                     check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,
+                     check->defines == NULL ? "" : check->defines, check->parts, c->folder));
     write_shim(c);
-    shell(c, arena_printf(
-                 c->arena,
-                 "cc -std=c99 -O2 -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
-                 c->folder, c->folder, c->folder));
-    c->library = dlopen(arena_printf(c->arena, "%s%s/model.so", c->folder[0] == '/' ? "" : "./", c->folder).ptr,
-                        RTLD_NOW | RTLD_LOCAL);
-    cr_assert(c->library != NULL, "%s", dlerror());
-    c->sizes = symbol(c->library, "shim_sizes");
-    *(void **)&c->init = symbol(c->library, "model_init");
-    *(void **)&c->run = symbol(c->library, "shim_run");
-    *(void **)&c->set_parallel = symbol(c->library, "model_set_parallel");
+    sandbox_expect(
+        c->arena, c->folder,
+        arena_printf(
+            c->arena,
+            "cc -std=c99 -O2 %s -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
+            sanitize, c->folder, c->folder, c->folder));
+    c->library = sandbox_load(c->arena, c->folder, "model.so");
+    c->sizes = sandbox_symbol(c->library, "shim_sizes");
+    *(void **)&c->init = sandbox_symbol(c->library, "model_init");
+    *(void **)&c->run = sandbox_symbol(c->library, "shim_run");
+    *(void **)&c->set_parallel = sandbox_symbol(c->library, "model_set_parallel");
     if (c->sizes[2] > 0) {
-        c->blob = aligned_bytes(c->sizes[2], 0);
+        c->blob = sandbox_memory(c->sizes[2], 0);
         FILE *file = fopen(arena_printf(c->arena, "%s/model.weights", c->folder).ptr, "rb");
         cr_assert(file != NULL && fread(c->blob, 1, c->sizes[2], file) == c->sizes[2] && fgetc(file) == EOF);
         fclose(file);
@@ -198,11 +180,11 @@ static void fill_input(const Port *port, const double *values, void *memory)
 
 static Run run_create(const Checked *c, int arena_fill)
 {
-    Run run = {.checked = c, .net = aligned_bytes(c->sizes[0], 0xFF)};
-    run.memory = aligned_bytes(c->sizes[1] + GUARD, GUARD_BYTE);
+    Run run = {.checked = c, .net = sandbox_memory(c->sizes[0], 0xFF)};
+    run.memory = sandbox_memory(c->sizes[1] + GUARD, GUARD_BYTE);
     memset(run.memory, arena_fill, c->sizes[1]);
     for (uint32_t i = 0; i < port_count(c); ++i) {
-        run.port[i] = aligned_bytes(port_bytes(port_at(c, i)) + GUARD, GUARD_BYTE);
+        run.port[i] = sandbox_memory(port_bytes(port_at(c, i)) + GUARD, GUARD_BYTE);
         if (i < c->graph->n_inputs) {
             fill_input(port_at(c, i), c->inputs[i], run.port[i]);
         } else {
@@ -236,7 +218,7 @@ static void run_release(Run *run)
         size_t bytes = port_bytes(port);
         check_guard((const unsigned char *)run->port[i] + bytes, port->name.ptr);
         if (i < c->graph->n_inputs) {
-            void *again = aligned_bytes(bytes, 0);
+            void *again = sandbox_memory(bytes, 0);
             fill_input(port, c->inputs[i], again);
             cr_assert_eq(memcmp(again, run->port[i], bytes), 0, "the net wrote over an input");
             free(again);

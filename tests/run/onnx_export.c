@@ -6,8 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/arena.h"
-#include "support/file.h"
+#include "sandbox.h"
 
 typedef struct Run {
     Arena *arena;
@@ -18,24 +17,15 @@ typedef struct Run {
 static Run run_start(const char *test)
 {
     Run run = {.arena = arena_create()};
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    run.folder = arena_printf(run.arena, "%s/tmp/onnx_export-%s", build, test).ptr;
-    cr_assert_eq(system(arena_printf(run.arena, "rm -rf '%s' && mkdir -p '%s'", run.folder, run.folder).ptr), 0);
+    run.folder = sandbox_create(run.arena, arena_printf(run.arena, "onnx_export-%s", test).ptr);
     return run;
 }
 
 /* Runs a shell command in which $CNNC and $OUT stand for the compiler and the folder; returns its exit status. */
 static int run_command(Run *run, const char *command)
 {
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    Str line = arena_printf(run->arena, "export CNNC='%s/cnnc' OUT='%s'; (%s) > '%s/log.txt' 2>&1", build, run->folder,
-                            command, run->folder);
-    int status = system(line.ptr);
-    Str reason;
-    cr_assert(
-        file_read(run->arena, arena_printf(run->arena, "%s/log.txt", run->folder).ptr, 1 << 20, &run->log, &reason));
-    cr_assert(WIFEXITED(status), "%s: " STR_FMT, command, STR_ARG(run->log));
-    return WEXITSTATUS(status);
+    Str line = arena_printf(run->arena, "export CNNC='%s/cnnc' OUT='%s'; %s", sandbox_build(), run->folder, command);
+    return sandbox_run(run->arena, run->folder, line, &run->log);
 }
 
 static void run_ok(Run *run, const char *command)

@@ -231,7 +231,7 @@ ParameterizedTest(Net *net, onnx, models_hold_together)
 
 /* --- weights */
 
-static void check_numbers(const Export *e, const char *name, WeightRole role, size_t rank, const int32_t *dims)
+static void check_numbers(const Export *e, const char *name, size_t rank, const int32_t *dims)
 {
     const Onnx__TensorProto *t = tensor(e, name);
     TensorType type = type_make(DT_F32, (int)rank, dims);
@@ -242,7 +242,7 @@ static void check_numbers(const Export *e, const char *name, WeightRole role, si
     }
     int64_t count = type_elements(type);
     float *expected = ARENA_ARRAY(e->arena, float, count);
-    weights_read(e->weights, str_from(name), type, role, 0, count, expected);
+    weights_read(e->weights, str_from(name), type, 0, count, expected);
     for (int64_t i = 0; i < count; ++i) {
         float value = float_at(t->raw_data, (size_t)i);
         cr_assert(value == expected[i], "%s[%lld] is %a, not %a", name, (long long)i, (double)value,
@@ -256,12 +256,12 @@ Test(onnx, weights_keep_names_shapes_and_numbers)
         "net t { input x: f32[3, 30, 30] output y = x |> conv(40, kernel=3, groups=1) as a.c |> batch_norm as b"
         " |> conv_transpose(6, kernel=2, groups=2) as up |> flatten |> dense(2) as fc }",
         false);
-    check_numbers(&e, "a.c.weight", ROLE_WEIGHT, 4, (int32_t[]){40, 3, 3, 3});
-    check_numbers(&e, "a.c.bias", ROLE_BIAS, 1, (int32_t[]){40});
-    check_numbers(&e, "b.weight", ROLE_WEIGHT, 1, (int32_t[]){40});
-    check_numbers(&e, "b.running_var", ROLE_RUNNING_VAR, 1, (int32_t[]){40});
-    check_numbers(&e, "up.weight", ROLE_WEIGHT, 4, (int32_t[]){40, 3, 2, 2});
-    check_numbers(&e, "fc.weight", ROLE_WEIGHT, 2, (int32_t[]){2, 6 * 29 * 29}); /* 10092 and more: several blocks */
+    check_numbers(&e, "a.c.weight", 4, (int32_t[]){40, 3, 3, 3});
+    check_numbers(&e, "a.c.bias", 1, (int32_t[]){40});
+    check_numbers(&e, "b.weight", 1, (int32_t[]){40});
+    check_numbers(&e, "b.running_var", 1, (int32_t[]){40});
+    check_numbers(&e, "up.weight", 4, (int32_t[]){40, 3, 2, 2});
+    check_numbers(&e, "fc.weight", 2, (int32_t[]){2, 6 * 29 * 29}); /* 10092 and more: several blocks */
     cr_assert_eq(e.model->graph->n_initializer, 10u);
     cr_assert_str_eq(node(&e, "a.c")->op_type, "Conv");
     cr_assert_str_eq(node(&e, "fc")->output[0], "y", "the result is called after the output");
@@ -287,7 +287,7 @@ Test(onnx, a_connection_table_becomes_zeros)
         false);
     const Onnx__TensorProto *t = tensor(&e, "c.weight");
     float sparse[12]; /* three connections of 2 x 2 */
-    weights_read(e.weights, STR("c.weight"), type_make(DT_F32, 3, (int32_t[]){3, 2, 2}), ROLE_WEIGHT, 0, 12, sparse);
+    weights_read(e.weights, STR("c.weight"), type_make(DT_F32, 3, (int32_t[]){3, 2, 2}), 0, 12, sparse);
     cr_assert_eq(t->n_dims, 4u);
     cr_assert_eq(t->raw_data.len, 2u * 3 * 4 * sizeof(float));
     static const int connection[2][3] = {{1, -1, 0}, {-1, 2, -1}};

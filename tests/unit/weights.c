@@ -87,9 +87,9 @@ static void assert_ranges(const Weights *weights, Str name, TensorType type)
 {
     int64_t count = type_elements(type);
     float *whole = malloc((size_t)count * sizeof *whole), *part = malloc((size_t)count * sizeof *part);
-    weights_read(weights, name, type, ROLE_WEIGHT, 0, count, whole);
+    weights_read(weights, name, type, 0, count, whole);
     for (int64_t first = 0, size = 1; first + size <= count; first += size, size = size * 2 + 1) {
-        weights_read(weights, name, type, ROLE_WEIGHT, first, size, part);
+        weights_read(weights, name, type, first, size, part);
         cr_assert_eq(memcmp(part, whole + first, (size_t)size * sizeof *part), 0, "from %lld", (long long)first);
     }
     free(whole);
@@ -116,10 +116,10 @@ Test(weights, random_depends_on_seed_and_name_and_keeps_the_ranges)
     float first[5], *values = malloc(COUNT * sizeof *values), *again = malloc(COUNT * sizeof *again);
     for (int s = 0; s < 5; ++s) {
         Weights *weights = weights_random(arena, seeds[s]);
-        weights_read(weights, STR("fc.weight"), matrix, ROLE_WEIGHT, 0, COUNT, values);
-        weights_read(weights_random(arena, seeds[s]), STR("fc.weight"), matrix, ROLE_WEIGHT, 0, COUNT, again);
+        weights_read(weights, STR("fc.weight"), matrix, 0, COUNT, values);
+        weights_read(weights_random(arena, seeds[s]), STR("fc.weight"), matrix, 0, COUNT, again);
         cr_assert_eq(memcmp(values, again, COUNT * sizeof *values), 0);
-        weights_read(weights, STR("gc.weight"), matrix, ROLE_WEIGHT, 0, COUNT, again);
+        weights_read(weights, STR("gc.weight"), matrix, 0, COUNT, again);
         cr_assert_neq(bits_of(values[0]), bits_of(again[0]));
         double sum = 0.0, limit = sqrt(6.0 / 64.0), largest = 0.0;
         for (int i = 0; i < COUNT; ++i) {
@@ -128,11 +128,11 @@ Test(weights, random_depends_on_seed_and_name_and_keeps_the_ranges)
         }
         cr_assert(largest <= limit && largest > 0.99 * limit, "largest %g of %g", largest, limit);
         cr_assert_lt(fabs(sum / COUNT), 0.03 * limit);
-        weights_read(weights, STR("bn.running_var"), vector, ROLE_RUNNING_VAR, 0, COUNT, again);
+        weights_read(weights, STR("bn.running_var"), vector, 0, COUNT, again);
         for (int i = 0; i < COUNT; ++i) {
             cr_assert(again[i] >= 0.75f && again[i] <= 1.25f);
         }
-        weights_read(weights, STR("bn.bias"), vector, ROLE_BIAS, 0, COUNT, again);
+        weights_read(weights, STR("bn.bias"), vector, 0, COUNT, again);
         for (int i = 0; i < COUNT; ++i) {
             cr_assert(fabsf(again[i]) <= 0.1f);
         }
@@ -214,13 +214,13 @@ Test(weights, a_file_is_read_as_written)
         cr_assert(weights != NULL, "%s", weights_bench_text(&bench));
         cr_assert(str_equal(weights_description(weights), str_from(path)));
         float value[2];
-        weights_read(weights, STR("a.weight"), type_f32_1(2), ROLE_WEIGHT, 0, 2, value);
+        weights_read(weights, STR("a.weight"), type_f32_1(2), 0, 2, value);
         cr_assert(value[0] == 1.0f && value[1] == -2.0f);
-        weights_read(weights, STR("b"), type_f32_1(1), ROLE_WEIGHT, 0, 1, value);
+        weights_read(weights, STR("b"), type_f32_1(1), 0, 1, value);
         cr_assert(value[0] == 1.0f);
-        weights_read(weights, STR("c"), type_f32_3(1, 2, 1), ROLE_WEIGHT, 1, 1, value);
+        weights_read(weights, STR("c"), type_f32_3(1, 2, 1), 1, 1, value);
         cr_assert_eq(bits_of(value[0]), 0x80000001u);
-        weights_read(weights, STR("c"), type_f32_3(1, 2, 1), ROLE_WEIGHT, 0, 1, value);
+        weights_read(weights, STR("c"), type_f32_3(1, 2, 1), 0, 1, value);
         cr_assert_eq(bits_of(value[0]), 0x40490FDBu);
         weights_close(weights);
         weights_close(weights); /* twice is once */
