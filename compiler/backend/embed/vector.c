@@ -1,7 +1,7 @@
 /* Vectors of gcc and clang: CNN_VECTOR_FLOATS floats that are computed at once. Memory of images and weights is aligned
  * to whole vectors; a vector_anywhere lies at any float, in the caller's memory. */
 #define CNN_VECTOR_BYTES (4 * CNN_VECTOR_FLOATS)
-#define CNN_INLINE static inline __attribute__((unused))
+#define CNN_INLINE static inline __attribute__((unused, always_inline))
 typedef float vector __attribute__((vector_size(CNN_VECTOR_BYTES), may_alias));
 typedef float vector_anywhere __attribute__((vector_size(CNN_VECTOR_BYTES), may_alias, aligned(4)));
 typedef int32_t vector_bits __attribute__((vector_size(CNN_VECTOR_BYTES), may_alias));
