@@ -63,7 +63,7 @@ static void emit_images(const Images *m, const char *prelude, const char *value,
     for (int k = 0; k < 2; ++k) {
         if (!is_binary ? k == 0 : kernel->sizes.broadcast[k] == BROADCAST_NONE && !kernel->sizes.scalar_is_literal[k]) {
             int input = is_binary && k == 1 && !kernel->sizes.scalar_is_literal[0];
-            const Layout *l = input == 1 ? &kernel->in2 : &kernel->in;
+            const Layout *l = k == 1 ? &kernel->in2 : &kernel->in;
             CExpr array = cexpr_at("a->x", cexpr_int(input));
             cw_line(w, "const float *const x%d = %s;", k, at(m, array.text, l).text);
         }

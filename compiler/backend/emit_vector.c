@@ -223,6 +223,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_CHANNEL_AFFINE:
         emit_elementwise_vector(kernel, w);
         return;
+    case KERNEL_LRN:
+        emit_lrn_vector(kernel, w);
+        return;
     case KERNEL_CONVERT:
         emit_convert(kernel, w);
         return;
@@ -230,7 +233,6 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         emit_zero_halo(kernel, w);
         return;
     case KERNEL_CONV:
-    case KERNEL_LRN:
     case KERNEL_SOFTMAX:
     case KERNEL_COPY:
     case KERNEL_CONV_TRANSPOSE:

@@ -65,6 +65,9 @@ static KernelFamily family_of(const Node *node)
     if (node->op == OP_MAX_POOL || node->op == OP_AVG_POOL || node->op == OP_ADAPTIVE_AVG_POOL) {
         return node->op == OP_MAX_POOL ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
     }
+    if (node->op == OP_LRN && node->attr.lrn.size / 2 <= 4) { /* neighbours within the next vector, of any target */
+        return KERNEL_LRN;
+    }
     return KERNEL_FAMILY_COUNT;
 }
 

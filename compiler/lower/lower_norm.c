@@ -3,7 +3,7 @@
 
 void lower_lrn(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_LRN, in, out);
     kernel.sizes.lrn = node->attr.lrn;

@@ -234,6 +234,7 @@ typedef struct Epilogue {
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
+ *   LRN                  blocked -> blocked, not in place; at most b neighbours on either side
  *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
  *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector of whole blocks, aligned as floats only; SCALAR
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)

@@ -20,6 +20,7 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_CONVERT] = true,
     [KERNEL_ZERO_HALO] = true,
     [KERNEL_WINOGRAD] = true,
+    [KERNEL_LRN] = true,
     [KERNEL_GROUPED] = true,
 };
 

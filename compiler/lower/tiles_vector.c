@@ -166,11 +166,11 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_AVG_POOL:
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
+    case KERNEL_LRN:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
         return;
     case KERNEL_CONV:
-    case KERNEL_LRN:
     case KERNEL_SOFTMAX:
     case KERNEL_COPY:
     case KERNEL_CONV_TRANSPOSE:

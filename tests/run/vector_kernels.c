@@ -389,8 +389,7 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
     cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len && fclose(file) == 0);
     run_command(
         b->arena, folder,
-        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings)
-            .ptr);
+        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings).ptr);
     if (has_program("g++")) {
         run_command(b->arena, folder,
                     arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s %s kernels.c", flags, warnings).ptr);
@@ -502,6 +501,7 @@ static Memory pack(const Kernel *k, const KernelData *data)
 
 static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, double tolerance)
 {
+    const KernelSizes *s = &k->sizes;
     Kernel record = reference_record(k);
     KernelData data = {0};
     kernel_data_sizes(&record, &data);
@@ -534,7 +534,9 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
 
     Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0};
     for (int i = 0; i < 2; ++i) {
-        const Layout *l = i == 0 ? &k->in : &k->in2;
+        /* A literal is no input: the other operand is the first. */
+        bool second = i == 1 || (k->family == KERNEL_BINARY && s->scalar_is_literal[0]);
+        const Layout *l = second ? &k->in2 : &k->in;
         if (data.x_count[i] > 0 && l->channels > 0 && data.x_count[i] == (int64_t)l->channels * l->rows * l->cols) {
             x[i] = image_memory(b, l, data.x[i]);
         } else if (data.x_count[i] > 0) { /* a vector or one number */
@@ -791,8 +793,8 @@ static void fill_elementwise(Batch *b)
         }
         if (k->family == KERNEL_BINARY) {
             bool image0 = s.broadcast[0] == BROADCAST_NONE, image1 = s.broadcast[1] == BROADCAST_NONE;
-            k->in = image0 || s.scalar_is_literal[0] ? images[0] : (Layout){0};
-            k->in2 = image1 && !s.scalar_is_literal[0] ? images[1] : (Layout){0};
+            k->in = image0 && !s.scalar_is_literal[0] ? images[0] : (Layout){0};
+            k->in2 = image1 && !s.scalar_is_literal[1] ? images[1] : (Layout){0};
         }
     }
 }
@@ -952,4 +954,25 @@ static void fill_grouped(Batch *b)
 Test(vector_kernels, grouped)
 {
     check_widths("grouped", fill_grouped, 1e-5);
+}
+
+/* --- lrn */
+
+static void fill_lrn(Batch *b)
+{
+    for (int i = 0; i < 16; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 4 * b->b), .in_rows = pick(b, 1, 5), .in_cols = pick(b, 1, 9)};
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows;
+        s.out_cols = s.in_cols;
+        static const double beta[] = {0.75, 0.5, 1.0, 0.6};
+        s.lrn = (LrnAttr){i % 5 == 4 ? pick(b, 1, 8) : 5, 0.5, beta[i % 4], 1.0 + i % 3, i % 2 == 0};
+        Kernel *k = add(b, KERNEL_LRN, s, false, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+    }
+}
+
+Test(vector_kernels, lrn)
+{
+    check_widths("lrn", fill_lrn, 1e-6);
 }

@@ -38,3 +38,19 @@ CNN_INLINE vector vector_tanh(vector v)
     const vector signed_large = (vector)((vector_bits)large | ((vector_bits)v & ~0x7FFFFFFF));
     return vector_select((vector_bits)(size > vector_all(0.625f)), signed_large, small);
 }
+
+/* Of normal positive numbers. */
+CNN_INLINE vector vector_log(vector v)
+{
+    const vector_bits exponent = ((vector_bits)v - 0x3F3504F3) >> 23; /* leaves sqrt(1/2) <= m < sqrt(2) */
+    const vector f = (vector)((vector_bits)v - (exponent << 23)) - 1.0f;
+    vector p = f * -7.63442963e-2f + 0.127615497f;
+    p = p * f + -0.131601945f;
+    p = p * f + 0.142017618f;
+    p = p * f + -0.166233569f;
+    p = p * f + 0.200012267f;
+    p = p * f + -0.250008225f;
+    p = p * f + 0.333333313f;
+    const vector square = f * f;
+    return __builtin_convertvector(exponent, vector) * 0.693147181f + (p * square * f - 0.5f * square + f);
+}
