@@ -329,7 +329,7 @@ static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t row
 
 /* --- C text, compiled */
 
-static const char warnings[] = "-Wall -Wextra -Wconversion -Wshadow -Wno-sign-conversion -Werror";
+static const char warnings[] = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
 
 static Str batch_text(Batch *b, const Target *target)
 {
