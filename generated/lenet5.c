@@ -506,7 +506,7 @@ cnn_status lenet5_init(lenet5 *net, const void *weights, size_t weights_bytes, v
         return CNN_ERROR_ARENA_TOO_SMALL;
     }
     const cnn_status status = cnn_check_weights(weights, weights_bytes, (size_t)LENET5_WEIGHTS_BYTES,
-                                                UINT64_C(0xb0a08a50e6b49152));
+                                                UINT64_C(0x8e65a8359d885d5a));
     if (status != CNN_OK) {
         return status;
     }

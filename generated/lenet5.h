@@ -185,7 +185,7 @@ enum {
     LENET5_PROBABILITIES_ELEMENTS = 10,
     LENET5_BATCH = 1,
     LENET5_THREADS_MAX = 1,
-    LENET5_READY = 0x58504529 /* private */
+    LENET5_READY = 0x4732d41b /* private */
 };
 
 /* One network. The caller's memory, nothing to free; the members are private. A network and its

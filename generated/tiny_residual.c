@@ -450,7 +450,7 @@ cnn_status tiny_residual_init(tiny_residual *net, const void *weights, size_t we
         return CNN_ERROR_ARENA_TOO_SMALL;
     }
     const cnn_status status = cnn_check_weights(weights, weights_bytes, (size_t)TINY_RESIDUAL_WEIGHTS_BYTES,
-                                                UINT64_C(0x53bf41cf9b21eaf6));
+                                                UINT64_C(0xc29dc771f75daa96));
     if (status != CNN_OK) {
         return status;
     }

@@ -269,15 +269,35 @@ static void run_input(Elaborator *el, const Stmt *stmt)
     names_assign(el, name, value_tensor(graph_add_input(el->graph, name.name, type, hwc, name.span)));
 }
 
-/* `output x` is named after the variable. */
-static bool name_output(Elaborator *el, const Expr *value, NameRef *name)
+/* What an unnamed output is called after: its variable, or the call that makes it (its `as` name, else the op or block). */
+static bool own_name(const Expr *value, NameRef *name)
 {
+    while (value->kind == EXPR_PIPE) {
+        value = value->as.pipe.stage;
+    }
     if (value->kind == EXPR_NAME) {
         *name = (NameRef){value->as.text, value->span};
         return true;
     }
+    if (value->kind != EXPR_CALL) {
+        return false;
+    }
+    *name = (NameRef){value->as.call.callee, value->as.call.callee_span};
+    const Naming *naming = value->as.call.naming;
+    const PathPart *last = naming == NULL || naming->count == 0 ? NULL : &naming->parts[naming->count - 1];
+    if (last != NULL && last->index == NULL) {
+        *name = (NameRef){last->text, last->span};
+    }
+    return true;
+}
+
+static bool name_output(Elaborator *el, const Expr *value, NameRef *name)
+{
+    if (own_name(value, name)) {
+        return true;
+    }
     if (elaborate_error(el, DIAG_SYNTAX, value->span, "this output has no name")) {
-        elaborate_help(el, "write `output NAME = ...`; only `output VARIABLE` takes its name from the variable");
+        elaborate_help(el, "write `output NAME = ...`; only a variable or a call gives its own name");
     }
     return false;
 }

@@ -315,7 +315,7 @@ typedef struct Program {
     int64_t arena_lower_bound;  /* largest sum of live bytes at any step */
     int32_t peak_step;
     int64_t blob_bytes;   /* header + segments */
-    uint64_t fingerprint; /* of the segments' layout and recipes: ties a blob to the code */
+    uint64_t fingerprint; /* of the kernels, the segments' layout and their recipes: ties a blob to the code */
 } Program;
 
 typedef struct LowerOptions {

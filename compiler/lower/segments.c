@@ -136,6 +136,9 @@ void segments_finish(Program *program)
     strbuf_printf(&manifest, "cnnc weights\ntarget %s\n", program->target->name);
     describe_ports("input", program->inputs, program->graph->n_inputs, &manifest);
     describe_ports("output", program->outputs, program->graph->n_outputs, &manifest);
+    for (uint32_t i = 0; i < program->n_steps; ++i) { /* the same weights in other layers are another network */
+        strbuf_printf(&manifest, "step " STR_FMT "\n", STR_ARG(program->steps[i].kernel->name));
+    }
     int64_t end = 0;
     for (uint32_t i = 0; i < program->n_segments; ++i) {
         Segment *segment = program->segments[i];
