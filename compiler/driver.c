@@ -133,6 +133,13 @@ static Str settings_text(Driver *d, const Options *options)
     if (options->batch != 1) {
         text = arena_printf(d->arena, STR_FMT " --batch=%d", STR_ARG(text), (int)options->batch);
     }
+    const Target *target = target_find(options->target);
+    if (target != &targets[0]) { /* portable is the default */
+        text = arena_printf(d->arena, STR_FMT " --target=%s", STR_ARG(text), target->name);
+    }
+    if (options->no_winograd) {
+        text = arena_printf(d->arena, STR_FMT " --no-winograd", STR_ARG(text));
+    }
     if (options->threads_max != 1) {
         text = arena_printf(d->arena, STR_FMT " --threads-max=%d", STR_ARG(text), (int)options->threads_max);
     }
@@ -357,7 +364,10 @@ static bool compile(Driver *d)
     }
 
     LowerOptions lower_options = {
-        .target = target_find(options->target), .batch = options->batch, .parts = options->threads_max};
+        .target = target_find(options->target),
+        .batch = options->batch,
+        .parts = options->threads_max,
+        .no_winograd = options->no_winograd};
     if (options->summary) {
         print_summary(d, file, graph, &lower_options);
         if (str_is_empty(options->output)) {

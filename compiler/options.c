@@ -38,7 +38,9 @@ const char options_help[] =
     "                           weights inside the C file or beside it; default: inside when under 1 MiB\n"
     "      --batch=N            images a run, back to back in every input and output; default 1\n"
     "      --threads-max=N      most threads one run can use; default 1\n"
-    "      --target=NAME        machine to write C for; default portable (strict C99)\n"
+    "      --target=NAME        machine to write C for: portable (strict C99, the default), x86-64-v2, x86-64-v3,\n"
+    "                           x86-64-v4, aarch64 (gcc or clang, vectors of a fixed width), native (this machine)\n"
+    "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
@@ -72,6 +74,7 @@ enum OptionCode {
     CODE_BATCH,
     CODE_THREADS,
     CODE_TARGET,
+    CODE_NO_WINOGRAD,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -98,6 +101,7 @@ static const struct option long_options[] = {
     {"time-passes", no_argument, NULL, CODE_TIME},      {"help", no_argument, NULL, CODE_HELP},
     {"help-ops", no_argument, NULL, CODE_HELP_OPS},     {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
     {"version", no_argument, NULL, CODE_VERSION},       {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
+    {"no-winograd", no_argument, NULL, CODE_NO_WINOGRAD},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -303,8 +307,9 @@ static bool parse_target(Parse *parse, const char *text)
     }
     StrBuf known = {0};
     for (const Target *target = targets; target->name != NULL; ++target) {
-        strbuf_printf(&known, "%s%s", target == targets ? "" : ", ", target->name);
+        strbuf_printf(&known, "%s, ", target->name);
     }
+    strbuf_printf(&known, "native");
     diag_error_in(parse->diag, DIAG_USAGE, usage_place, "unknown target '%s'", text);
     diag_help(parse->diag, "targets: " STR_FMT, STR_ARG(strbuf_view(&known)));
     strbuf_free(&known);
@@ -370,6 +375,9 @@ static bool take_option(Parse *parse, int code, const char *value)
         return parse_count(parse, "threads-max", value, 1024, &options->threads_max);
     case CODE_TARGET:
         return parse_target(parse, value);
+    case CODE_NO_WINOGRAD:
+        options->no_winograd = true;
+        return true;
     case CODE_SUMMARY:
         options->summary = true;
         return true;

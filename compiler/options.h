@@ -40,6 +40,7 @@ typedef struct Options {
     bool allow_extra_weights;
     Str target;
     int32_t batch, threads_max;
+    bool no_winograd;
     EmitStage emit;
     EmbedChoice embed;
     bool summary, verify, verify_ir, time_passes;

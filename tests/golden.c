@@ -36,12 +36,17 @@ static Graph *elaborate(Golden *golden)
                         : frontend_elaborate(golden->arena, golden->sources, golden->diag, file, &golden->options);
 }
 
-static Program *lower_it(Golden *golden)
+static Program *lower_for(Golden *golden, const char *target)
 {
     Graph *graph = elaborate(golden);
     PassRun run = {.arena = golden->arena, .diag = golden->diag, .verify_ir = true, .log = &golden->text};
-    LowerOptions options = {.target = target_find(STR("portable")), .batch = 1, .parts = 1};
+    LowerOptions options = {.target = target_find(str_from(target)), .batch = 1, .parts = 1};
     return graph == NULL || !passes_run(&run, graph) ? NULL : lower(golden->arena, graph, &options, golden->diag);
+}
+
+static Program *lower_it(Golden *golden)
+{
+    return lower_for(golden, "portable");
 }
 
 /* --- modes: each appends its text; diagnostics are added at the end for every mode */
@@ -96,11 +101,21 @@ static void plan_text(Golden *golden)
     }
 }
 
+static void vector_program_text(Golden *golden)
+{
+    Program *program = lower_for(golden, "x86-64-v4");
+    if (program != NULL) {
+        program_dump(program, &golden->text);
+        plan_dump(program, &golden->text);
+    }
+}
+
 static const struct Mode {
     const char *extension;
     void (*append_text)(Golden *);
 } modes[] = {
-    {"ast", ast_text}, {"graph", graph_text}, {"pass", pass_text}, {"program", program_text}, {"plan", plan_text}};
+    {"ast", ast_text}, {"graph", graph_text}, {"pass", pass_text}, {"program", program_text}, {"plan", plan_text},
+    {"v4", vector_program_text}};
 
 /* --- runner */
 

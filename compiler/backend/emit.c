@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"
+#include "backend/emit_vector.h"
 #include "version.h"
 
 /* --- small parts shared with the header */
@@ -100,6 +101,10 @@ void emit_head(const Program *program, const EmitOptions *options, Str file, con
 
 static void emit_kernel(const Kernel *kernel, CWriter *w)
 {
+    if (kernel->vector > 1) {
+        emit_vector_kernel(kernel, w);
+        return;
+    }
     switch (kernel->family) {
     case KERNEL_CONV:
         emit_conv(kernel, w);
@@ -176,6 +181,12 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_PIXELS:
         emit_bytes(kernel, w);
         return;
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;
     }
@@ -194,12 +205,16 @@ void emit_private(const Program *program, bool has_blob, CWriter *w)
         cw_raw(w, str_from(emit_is_mixed(program) ? embedded_step_types_mixed_c : embedded_step_types_c));
         cw_blank(w);
     }
+    CWriter kernels = {0};
+    for (uint32_t i = 0; i < program->n_kernels; ++i) {
+        emit_kernel(program->kernels[i], &kernels);
+        cw_blank(&kernels);
+    }
+    emit_vector_prologue(program, strbuf_view(&kernels.text), w);
     emit_helpers(program, w);
     cw_blank(w);
-    for (uint32_t i = 0; i < program->n_kernels; ++i) {
-        emit_kernel(program->kernels[i], w);
-        cw_blank(w);
-    }
+    cw_join(w, &kernels);
+    cw_free(&kernels);
 }
 
 /* --- the rest of the interface */

@@ -92,8 +92,9 @@ static int32_t size_of_matrix_start(const Kernel *kernel)
 static int32_t size_of_dense_add(const Kernel *kernel)
 {
     enum { DENSE_STEP = 8 }; /* fewer inputs make no whole round */
-    return kernel->family == KERNEL_DENSE && kernel->sizes.in_channels >= DENSE_STEP ? kernel->weight_format.row_block
-                                                                                     : 0;
+    return kernel->family == KERNEL_DENSE && kernel->vector <= 1 && kernel->sizes.in_channels >= DENSE_STEP
+               ? kernel->weight_format.row_block
+               : 0;
 }
 
 static const struct {

@@ -141,6 +141,7 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
     bool used[EMIT_STEP_FUNCTIONS] = {false};
     for (uint32_t i = 0; i < program->n_steps; ++i) {
         used[operands_of(&program->steps[i])] = true;
+        used[0] = used[0] || program->steps[i].zero_halo != NULL;
     }
     cw_comment(w,
                "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
@@ -160,6 +161,7 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
 static void add_pointer(ItemList *list, const ApiNames *names, const Buffer *buffer, int64_t element)
 {
     while (buffer->parent != NULL) {
+        element += buffer->parent_offset / FLOAT_BYTES;
         buffer = buffer->parent;
     }
     Str base = STR("");
@@ -193,6 +195,19 @@ static void add_segment(ItemList *list, const ApiNames *names, const Segment *se
     }
 }
 
+/* The border of zeros around what the step is about to write. */
+static void emit_zero_halo_step(Arena *arena, const Program *program, const ApiNames *names, const Step *step,
+                                CWriter *w)
+{
+    ItemList list = {.arena = arena};
+    if (program->parts > 1) {
+        items_add(&list, STR_FMT, STR_ARG(names->net));
+    }
+    items_add(&list, STR_FMT, STR_ARG(step->zero_halo->name));
+    add_pointer(&list, names, step->halo_of, 0);
+    emit_items(w, emit_step_function_name(arena, 0).ptr, &list, ";");
+}
+
 static void emit_step(Arena *arena, const Program *program, const ApiNames *names, const Step *step, CWriter *w)
 {
     ItemList list = {.arena = arena};
@@ -217,6 +232,9 @@ static void emit_step(Arena *arena, const Program *program, const ApiNames *name
     }
     add_pointer(&list, names, step->output, step->output_offset);
     cw_comment(w, STR_FMT, STR_ARG(step_describe(arena, program, step)));
+    if (step->zero_halo != NULL) {
+        emit_zero_halo_step(arena, program, names, step, w);
+    }
     emit_items(w, emit_step_function_name(arena, operands_of(step)).ptr, &list, ";");
     cw_blank(w);
 }

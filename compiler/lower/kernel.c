@@ -55,6 +55,18 @@ const char *kernel_family_name(KernelFamily family)
         return "pixels";
     case KERNEL_COPY:
         return "copy";
+    case KERNEL_DIRECT:
+        return "direct";
+    case KERNEL_PLANAR:
+        return "planar";
+    case KERNEL_WINOGRAD:
+        return "winograd";
+    case KERNEL_GROUPED:
+        return "grouped";
+    case KERNEL_CONVERT:
+        return "convert";
+    case KERNEL_ZERO_HALO:
+        return "zero_halo";
     case KERNEL_FAMILY_COUNT:
         break;
     }
@@ -129,14 +141,29 @@ static bool activation_equal(const Activation *a, const Activation *b)
            memcmp(&a->attr.b, &b->attr.b, sizeof a->attr.b) == 0;
 }
 
+bool pack_format_equal(const PackFormat *a, const PackFormat *b)
+{
+    return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block &&
+           a->lanes == b->lanes && a->vectors == b->vectors && a->in_block == b->in_block &&
+           a->window_rows == b->window_rows && a->window_cols == b->window_cols && a->winograd == b->winograd;
+}
+
+/* Members that only kernels of vector targets use. */
+static bool vector_equal(const Kernel *a, const Kernel *b)
+{
+    return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
+           a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->pixels_outer == b->pixels_outer &&
+           a->block_tiles == b->block_tiles && a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd &&
+           a->max_pool == b->max_pool;
+}
+
 bool kernel_equal(const Kernel *a, const Kernel *b)
 {
     return a->family == b->family && sizes_equal(&a->sizes, &b->sizes) && layout_equal(&a->in, &b->in) &&
            layout_equal(&a->out, &b->out) && a->epilogue.bias == b->epilogue.bias &&
            a->epilogue.residual == b->epilogue.residual && activation_equal(&a->epilogue.act, &b->epilogue.act) &&
-           a->weight_format.row_block == b->weight_format.row_block &&
-           a->weight_format.col_block == b->weight_format.col_block && a->tile_pixels == b->tile_pixels &&
-           a->tile_taps == b->tile_taps && a->scratch_bytes == b->scratch_bytes;
+           pack_format_equal(&a->weight_format, &b->weight_format) && a->tile_pixels == b->tile_pixels &&
+           a->tile_taps == b->tile_taps && a->scratch_bytes == b->scratch_bytes && vector_equal(a, b);
 }
 
 /* --- names */
@@ -236,7 +263,7 @@ static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
     } else if (kernel->family != KERNEL_DENSE) {
         name_window(name, s);
     }
-    if ((kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE) && s->groups > 1) {
+    if (kernel->family != KERNEL_DEPTHWISE && kernel->family != KERNEL_TABLE_CONV && s->groups > 1) {
         strbuf_printf(name, "_g%d", (int)s->groups);
     }
     name_in_out(name, s);
@@ -373,6 +400,24 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         break;
     case KERNEL_COPY:
         name_copy(&name, s);
+        break;
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_GROUPED:
+        name_product(&name, "conv", kernel);
+        break;
+    case KERNEL_WINOGRAD:
+        name_product(&name, kernel->winograd == 2 ? "winograd2_" : "winograd4_", kernel);
+        strbuf_printf(&name, "%s", kernel->max_pool ? "_max_pool" : "");
+        break;
+    case KERNEL_CONVERT:
+        strbuf_printf(&name, "convert");
+        name_in(&name, s);
+        strbuf_printf(&name, "_c%d_to_c%d", (int)kernel->in.block, (int)kernel->out.block);
+        break;
+    case KERNEL_ZERO_HALO:
+        strbuf_printf(&name, "zero_halo");
+        name_in(&name, s);
         break;
     case KERNEL_FAMILY_COUNT:
         ICE("no kernel family");

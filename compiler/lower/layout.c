@@ -23,11 +23,15 @@ Layout layout_of_input(TensorType type, bool hwc)
     return layout_blocked(type, hwc ? type_channels(type) : 1);
 }
 
-Layout layout_of_target(const Target *target, TensorType type)
+Layout layout_with_halo(Layout layout, int32_t top, int32_t left, int32_t bottom, int32_t right)
 {
-    /* A vector lies the same way in every block size; blocks matter where channels alternate with pixels. */
-    bool is_vector = type_height(type) == 1 && type_width(type) == 1;
-    return layout_blocked(type, is_vector ? 1 : target->channel_block);
+    layout.halo_top = top;
+    layout.halo_left = left;
+    layout.halo_bottom = bottom;
+    layout.halo_right = right;
+    layout.row_stride = ((int64_t)left + layout.cols + right) * layout.block;
+    layout.plane_stride = ((int64_t)top + layout.rows + bottom) * layout.row_stride;
+    return layout;
 }
 
 int64_t layout_elements(const Layout *layout)

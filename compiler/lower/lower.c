@@ -104,8 +104,9 @@ static void lower_node(Lowering *l, const Node *node)
         return;
     case OP_IDENTITY:
     case OP_DROPOUT:
+        return; /* lower_value_of sees through them */
     case OP_RESHAPE:
-        lower_view(l, node, lower_operand(l, node->inputs[0]));
+        lower_reshape(l, node);
         return;
     case OP_BATCH_NORM:
         lower_batch_norm(l, node);
@@ -273,10 +274,15 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
                       .graph = graph,
                       .program = program,
                       .buffer_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
-                      .working_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
+                      .plain_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
+                      .blocked_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
+                      .planar_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
+                      .flat_of = ARENA_ARRAY(scratch, const Node *, graph->n_nodes),
+                      .no_winograd = options->no_winograd,
                       .kernels = map_create(scratch),
                       .kernel_names = map_create(scratch),
                       .segments = map_create(scratch)};
+        layouts_assign(&l);
         bind_inputs(&l);
         for (uint32_t i = 0; i < graph->n_nodes; ++i) {
             lower_node(&l, graph->nodes[i]);
@@ -284,6 +290,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
         bind_outputs(&l);
         segments_finish(program);
         plan_buffers(program, scratch);
+        halos_zero(&l);
     }
     arena_destroy(scratch);
     return program;

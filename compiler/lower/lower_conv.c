@@ -9,7 +9,8 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
 {
     int32_t rows = kernel->sizes.out_channels;
     bool transposed = kernel->family == KERNEL_CONV_TRANSPOSE;
-    int32_t groups = kernel->family == KERNEL_CONV || transposed ? kernel->sizes.groups : 1;
+    bool by_group = kernel->family == KERNEL_CONV || kernel->family == KERNEL_DIRECT || transposed;
+    int32_t groups = by_group ? kernel->sizes.groups : 1;
     Packing packing = {
         .format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups, .transposed = transposed};
     if (kernel->family == KERNEL_TABLE_CONV) { /* one window a connection */
@@ -18,16 +19,16 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
     *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     *bias = NULL;
     if (kernel->epilogue.bias) {
-        Packing vector = {.format = {kernel->weight_format.row_block, 1}, .rows = rows, .cols = 1, .groups = groups};
+        Packing vector = {.format = pack_rows(kernel->weight_format.row_block, 1), .rows = rows, .cols = 1, .groups = groups};
         *bias = lower_segment(l, node_weight(node, ROLE_BIAS), vector, node, ROLE_BIAS);
     }
 }
 
-static void append_product(Lowering *l, const Node *node, const Kernel *kernel, Buffer *in, Buffer *out, int32_t cols)
+static void append_product(Lowering *l, const Node *node, const Kernel *kernel, Buffer *in, Buffer *out, int32_t cols,
+                           Buffer *residual)
 {
     const Segment *weight, *bias;
     add_weights(l, node, kernel, cols, &weight, &bias);
-    Buffer *residual = node->adds_residual ? lower_operand(l, node_residual(node)) : NULL;
     Step *step = lower_step(l, kernel, node, out);
     step_add_input(step, in);
     step->residual = residual;
@@ -36,23 +37,111 @@ static void append_product(Lowering *l, const Node *node, const Kernel *kernel, 
     step->macs = node_macs(node);
 }
 
-static Kernel window_kernel(KernelFamily family, const Node *node, const Buffer *in, const Buffer *out)
+static Buffer *residual_of(Lowering *l, const Node *node, bool blocked)
+{
+    return node->adds_residual ? lower_operand_as(l, node_residual(node), blocked) : NULL;
+}
+
+Kernel lower_conv_record(const Node *node)
 {
     const ConvAttr *attr = &node->attr.conv;
-    Kernel kernel = lower_kernel(family, in, out);
-    KernelSizes *s = &kernel.sizes;
-    s->kernel_rows = attr->kernel[0];
-    s->kernel_cols = attr->kernel[1];
-    s->stride_rows = attr->stride[0];
-    s->stride_cols = attr->stride[1];
-    s->dilation_rows = attr->dilation[0];
-    s->dilation_cols = attr->dilation[1];
-    s->pad_top = attr->pad.edge[PAD_TOP];
-    s->pad_left = attr->pad.edge[PAD_LEFT];
-    s->groups = node->op == OP_DEPTHWISE_CONV ? s->in_channels : attr->groups;
+    TensorType in = node->inputs[0]->type, out = node->type;
+    Kernel kernel = {.family = KERNEL_CONV, .vector = 1};
+    kernel.sizes = (KernelSizes){.in_channels = type_channels(in),
+                                 .in_rows = type_height(in),
+                                 .in_cols = type_width(in),
+                                 .out_channels = type_channels(out),
+                                 .out_rows = type_height(out),
+                                 .out_cols = type_width(out),
+                                 .kernel_rows = attr->kernel[0],
+                                 .kernel_cols = attr->kernel[1],
+                                 .stride_rows = attr->stride[0],
+                                 .stride_cols = attr->stride[1],
+                                 .dilation_rows = attr->dilation[0],
+                                 .dilation_cols = attr->dilation[1],
+                                 .pad_top = attr->pad.edge[PAD_TOP],
+                                 .pad_left = attr->pad.edge[PAD_LEFT]};
+    kernel.sizes.groups = node->op == OP_DEPTHWISE_CONV ? kernel.sizes.in_channels : attr->groups;
     kernel.epilogue.bias = node_weight(node, ROLE_BIAS) != NULL;
     lower_epilogue(node, &kernel);
     return kernel;
+}
+
+/* The input of a dense layer: blocks as they lie where that is an order that weights can be packed for, else plain. */
+static Buffer *dense_input(Lowering *l, const Node *node, bool vector)
+{
+    const Node *value = lower_value_of(node);
+    while (l->buffer_of[value->id] == NULL && l->flat_of[value->id] != NULL) {
+        value = lower_value_of(l->flat_of[value->id]);
+    }
+    if (vector && lower_is_blocked(l, value)) {
+        const Layout packed = layout_blocked(value->type, l->program->target->channel_block);
+        Buffer *buffer = lower_blocked(l, value);
+        if (layout_equal(&packed, &buffer->layout) && packed.channels % packed.block == 0) {
+            return buffer;
+        }
+    }
+    return lower_operand(l, node);
+}
+
+static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
+{
+    const Target *target = l->program->target;
+    bool vector = target->vector_floats > 1 && vector_kernel_ready[KERNEL_DENSE];
+    Buffer *residual = residual_of(l, node, false);
+    Buffer *in = dense_input(l, node->inputs[0], vector), *out = lower_result(l, node);
+    kernel->vector = vector ? target->vector_floats : 1;
+    kernel->in = in->layout.block > 1 ? in->layout : layout_plain(type_f32_1(kernel->sizes.in_channels));
+    kernel->out = layout_plain(type_f32_1(kernel->sizes.out_channels));
+    kernel->residual = vector && residual != NULL ? kernel->out : (Layout){0};
+    tiles_choose(target, kernel);
+    append_product(l, node, kernel, in, out, kernel->sizes.in_channels, residual);
+}
+
+/* A row of all pixels instead of rows: the same memory. */
+static Layout as_one_row(Layout layout)
+{
+    layout.cols *= layout.rows;
+    layout.rows = 1;
+    layout.row_stride = layout.plane_stride;
+    return layout;
+}
+
+static bool runs_on(const Layout *layout)
+{
+    return layout->block > 1 && layout->row_stride == (int64_t)layout->cols * layout->block &&
+           layout->plane_stride == layout->rows * layout->row_stride;
+}
+
+/* Where neither side has a halo, a 1x1 convolution sees pixels, not rows. */
+static void merge_rows(Kernel *kernel)
+{
+    KernelSizes *s = &kernel->sizes;
+    bool pointwise = s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == 1 && s->stride_cols == 1 &&
+                     s->in_rows == s->out_rows && s->in_cols == s->out_cols && s->pad_top == 0 && s->pad_left == 0;
+    bool merges = runs_on(&kernel->in) && runs_on(&kernel->out) &&
+                  (!kernel->epilogue.residual || runs_on(&kernel->residual));
+    if (kernel->family != KERNEL_DIRECT || !pointwise || !merges) {
+        return;
+    }
+    kernel->in = as_one_row(kernel->in);
+    kernel->out = as_one_row(kernel->out);
+    kernel->residual = kernel->epilogue.residual ? as_one_row(kernel->residual) : kernel->residual;
+    s->in_cols = s->out_cols = kernel->in.cols;
+    s->in_rows = s->out_rows = 1;
+}
+
+static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols)
+{
+    bool planar = kernel->family == KERNEL_PLANAR;
+    Buffer *in = planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
+    Buffer *residual = residual_of(l, node, true), *out = lower_result(l, node);
+    kernel->in = in->layout;
+    kernel->out = out->layout;
+    kernel->residual = residual != NULL ? residual->layout : (Layout){0};
+    merge_rows(kernel);
+    tiles_choose(l->program->target, kernel);
+    append_product(l, node, kernel, in, out, cols, residual);
 }
 
 static int32_t taps_of(const KernelSizes *s)
@@ -60,39 +149,64 @@ static int32_t taps_of(const KernelSizes *s)
     return s->in_channels / s->groups * s->kernel_rows * s->kernel_cols;
 }
 
-void lower_conv(Lowering *l, const Node *node)
+static Kernel plain_record(const Node *node)
+{
+    Kernel kernel = lower_conv_record(node);
+    kernel.in = layout_plain(node->inputs[0]->type);
+    kernel.out = layout_plain(node->type);
+    return kernel;
+}
+
+static void append_plain(Lowering *l, const Node *node, const Kernel *kernel, int32_t cols)
 {
     Buffer *in = lower_operand(l, node->inputs[0]);
-    Buffer *out = lower_result(l, node);
+    Buffer *residual = residual_of(l, node, false), *out = lower_result(l, node);
+    append_product(l, node, kernel, in, out, cols, residual);
+}
+
+void lower_conv(Lowering *l, const Node *node)
+{
     bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
-    Kernel kernel = window_kernel(has_table ? KERNEL_TABLE_CONV : KERNEL_CONV, node, in, out);
+    Kernel kernel = lower_conv_record(node);
     int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
-    if (has_table) {
-        kernel.sizes.table = node->attr.conv.table;
-        tiles_choose(l->program->target, &kernel);
-    } else {
-        select_conv(l->program->target, &kernel);
+    bool vector = l->layouts[node->id].vector_conv && select_vector_conv(l->program->target, !l->no_winograd, &kernel);
+    if (!vector) {
+        kernel = plain_record(node);
+        if (has_table) {
+            kernel.family = KERNEL_TABLE_CONV;
+            kernel.sizes.table = node->attr.conv.table;
+            tiles_choose(l->program->target, &kernel);
+        } else {
+            select_conv(l->program->target, &kernel);
+        }
     }
-    append_product(l, node, &kernel, in, out, cols);
+    if (kernel.family == KERNEL_DENSE) {
+        append_dense(l, node, &kernel);
+    } else if (vector) {
+        lower_vector_conv(l, node, &kernel, cols);
+    } else {
+        append_plain(l, node, &kernel, cols);
+    }
 }
 
 void lower_conv_transpose(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
-    Buffer *out = lower_result(l, node);
-    Kernel kernel = window_kernel(KERNEL_CONV_TRANSPOSE, node, in, out);
+    Kernel kernel = plain_record(node);
+    kernel.family = KERNEL_CONV_TRANSPOSE;
     tiles_choose(l->program->target, &kernel);
-    append_product(l, node, &kernel, in, out, taps_of(&kernel.sizes));
+    append_plain(l, node, &kernel, taps_of(&kernel.sizes));
 }
 
 void lower_dense(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
-    Buffer *out = lower_result(l, node);
-    Kernel kernel = lower_kernel(KERNEL_DENSE, in, out);
+    Kernel kernel = {.family = KERNEL_DENSE};
+    kernel.sizes = (KernelSizes){.in_channels = (int32_t)type_elements(node->inputs[0]->type),
+                                 .in_rows = 1,
+                                 .in_cols = 1,
+                                 .out_channels = type_channels(node->type),
+                                 .out_rows = 1,
+                                 .out_cols = 1};
     kernel.epilogue.bias = node_weight(node, ROLE_BIAS) != NULL;
     lower_epilogue(node, &kernel);
-    int32_t cols = kernel.sizes.in_channels;
-    tiles_choose(l->program->target, &kernel);
-    append_product(l, node, &kernel, in, out, cols);
+    append_dense(l, node, &kernel);
 }

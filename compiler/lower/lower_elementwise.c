@@ -4,7 +4,7 @@
 
 void lower_unary(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_UNARY, in, out);
     kernel.epilogue.act = (Activation){.op = node->op};
@@ -12,7 +12,7 @@ void lower_unary(Lowering *l, const Node *node)
         kernel.epilogue.act.attr = node->attr.act;
     }
     const Segment *slope =
-        node->op == OP_PRELU ? lower_vector(l, node_weight(node, ROLE_WEIGHT), node, ROLE_WEIGHT) : NULL;
+        node->op == OP_PRELU ? lower_vector(l, &kernel, node_weight(node, ROLE_WEIGHT), node, ROLE_WEIGHT) : NULL;
     Step *step = lower_step(l, &kernel, node, out);
     step_add_input(step, in);
     step->weight = slope;
@@ -20,10 +20,18 @@ void lower_unary(Lowering *l, const Node *node)
 
 /* --- two operands */
 
+/* An operand of the result's size lies as the result does, others are plain. */
+static Buffer *binary_operand(Lowering *l, const Node *node, const Node *operand)
+{
+    bool same_size = type_elements(operand->type) == type_elements(node->type);
+    return lower_operand_as(l, operand, same_size && lower_is_blocked(l, node));
+}
+
 /* Appends `in[0] op in[1]`; a NULL operand is the literal of the same index. */
 static void append_binary(Lowering *l, const Node *node, OpKind op, Buffer *const operands[2], const double literals[2])
 {
-    Buffer *residual = node->adds_residual ? lower_operand(l, node_residual(node)) : NULL;
+    bool blocked = lower_is_blocked(l, node);
+    Buffer *residual = node->adds_residual ? lower_operand_as(l, node_residual(node), blocked) : NULL;
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_BINARY, out, out);
     KernelSizes *s = &kernel.sizes;
@@ -41,6 +49,11 @@ static void append_binary(Lowering *l, const Node *node, OpKind op, Buffer *cons
         int64_t own = (int64_t)layout->channels * layout->rows * layout->cols;
         s->broadcast[i] = own == elements ? BROADCAST_NONE : own == 1 ? BROADCAST_SCALAR : BROADCAST_CHANNEL;
     }
+    if (blocked) {
+        kernel.in = operands[0] != NULL ? operands[0]->layout : (Layout){0};
+        kernel.in2 = operands[1] != NULL ? operands[1]->layout : (Layout){0};
+        kernel.residual = residual != NULL ? residual->layout : (Layout){0};
+    }
     Step *step = lower_step(l, &kernel, node, out);
     for (int i = 0; i < 2; ++i) {
         if (operands[i] != NULL) {
@@ -55,14 +68,14 @@ void lower_binary(Lowering *l, const Node *node)
     Buffer *operands[2];
     double literals[2] = {0};
     for (int i = 0; i < 2; ++i) {
-        operands[i] = lower_is_literal(node->inputs[i], &literals[i]) ? NULL : lower_operand(l, node->inputs[i]);
+        operands[i] = lower_is_literal(node->inputs[i], &literals[i]) ? NULL : binary_operand(l, node, node->inputs[i]);
     }
     append_binary(l, node, node->op, operands, literals);
 }
 
 void lower_scale(Lowering *l, const Node *node)
 {
-    Buffer *const operands[2] = {lower_operand(l, node->inputs[0]), NULL};
+    Buffer *const operands[2] = {binary_operand(l, node, node->inputs[0]), NULL};
     const double literals[2] = {0, node->attr.misc.scale};
     append_binary(l, node, OP_MUL, operands, literals);
 }
@@ -73,12 +86,13 @@ static void append_channel_affine(Lowering *l, const Node *node, const Node *wei
 {
     bool of_pixels =
         node->inputs[0]->type.dtype == DT_U8; /* read as they lie: the kernel converts and sorts by channel */
-    Buffer *in = of_pixels ? l->buffer_of[node->inputs[0]->id] : lower_operand(l, node->inputs[0]);
+    Buffer *in = of_pixels ? l->buffer_of[node->inputs[0]->id] : lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(of_pixels ? KERNEL_PIXELS : KERNEL_CHANNEL_AFFINE, in, out);
+    kernel.vector = of_pixels ? 1 : kernel.vector; /* interleaved is no block */
     kernel.epilogue.bias = true;
-    const Segment *scale = lower_vector(l, weight, node, ROLE_WEIGHT);
-    const Segment *shift = lower_vector(l, bias, node, ROLE_BIAS);
+    const Segment *scale = lower_vector(l, &kernel, weight, node, ROLE_WEIGHT);
+    const Segment *shift = lower_vector(l, &kernel, bias, node, ROLE_BIAS);
     Step *step = lower_step(l, &kernel, node, out);
     step_add_input(step, in);
     step->weight = scale;

@@ -86,8 +86,30 @@ static void strides_of(const Layout *layout, int64_t stride[3])
     stride[2] = layout->block;
 }
 
+/* Blocks and halos: a kernel of its own. */
+static void append_convert(Lowering *l, const Node *node, Buffer *from, Buffer *to)
+{
+    Kernel kernel = lower_kernel(KERNEL_CONVERT, from, to);
+    kernel.vector = l->program->target->vector_floats;
+    Step *step = lower_step(l, &kernel, node, to);
+    step_add_input(step, from);
+    Str in = layout_format(l->scratch, &from->layout), out = layout_format(l->scratch, &to->layout);
+    step->title = arena_printf(l->arena, STR_FMT " from " STR_FMT " to " STR_FMT, STR_ARG(from->name), STR_ARG(in),
+                               STR_ARG(out));
+}
+
+static bool is_evenly_spaced(const Layout *layout)
+{
+    return layout_is_plain(layout) ||
+           (layout->block == layout->channels && layout->plane_stride == (int64_t)layout->rows * layout->cols * layout->block);
+}
+
 void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to)
 {
+    if (!is_evenly_spaced(&from->layout) || !is_evenly_spaced(&to->layout)) {
+        append_convert(l, node, from, to);
+        return;
+    }
     int64_t in[3], out[3];
     strides_of(&from->layout, in);
     strides_of(&to->layout, out);
@@ -96,10 +118,29 @@ void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to)
     append_copy(l, node, from, to, loops, no_border);
 }
 
+/* Most parts lie in their place already; what does not is copied there. */
+static void join_blocks(Lowering *l, const Node *node)
+{
+    lower_concat_result(l, node);
+    int32_t channel = 0;
+    for (uint32_t i = 0; i < node->n_data; ++i) {
+        const Node *part = lower_value_of(node->inputs[i]);
+        const NodeLayout *layout = &l->layouts[part->id];
+        if (layout->concat != node || layout->concat_channel != channel) {
+            Buffer *from = layout->blocked ? lower_blocked(l, part) : lower_operand(l, part);
+            lower_copy(l, node, from, lower_concat_part(l, node, part, channel));
+        }
+        channel += type_channels(part->type);
+    }
+}
+
 void lower_concat(Lowering *l, const Node *node)
 {
-    if (node->n_data == 1) {
-        lower_view(l, node, lower_operand(l, node->inputs[0]));
+    if (lower_value_of(node) != node) {
+        return; /* of one part */
+    }
+    if (lower_is_blocked(l, node)) {
+        join_blocks(l, node);
         return;
     }
     Buffer **parts = ARENA_ARRAY(l->scratch, Buffer *, node->n_data);
@@ -116,14 +157,24 @@ void lower_concat(Lowering *l, const Node *node)
     }
 }
 
-void lower_flatten(Lowering *l, const Node *node)
+void lower_reshape(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
-    int32_t channels = in->layout.channels, rows = in->layout.rows, cols = in->layout.cols;
-    if (node->attr.shape.order == FLATTEN_CHW || channels == 1 || (rows == 1 && cols == 1)) {
-        lower_view(l, node, in);
+    if (lower_is_blocked(l, node->inputs[0])) {
+        l->flat_of[node->id] = node->inputs[0]; /* made when it is read: a dense layer can do without */
         return;
     }
+    lower_view(l, node, lower_operand(l, node->inputs[0]));
+}
+
+void lower_flatten(Lowering *l, const Node *node)
+{
+    TensorType type = node->inputs[0]->type;
+    int32_t channels = type_channels(type), rows = type_height(type), cols = type_width(type);
+    if (node->attr.shape.order == FLATTEN_CHW || channels == 1 || (rows == 1 && cols == 1)) {
+        lower_reshape(l, node);
+        return;
+    }
+    Buffer *in = lower_operand(l, node->inputs[0]);
     Buffer *out = lower_result(l, node);
     Loop loops[3] = {{channels, in->layout.plane_stride, 1},
                      {rows, in->layout.row_stride, (int64_t)cols * channels},

@@ -3,7 +3,7 @@
 
 void lower_lrn(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_LRN, in, out);
     kernel.sizes.lrn = node->attr.lrn;
@@ -28,8 +28,8 @@ void lower_instance_norm(Lowering *l, const Node *node)
     kernel.sizes.eps = node->attr.norm.eps;
     const Node *gamma = node_weight(node, ROLE_WEIGHT), *beta = node_weight(node, ROLE_BIAS);
     kernel.epilogue.bias = gamma != NULL;
-    const Segment *scale = gamma == NULL ? NULL : lower_vector(l, gamma, node, ROLE_WEIGHT);
-    const Segment *shift = gamma == NULL ? NULL : lower_vector(l, beta, node, ROLE_BIAS);
+    const Segment *scale = gamma == NULL ? NULL : lower_vector(l, &kernel, gamma, node, ROLE_WEIGHT);
+    const Segment *shift = gamma == NULL ? NULL : lower_vector(l, &kernel, beta, node, ROLE_BIAS);
     Step *step = lower_step(l, &kernel, node, out);
     step_add_input(step, in);
     step->weight = scale;

@@ -21,14 +21,16 @@ static Kernel window_kernel(const Buffer *in, const Buffer *out, bool is_max, co
 
 void lower_window_pool(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = window_kernel(in, out, node->op == OP_MAX_POOL, &node->attr.pool);
     step_add_input(lower_step(l, &kernel, node, out), in);
 }
 
-static void append_global(Lowering *l, const Node *node, Buffer *in, bool is_max)
+static void append_global(Lowering *l, const Node *node, bool is_max)
 {
+    bool blocked = vector_kernel_ready[KERNEL_GLOBAL_POOL] && lower_is_blocked(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], blocked);
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_GLOBAL_POOL, in, out);
     kernel.sizes.is_max = is_max;
@@ -37,7 +39,7 @@ static void append_global(Lowering *l, const Node *node, Buffer *in, bool is_max
 
 void lower_global_pool(Lowering *l, const Node *node)
 {
-    append_global(l, node, lower_operand(l, node->inputs[0]), node->op == OP_GLOBAL_MAX_POOL);
+    append_global(l, node, node->op == OP_GLOBAL_MAX_POOL);
 }
 
 /* Most adaptive pools adapt nothing: torchvision's VGG and AlexNet pool 7x7 to 7x7 and 6x6 to 6x6 at their usual
@@ -45,16 +47,15 @@ void lower_global_pool(Lowering *l, const Node *node)
 void lower_adaptive_pool(Lowering *l, const Node *node)
 {
     const int32_t *size = node->attr.pool.size;
-    Buffer *in = lower_operand(l, node->inputs[0]);
-    int32_t rows = in->layout.rows, cols = in->layout.cols;
-    if (rows == size[0] && cols == size[1]) {
-        lower_view(l, node, in);
-        return;
+    int32_t rows = type_height(node->inputs[0]->type), cols = type_width(node->inputs[0]->type);
+    if (lower_value_of(node) != node) {
+        return; /* adapts nothing */
     }
     if (size[0] == 1 && size[1] == 1) {
-        append_global(l, node, in, false);
+        append_global(l, node, false);
         return;
     }
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel;
     if (rows % size[0] == 0 && cols % size[1] == 0) {

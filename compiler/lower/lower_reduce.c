@@ -7,7 +7,7 @@ void lower_rbf(Lowering *l, const Node *node)
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_RBF, in, out);
     Packing packing = {
-        .format = {1, 1}, .rows = kernel.sizes.out_channels, .cols = kernel.sizes.in_channels, .groups = 1};
+        .format = pack_rows(1, 1), .rows = kernel.sizes.out_channels, .cols = kernel.sizes.in_channels, .groups = 1};
     const Segment *centres = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     Step *step = lower_step(l, &kernel, node, out);
     step_add_input(step, in);

@@ -29,52 +29,115 @@ static Str result_name(Lowering *l, const Node *node)
     return str_is_empty(node->path) ? step_title(l->arena, node) : node->path;
 }
 
+/* Where a part of a concat lies: a view of the concat's buffer, which is made when the first part asks for it. */
+static Buffer *new_part(Lowering *l, const Node *concat, Layout layout, int32_t channel, Str name)
+{
+    Buffer *whole = lower_concat_result(l, concat);
+    int64_t offset = channel / layout.block * layout.plane_stride * (int64_t)sizeof(float);
+    return new_buffer(l, (Buffer){.name = name,
+                                  .kind = BUFFER_ARENA,
+                                  .dtype = DT_F32,
+                                  .layout = layout,
+                                  .parent = whole->parent != NULL ? whole->parent : whole,
+                                  .parent_offset = whole->parent_offset + offset});
+}
+
 Buffer *lower_result(Lowering *l, const Node *node)
 {
-    Buffer *buffer = new_buffer(l, (Buffer){.name = result_name(l, node),
-                                            .kind = BUFFER_ARENA,
-                                            .dtype = node->type.dtype,
-                                            .layout = layout_of_target(l->program->target, node->type)});
+    const NodeLayout *assigned = &l->layouts[node->id];
+    Layout layout = assigned->blocked ? lower_blocked_layout(l, node) : layout_plain(node->type);
+    Str name = result_name(l, node);
+    Buffer *buffer =
+        assigned->concat != NULL
+            ? new_part(l, assigned->concat, layout, assigned->concat_channel, name)
+            : new_buffer(l, (Buffer){.name = name, .kind = BUFFER_ARENA, .dtype = node->type.dtype, .layout = layout});
     l->buffer_of[node->id] = buffer;
     return buffer;
 }
 
-Buffer *lower_operand(Lowering *l, const Node *node)
+Buffer *lower_concat_result(Lowering *l, const Node *concat)
 {
-    Buffer *buffer = l->buffer_of[node->id];
-    if (buffer == NULL) {
-        ICE("node %u has no buffer: a constant where a tensor is wanted", node->id);
+    return l->buffer_of[concat->id] != NULL ? l->buffer_of[concat->id] : lower_result(l, concat);
+}
+
+Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel)
+{
+    const Layout *whole = &lower_concat_result(l, concat)->layout;
+    Layout layout = layout_with_halo(layout_blocked(part->type, whole->block), whole->halo_top, whole->halo_left,
+                                     whole->halo_bottom, whole->halo_right);
+    return new_part(l, concat, layout, channel, result_name(l, part));
+}
+
+/* --- the forms of a value */
+
+static Buffer *written_form(Lowering *l, const Node *value)
+{
+    if (l->buffer_of[value->id] == NULL && l->flat_of[value->id] != NULL) {
+        lower_view(l, value, lower_operand(l, l->flat_of[value->id]));
     }
-    Layout wanted = layout_of_target(l->program->target, node->type);
+    Buffer *buffer = l->buffer_of[value->id];
+    if (buffer == NULL) {
+        ICE("node %u has no buffer: a constant where a tensor is wanted", value->id);
+    }
+    return buffer;
+}
+
+/* The value in the wanted layout: as it was written, or converted once. */
+static Buffer *form(Lowering *l, const Node *value, Layout wanted, Buffer **converted)
+{
+    Buffer *buffer = written_form(l, value);
     if (layout_equal(&buffer->layout, &wanted)) {
         return buffer;
     }
-    if (l->working_of[node->id] == NULL) {
-        Buffer *converted = new_buffer(
-            l, (Buffer){.name = buffer->name, .kind = BUFFER_ARENA, .dtype = node->type.dtype, .layout = wanted});
-        lower_copy(l, node, buffer, converted);
-        l->working_of[node->id] = converted;
+    if (converted[value->id] == NULL) {
+        Buffer *to = new_buffer(
+            l, (Buffer){.name = buffer->name, .kind = BUFFER_ARENA, .dtype = value->type.dtype, .layout = wanted});
+        lower_copy(l, value, buffer, to);
+        converted[value->id] = to;
     }
-    return l->working_of[node->id];
+    return converted[value->id];
+}
+
+Buffer *lower_operand(Lowering *l, const Node *node)
+{
+    const Node *value = lower_value_of(node);
+    return form(l, value, layout_plain(value->type), l->plain_of);
+}
+
+Buffer *lower_blocked(Lowering *l, const Node *node)
+{
+    const Node *value = lower_value_of(node);
+    return form(l, value, lower_blocked_layout(l, value), l->blocked_of);
+}
+
+Buffer *lower_planar(Lowering *l, const Node *node)
+{
+    const Node *value = lower_value_of(node);
+    return form(l, value, lower_planar_layout(l, value), l->planar_of);
+}
+
+Buffer *lower_operand_as(Lowering *l, const Node *node, bool blocked)
+{
+    return blocked ? lower_blocked(l, node) : lower_operand(l, node);
 }
 
 void lower_view(Lowering *l, const Node *node, Buffer *same)
 {
-    Layout wanted = layout_of_target(l->program->target, node->type);
+    Layout wanted = layout_plain(node->type);
     if (layout_equal(&same->layout, &wanted)) {
         l->buffer_of[node->id] = same;
         return;
     }
-    if (!layout_is_plain(&same->layout) || !layout_is_plain(&wanted) || same->bytes != type_bytes(node->type)) {
-        ICE("node %u cannot be a view: its elements would lie in another order",
-            node->id); /* blocked layouts must copy */
+    if (!layout_is_plain(&same->layout) || same->bytes != type_bytes(node->type)) {
+        ICE("node %u cannot be a view: its elements would lie in another order", node->id);
     }
     l->buffer_of[node->id] = new_buffer(l, (Buffer){.name = result_name(l, node),
                                                     .kind = same->kind,
                                                     .port = same->port,
                                                     .dtype = same->dtype,
                                                     .layout = wanted,
-                                                    .parent = same->parent != NULL ? same->parent : same});
+                                                    .parent = same->parent != NULL ? same->parent : same,
+                                                    .parent_offset = same->parent_offset});
 }
 
 /* --- records */
@@ -89,6 +152,7 @@ static Kernel empty_record(KernelFamily family)
 Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out)
 {
     Kernel kernel = empty_record(family);
+    kernel.vector = in->layout.block > out->layout.block ? in->layout.block : out->layout.block;
     kernel.in = in->layout;
     kernel.out = out->layout;
     KernelSizes *s = &kernel.sizes;
@@ -124,7 +188,7 @@ static Str unique_name(Lowering *l, Str base)
     return name;
 }
 
-static const Kernel *intern_kernel(Lowering *l, const Kernel *record)
+const Kernel *lower_intern(Lowering *l, const Kernel *record)
 {
     Program *program = l->program;
     Str base = kernel_base_name(l->arena, record);
@@ -155,7 +219,7 @@ Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *ou
     Kernel completed = *record;
     tiles_choose(program->target, &completed);
     Step step = {
-        .kernel = intern_kernel(l, &completed), .output = output, .node = node, .title = step_title(l->arena, node)};
+        .kernel = lower_intern(l, &completed), .output = output, .node = node, .title = step_title(l->arena, node)};
     if (step.kernel->scratch_bytes > 0) {
         step.scratch = new_buffer(l, (Buffer){.name = output->name,
                                               .kind = BUFFER_ARENA,

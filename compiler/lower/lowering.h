@@ -6,13 +6,28 @@
 #include "lower/program.h"
 #include "support/map.h"
 
+/* How a node's value lies (layout_assign.c). By id of the value, lower_value_of(node). */
+typedef struct NodeLayout {
+    bool blocked;           /* its steps write it in blocks */
+    bool vector_conv;       /* a convolution with a vector kernel: */
+    KernelFamily family;
+    int32_t winograd;
+    uint32_t leader;        /* of values that lie alike, one; its halo counts */
+    int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
+    const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
+    int32_t concat_channel;
+} NodeLayout;
+
 /* The state of one lowering. The program grows in `arena`; maps and side arrays live in `scratch`. */
 typedef struct Lowering {
     Arena *arena, *scratch;
     const Graph *graph;
     Program *program;
     Buffer **buffer_of;  /* by node id: where a node's value lies, as its steps wrote it; NULL for constants */
-    Buffer **working_of; /* by node id: the same value in the target's layout, where that needed a conversion */
+    Buffer **plain_of, **blocked_of, **planar_of; /* by node id: the same value where a conversion made it */
+    const Node **flat_of; /* by node id: what a flattened value that has no buffer yet is made of */
+    NodeLayout *layouts;
+    bool no_winograd;
     Map *kernels;        /* name without ordinal -> KernelGroup */
     Map *kernel_names;
     Map *segments; /* recipe and packing as text -> Segment */
@@ -21,13 +36,21 @@ typedef struct Lowering {
 
 /* --- lowering.c: the verbs. Everything returned lives in the program's arena. */
 
-/* The value of a data operand in the target's layout; appends a conversion where it lies otherwise (an hwc input). */
+/* The value of a data operand, plain; appends a conversion where it lies otherwise (an hwc input, blocks). */
 Buffer *lower_operand(Lowering *l, const Node *node);
+/* The same in blocks, with halo; planar with halo. */
+Buffer *lower_blocked(Lowering *l, const Node *node);
+Buffer *lower_planar(Lowering *l, const Node *node);
+/* In blocks or plain, as it is asked for. */
+Buffer *lower_operand_as(Lowering *l, const Node *node, bool blocked);
 /* The caller's memory for one input or output. */
 Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, TensorType type, Layout layout);
-/* A new arena buffer for the node's result, in the target's layout, and the node's value from now on. */
+/* A new arena buffer for the node's result, plain or blocked as assigned, and the node's value from now on. */
 Buffer *lower_result(Lowering *l, const Node *node);
-/* The node's value is that of `same`, element for element in the same order: no step. */
+/* The buffer of a blocked concat, made at the first call; the view of it where a part begins at `channel`. */
+Buffer *lower_concat_result(Lowering *l, const Node *concat);
+Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel);
+/* The node's value is that of `same`, which is plain, element for element in the same order: no step. */
 void lower_view(Lowering *l, const Node *node, Buffer *same);
 /* A record of one family with the logical sizes and layouts of operand and result. */
 Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out);
@@ -38,6 +61,19 @@ void lower_epilogue(const Node *node, Kernel *kernel);
 Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *output);
 void step_add_input(Step *step, Buffer *buffer);
 
+/* --- layout_assign.c */
+void layouts_assign(Lowering *l);
+/* The node whose value this is: looks through identity and the like. */
+const Node *lower_value_of(const Node *node);
+bool lower_is_blocked(const Lowering *l, const Node *node); /* the node's steps write blocks */
+Layout lower_blocked_layout(const Lowering *l, const Node *node);
+Layout lower_planar_layout(const Lowering *l, const Node *node);
+
+/* --- halos.c: after the plan */
+void halos_zero(Lowering *l);
+/* The interned record. */
+const Kernel *lower_intern(Lowering *l, const Kernel *record);
+
 /* --- segments.c */
 typedef struct Packing { /* how one constant lies in the blob */
     PackFormat format;
@@ -46,8 +82,8 @@ typedef struct Packing { /* how one constant lies in the blob */
 } Packing;
 /* The segment of a constant; one for all steps that want the same recipe packed the same way. */
 const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, const Node *user, WeightRole role);
-/* One value a channel, not padded. */
-const Segment *lower_vector(Lowering *l, const Node *source, const Node *user, WeightRole role);
+/* One value a channel, padded to whole vectors of the kernel. */
+const Segment *lower_vector(Lowering *l, const Kernel *kernel, const Node *source, const Node *user, WeightRole role);
 /* Recipes made here: for nodes that have no constant of their own. Shapes as CONST_* demand; no checks of their own. */
 Node *lower_values(Lowering *l, int32_t count, const double *values);
 Node *lower_recipe(Lowering *l, ConstExpr expr, const Node *a, const Node *b, double eps);
@@ -61,7 +97,8 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel);
 Str step_title(Arena *arena, const Node *node);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
-void lower_conv(Lowering *l, const Node *node); /* conv, depthwise_conv */
+Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */
+void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
 void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
 void lower_window_pool(Lowering *l, const Node *node); /* max_pool, avg_pool */
@@ -86,13 +123,14 @@ void lower_reduce(Lowering *l, const Node *node); /* sum, mean, mse */
 void lower_argmax(Lowering *l, const Node *node);
 void lower_top_k(Lowering *l, const Node *node);
 void lower_concat(Lowering *l, const Node *node);
+void lower_reshape(Lowering *l, const Node *node);
 void lower_flatten(Lowering *l, const Node *node);
 void lower_permute(Lowering *l, const Node *node);
 void lower_slice(Lowering *l, const Node *node);
 void lower_crop(Lowering *l, const Node *node);
 void lower_channel_shuffle(Lowering *l, const Node *node);
 void lower_pad(Lowering *l, const Node *node);
-/* A copy of a whole value into another buffer, from one layout to another. */
+/* A copy of a whole value into another buffer, from one layout to another; into a channel range of its own (a view). */
 void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to);
 
 /* True for a literal number as an operand: `x * 2.0`. */

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "lower/pack_fault.h"
+#include "lower/pack_vector.h"
 /* The algorithm that generated code checks a blob with; fixed C99 text, here compiled into the compiler itself. */
 #include "backend/embed/cnn_blob.c"
 
@@ -223,6 +224,68 @@ static void pack_tile(Packer *packer, const Tile *tile)
     }
 }
 
+/* --- what vector kernels read: one set of output channels at a time */
+
+/* Loads rows [first, first + rows) of a group, columns [col, col + cols), row-major. */
+static const float *load_rows(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows,
+                              int32_t col, int32_t cols)
+{
+    Tile tile = {.segment = segment, .group = group, .row = row, .rows = rows, .col = col, .cols = cols};
+    float *values = float_room(packer, &packer->tile, &packer->tile_capacity, rows * (int64_t)cols);
+    if (segment->transposed) {
+        load_transposed(packer, &tile, values);
+    } else {
+        load_tile(packer, &tile, values);
+    }
+    return values;
+}
+
+/* A set in stretches of input blocks, so that long rows (dense layers) need no memory of their size. */
+static void pack_vectors_set(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows)
+{
+    const PackFormat *f = &segment->format;
+    int32_t window = f->window_rows * f->window_cols, inputs = segment->cols / window;
+    int64_t block = (int64_t)f->in_block * window * rows;
+    int64_t blocks = TILE_ELEMENTS / block + 1;
+    int64_t step = segment->transposed || blocks * f->in_block > inputs ? inputs : blocks * f->in_block;
+    for (int64_t first = 0; first < inputs; first += step) {
+        int32_t count = inputs - first < step ? (int32_t)(inputs - first) : (int32_t)step;
+        const float *values =
+            load_rows(packer, segment, group, row, rows, (int32_t)first * window, count * window);
+        int64_t size = pack_vectors_size(f, rows, count);
+        float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
+        pack_vectors(f, values, rows, count, packed);
+        stream_put(&packer->stream, packed, size);
+    }
+}
+
+static void pack_winograd_set(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows)
+{
+    const PackFormat *f = &segment->format;
+    int32_t inputs = segment->cols / (f->window_rows * f->window_cols);
+    const float *values = load_rows(packer, segment, group, row, rows, 0, segment->cols);
+    int64_t size = pack_winograd_size(f, rows, inputs);
+    float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
+    pack_winograd(f, values, rows, inputs, packed);
+    stream_put(&packer->stream, packed, size);
+}
+
+static void pack_sets(Packer *packer, const Segment *segment)
+{
+    const PackFormat *f = &segment->format;
+    int32_t group_rows = segment->rows / segment->groups, set_rows = f->vectors * f->lanes;
+    for (int32_t group = 0; group < segment->groups; ++group) {
+        for (int32_t row = 0; row < group_rows; row += set_rows) {
+            int32_t rows = group_rows - row < set_rows ? group_rows - row : set_rows;
+            if (f->kind == PACK_WINOGRAD) {
+                pack_winograd_set(packer, segment, group, row, rows);
+            } else {
+                pack_vectors_set(packer, segment, group, row, rows);
+            }
+        }
+    }
+}
+
 static int32_t least(int64_t a, int32_t b)
 {
     return a < b ? (int32_t)a : b;
@@ -236,6 +299,10 @@ static void pack_segment(Packer *packer, const Segment *segment)
     int32_t group_rows = segment->rows / segment->groups;
     if (type_elements(segment->source->type) != segment->rows * (int64_t)segment->cols) {
         ICE("segment '" STR_FMT "' is not of its source's size", STR_ARG(segment->name));
+    }
+    if (format.kind != PACK_ROWS) {
+        pack_sets(packer, segment);
+        return;
     }
     int64_t block = (int64_t)format.row_block * segment->cols;
     int32_t row_step = least((TILE_ELEMENTS / block + 1) * format.row_block, group_rows);

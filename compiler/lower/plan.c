@@ -188,6 +188,7 @@ void plan_buffers(Program *program, Arena *scratch)
         owners[i]->offset = blocks[i].offset;
     }
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
-        program->buffers[i]->offset = root_of(&plan, program->buffers[i])->offset;
+        Buffer *buffer = program->buffers[i]; /* what has a parent_offset looks at a root that is in nobody's place */
+        buffer->offset = root_of(&plan, buffer)->offset + buffer->parent_offset;
     }
 }

@@ -2,7 +2,11 @@
  *
  * Made so that faster kernels are added, not rebuilt: a buffer has a layout, a kernel is a record of everything its
  * C text depends on, selection (select.c) is a table of rules over shape and target, and packing weights into the
- * order a kernel reads them is a step of lowering (pack.c). The portable target uses block 1 and no halo. */
+ * order a kernel reads them is a step of lowering (pack.c). The portable target uses block 1 and no halo.
+ *
+ * Vector targets: floats are computed b = Target.vector_floats at a time. Images lie in blocks of b channels, [C/b][rows
+ * + halo][cols + halo][b]; each family below says which layouts it takes and gives. What has no kernel for blocks runs
+ * as on the portable target, on plain values, with KERNEL_CONVERT before and after. */
 #ifndef CNNC_LOWER_PROGRAM_H
 #define CNNC_LOWER_PROGRAM_H
 
@@ -12,15 +16,30 @@
 typedef struct Target {
     const char *name; /* "portable" */
     const char *doc;
-    int vector_floats; /* floats in a vector of the C text; 1: plain C99 */
-    int channel_block; /* preferred block of Layout */
+    int vector_floats;     /* b: floats in a vector of the C text; 1: plain C99 */
+    int channel_block;     /* block of Layout: vector_floats */
+    int registers;         /* vector registers */
+    const char *macro;     /* the compiler defines it where its flags fit: "__AVX512F__"; NULL: nothing to check */
+    const char *flags;     /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
 } Target;
-const Target *target_find(Str name); /* NULL where unknown */
-extern const Target targets[];       /* name NULL ends it */
+/* NULL where unknown. "native": the best of the list that the machine we run on can execute. */
+const Target *target_find(Str name);
+extern const Target targets[];       /* name NULL ends it; "native" is not in it */
 
 /* --- layout: how a [C,H,W] (or [C]) tensor lies in memory. Element (c, y, x) is at float
  *     ((c / block) * plane_stride + (y + halo_top) * row_stride + (x + halo_left) * block) + c % block
- * Portable: block 1, no halo, row_stride = W, plane_stride = H*W: plain NCHW. */
+ * Portable: block 1, no halo, row_stride = W, plane_stride = H*W: plain NCHW.
+ *
+ * Blocked (block = b > 1): row_stride = (halo_left + cols + halo_right) * b, plane_stride = (halo_top + rows +
+ * halo_bottom) * row_stride, ceil(channels / b) planes. Three things hold for every such buffer, and kernels rely on
+ * and keep them:
+ *   - the halo holds zeros (rings.c; a kernel writes the interior only, never the halo);
+ *   - lanes of the last block past `channels` hold finite numbers, written by whoever writes the block (kernels write
+ *     whole vectors: weights and biases of those lanes are zero); readers multiply them by zero weights or ignore them;
+ *   - a pointer to it is aligned to 4 * b bytes.
+ * Halos are as wide as the greediest reader needs (layout_assign.c), so a kernel takes halo and strides from its
+ * record. Vectors (rows = cols = 1) are plain in every target, padded by nothing.
+ * Planar (block 1 with halo): the same for the image that a first layer reads. */
 typedef struct Layout {
     int32_t block;
     int32_t channels, rows, cols; /* logical; rank 1: rows = cols = 1 */
@@ -30,7 +49,7 @@ typedef struct Layout {
 Layout layout_blocked(TensorType type, int32_t block); /* no halo; block = channels is [H][W][C] */
 Layout layout_plain(TensorType type);
 Layout layout_of_input(TensorType type, bool hwc);
-Layout layout_of_target(const Target *target, TensorType type); /* what the target's kernels read and write */
+Layout layout_with_halo(Layout layout, int32_t top, int32_t left, int32_t bottom, int32_t right);
 int64_t layout_elements(const Layout *layout);
 bool layout_equal(const Layout *a, const Layout *b);
 bool layout_is_plain(const Layout *layout);
@@ -51,22 +70,58 @@ typedef struct Buffer {
     DType dtype;
     Layout layout;
     int64_t bytes;
-    /* The buffer whose memory this one is (in-place result, view), of the same kind, and bytes <= its; NULL: has its
-     * own. */
+    /* The buffer whose memory this one is (in-place result, view, part of a concat); NULL: has its own. Same kind; begins
+     * parent_offset bytes into the parent's memory and ends within it. */
     struct Buffer *parent;
+    int64_t parent_offset;
     bool is_scratch;               /* of one step */
     int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
     int64_t offset;                /* in the arena, bytes, multiple of 64; by plan.c */
 } Buffer;
 
 /* --- packed weights: one segment of the blob */
-typedef struct PackFormat {
+typedef enum PackKind {
     /* [ceil(rows/row_block)][ceil(cols/col_block)][row_block][col_block], zero filled past the edges; within a group of
-     * rows where groups > 1 (each group is padded on its own). row = output channel, col = (input channel, ky, kx)
-     * flattened. row_block = col_block = 1: as PyTorch stores it. row_block n, col_block 1: n outputs side by side, as
-     * dense wants. */
-    int32_t row_block, col_block;
-} PackFormat; /* 0, 0: the kernel has no weights */
+     * rows where groups > 1 (each group is padded on its own). row = output channel, col = (input channel, ky, kx) flattened.
+     * row_block = col_block = 1: as PyTorch stores it. row_block n, col_block 1: n outputs side by side, as dense wants. */
+    PACK_ROWS,
+    /* [groups][oc sets][ceil(I/in_block)][KH][KW][in_block][V][lanes]: what a vector kernel reads front to back.
+     *   O, I = output and input channels of one group; KH, KW = window_rows, window_cols
+     *   an oc set is V = `vectors` neighbouring blocks of `lanes` output channels; where ceil(O/lanes) is no multiple of
+     *   `vectors`, the last set is narrower, V = what is left. So set number k begins at k * vectors * lanes *
+     *   (round_up(I, in_block) * KH * KW), and a group has ceil(O/lanes) * lanes * round_up(I, in_block) * KH * KW floats.
+     *   Zeros for channels that do not exist.
+     *   direct: in_block = lanes. planar: in_block 1. depthwise: I = 1, vectors 1: [C/lanes][KH][KW][lanes]. grouped by
+     *   shuffles: groups 1, I = in_block = channels of a group, vectors 1: [C/lanes][KH][KW][I][lanes].
+     *   dense: in_block 1, window 1x1: [oc sets][I][V][lanes]; from a blocked image: I, KH, KW, in_block of the image,
+     *   which is the order in which the image lies in memory. */
+    PACK_VECTORS,
+    /* [oc sets][T*T][round_up(I, lanes)][V][lanes] with T = winograd + 2: G g G^T of each 3x3 filter, worked out in double.
+     * Points of F(2x2,3x3): 0, 1, -1, inf; of F(4x4,3x3): 0, 1, -1, 2, -2, inf, in this order:
+     *   F2  G   = 1 0 0 | 1/2 1/2 1/2 | 1/2 -1/2 1/2 | 0 0 1
+     *       B^T = 1 0 -1 0 | 0 1 1 0 | 0 -1 1 0 | 0 -1 0 1             A^T = 1 1 1 0 | 0 1 -1 1
+     *   F4  G   = 1/4 0 0 | -1/6 -1/6 -1/6 | -1/6 1/6 -1/6 | 1/24 1/12 1/6 | 1/24 -1/12 1/6 | 0 0 1
+     *       B^T = 4 0 -5 0 1 0 | 0 -4 -4 1 1 0 | 0 4 -4 -1 1 0 | 0 -2 -1 2 1 0 | 0 2 -1 -2 1 0 | 0 4 0 -5 0 1
+     *       A^T = 1 1 1 1 1 0 | 0 1 -1 2 -2 0 | 0 1 1 4 4 0 | 0 1 -1 8 -8 1
+     * xi = row * T + column of the T x T result. */
+    PACK_WINOGRAD
+} PackKind;
+
+typedef struct PackFormat {
+    int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
+    PackKind kind;
+    int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD (in_block = lanes) */
+    int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3) */
+    int32_t winograd;                     /* WINOGRAD: m, 2 or 4 */
+} PackFormat;
+/* The bias of a VECTORS or WINOGRAD weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
+
+static inline PackFormat pack_rows(int32_t row_block, int32_t col_block)
+{
+    return (PackFormat){.row_block = row_block, .col_block = col_block};
+}
+bool pack_format_equal(const PackFormat *a, const PackFormat *b);
+void pack_format_describe(const PackFormat *format, StrBuf *out); /* for dumps and fingerprints */
 
 typedef struct Segment {
     uint32_t id;
@@ -81,7 +136,7 @@ typedef struct Segment {
     int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
     int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
 } Segment;
-/* Packed floats, padding included: groups * ceil(rows / groups / row_block) * ceil(cols / col_block) blocks. */
+/* Packed floats, padding included. */
 int64_t segment_elements(const Segment *segment);
 enum { BLOB_ALIGN = 64, BLOB_HEADER_BYTES = 64 };
 
@@ -112,6 +167,13 @@ typedef enum KernelFamily {
     KERNEL_TOP_K,         /* sizes.k largest of in_channels, falling; sizes.indices: i32, else the values */
     KERNEL_PIXELS,        /* y = x * weights[c] + bias[c] of u8 x, plain or interleaved, to plain f32 */
     KERNEL_COPY,          /* copy, concat part, slice, permute, flatten "hwc", zero padding: strided copy */
+    /* Of vector targets only. */
+    KERNEL_DIRECT,        /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
+    KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
+    KERNEL_WINOGRAD,      /* 3x3 convolution of stride 1, blocked -> blocked */
+    KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
+    KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
+    KERNEL_ZERO_HALO,     /* writes zeros to the halo of `out`, nothing else */
     KERNEL_FAMILY_COUNT
 } KernelFamily;
 const char *kernel_family_name(KernelFamily family); /* "conv" */
@@ -160,20 +222,56 @@ typedef struct Epilogue {
     Activation act; /* op OP_IDENTITY: none */
 } Epilogue;
 
-/* A kernel: everything its C text depends on. Equal records are emitted once and called many times. */
+/* A kernel: everything its C text depends on. Equal records are emitted once and called many times.
+ *
+ * vector = 1: plain C99 on plain layouts, all families above DIRECT. vector = b: the C text works on vectors of b floats,
+ * and families take and give:
+ *   DIRECT, WINOGRAD, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
+ *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
+ *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
+ *                        sizes.in_channels floats in a row either way. out, residual plain vectors of any length, not padded
+ *                        and maybe the caller's: aligned as floats only
+ *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
+ *                        relied on to be as wide as the padding. adaptive too
+ *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
+ *   LRN                  blocked -> blocked, not in place; at most b neighbours on either side
+ *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
+ *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector of whole blocks, aligned as floats only; SCALAR
+ *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
+ * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts
+ * is such that results do not depend on the number of parts. */
 typedef struct Kernel {
     uint32_t id;
     KernelFamily family;
+    int32_t vector;              /* floats in a vector of this kernel's text; 1: plain C99 */
     KernelSizes sizes;
     Layout in, out;
+    Layout in2;                  /* BINARY with vector > 1: of operand 1; else all zero */
+    Layout residual;             /* vector > 1 and epilogue.residual; else all zero */
     Epilogue epilogue;
     PackFormat weight_format;
     /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
      */
     int32_t tile_pixels, tile_taps;
-    int64_t scratch_bytes; /* of one part of a parallel run; multiple of 64 */
-    Str name;              /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
+    /* Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
+     * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
+     * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
+     * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product. A 1x1
+     * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
+    int32_t tile_rows, tile_cols;
+    bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
+    int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT) */
+    int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD: how far ahead in the weights. DIRECT: the size of one oc set's
+                                    weights, to be spread over the tiles of the set before */
+    int32_t winograd;            /* WINOGRAD: m of F(m x m, 3 x 3), 2 or 4. The halo of `in` covers whole tiles: (ceil(out_rows / m)
+                                    * m + 2) rows from -pad_top are inside buffer and halo, columns alike */
+    bool max_pool;               /* WINOGRAD 4: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
+                                    out.rows, out.cols the pool's (floor) */
+    int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
+    Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
+/* WINOGRAD scratch of one part: V [T*T][ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
+ * floats: 4 * T*T * ((ceil(I/b) + vectors) * NT * b + 32) bytes. */
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
@@ -191,6 +289,8 @@ typedef struct Step {
     Buffer *output;
     int64_t output_offset; /* elements into the buffer (concat) */
     Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
+    const Kernel *zero_halo; /* a ZERO_HALO to be run on halo_of before the kernel; NULL: none */
+    Buffer *halo_of;
     const Node *node;      /* comments: path, types, span */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
@@ -221,13 +321,22 @@ typedef struct Program {
 typedef struct LowerOptions {
     const Target *target;
     int32_t batch, parts;
+    bool no_winograd;
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
 Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Diag *diag);
 
+/* Which families have an emitter for vector > 1: a row is set when the emitter is in; until then lowering takes the
+ * portable kernel on plain values. CONVERT and ZERO_HALO must be first: without them nothing is blocked. (select.c) */
+extern const bool vector_kernel_ready[KERNEL_FAMILY_COUNT];
+
 /* select.c: chooses the kernel family for a conv and completes the record; shape and target decide, nothing else. */
 void select_conv(const Target *target, Kernel *kernel);
+
+/* The same for vector targets: sets vector, family, winograd, multiplier; false where no vector kernel fits (then select_conv
+ * on plain values). Layouts and tiles are the caller's. */
+bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
 
 /* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,
  * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */

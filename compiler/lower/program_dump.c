@@ -47,7 +47,12 @@ static void dump_buffer(const Buffer *buffer, bool is_result, Arena *scratch, St
     Str layout = layout_format(scratch, &buffer->layout);
     strbuf_printf(out, " " STR_FMT, STR_ARG(layout));
     if (buffer->parent != NULL) {
-        strbuf_printf(out, " %s b%" PRIu32, is_result ? "in place of" : "view of", buffer->parent->id);
+        bool is_part = buffer->layout.block > 1 && buffer->layout.channels != buffer->parent->layout.channels;
+        strbuf_printf(out, " %s b%" PRIu32, is_part ? "part of" : is_result ? "in place of" : "view of",
+                      buffer->parent->id);
+        if (buffer->parent_offset > 0) {
+            strbuf_printf(out, "+%" PRId64, buffer->parent_offset);
+        }
     }
     strbuf_printf(out, "  ; " STR_FMT "\n", STR_ARG(buffer->name));
 }
@@ -69,6 +74,23 @@ static void dump_activation(const Activation *act, Arena *scratch, StrBuf *out)
     strbuf_printf(out, "%s", separator[0] == ',' ? ")" : "");
 }
 
+/* What tiles_vector.c chose. */
+static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
+{
+    strbuf_printf(out, ", vectors of %d", (int)kernel->vector);
+    if (kernel->tile_rows > 0) {
+        strbuf_printf(out, ", tile %dx%d", (int)kernel->tile_rows, (int)kernel->tile_cols);
+    }
+    if (kernel->winograd > 0) {
+        strbuf_printf(out, ", F(%d), %d tiles a block", (int)kernel->winograd, (int)kernel->block_tiles);
+    } else if (kernel->pixels_outer) {
+        strbuf_printf(out, ", pixels outside, %d tiles a block", (int)kernel->block_tiles);
+    }
+    if (kernel->prefetch_bytes > 0) {
+        strbuf_printf(out, ", prefetch %d", (int)kernel->prefetch_bytes);
+    }
+}
+
 static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
 {
     strbuf_printf(out, "  " STR_FMT "  ; %s", STR_ARG(kernel->name), kernel_family_name(kernel->family));
@@ -81,6 +103,9 @@ static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
     if (kernel->epilogue.act.op != OP_IDENTITY) {
         strbuf_printf(out, ", ");
         dump_activation(&kernel->epilogue.act, scratch, out);
+    }
+    if (kernel->vector > 1) {
+        dump_vector_tiles(kernel, out);
     }
     if (kernel->tile_pixels > 0) {
         strbuf_printf(out, ", tile of %d pixels x %d taps", (int)kernel->tile_pixels, (int)kernel->tile_taps);
@@ -98,8 +123,9 @@ static void dump_segment(const Segment *segment, StrBuf *out)
     if (segment->groups > 1) {
         strbuf_printf(out, " groups %d", (int)segment->groups);
     }
-    strbuf_printf(out, " packed %dx%d%s = ", (int)segment->format.row_block, (int)segment->format.col_block,
-                  segment->transposed ? " transposed" : "");
+    strbuf_printf(out, " packed ");
+    pack_format_describe(&segment->format, out);
+    strbuf_printf(out, "%s = ", segment->transposed ? " transposed" : "");
     graph_format_constant(segment->source, out);
     strbuf_printf(out, "  ; " STR_FMT "\n", STR_ARG(segment->name));
 }
@@ -127,6 +153,9 @@ static void dump_step(const Program *program, uint32_t index, StrBuf *out)
 {
     const Step *step = &program->steps[index];
     strbuf_printf(out, "  %" PRIu32 ": ", index);
+    if (step->zero_halo != NULL) {
+        strbuf_printf(out, STR_FMT "(b%" PRIu32 "), then ", STR_ARG(step->zero_halo->name), step->halo_of->id);
+    }
     dump_operand(step->output, step->output_offset, out);
     strbuf_printf(out, " = " STR_FMT "(", STR_ARG(step->kernel->name));
     for (uint32_t i = 0; i < step->n_inputs; ++i) {

@@ -9,17 +9,39 @@
 int64_t segment_elements(const Segment *segment)
 {
     const PackFormat *format = &segment->format;
-    int64_t rows = int_align_up(segment->rows / segment->groups, format->row_block);
-    int64_t cols = int_align_up(segment->cols, format->col_block);
-    return segment->groups * rows * cols;
+    int64_t group_rows = segment->rows / segment->groups;
+    if (format->kind == PACK_ROWS) {
+        int64_t rows = int_align_up(group_rows, format->row_block);
+        int64_t cols = int_align_up(segment->cols, format->col_block);
+        return segment->groups * rows * cols;
+    }
+    int64_t window = (int64_t)format->window_rows * format->window_cols, t = format->winograd + 2;
+    int64_t inputs = int_align_up(segment->cols / window, format->in_block);
+    int64_t outputs = int_align_up(group_rows, format->lanes);
+    return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? t * t : window);
+}
+
+/* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16" */
+void pack_format_describe(const PackFormat *format, StrBuf *out)
+{
+    if (format->kind == PACK_ROWS) {
+        strbuf_printf(out, "%dx%d", (int)format->row_block, (int)format->col_block);
+    } else if (format->kind == PACK_WINOGRAD) {
+        strbuf_printf(out, "winograd %d vectors %dx%d", (int)format->winograd, (int)format->vectors,
+                      (int)format->lanes);
+    } else {
+        strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
+                      (int)format->in_block, (int)format->window_rows, (int)format->window_cols);
+    }
 }
 
 /* "pack 4x4 rows 64 cols 147 groups 1 = @conv1.weight * ...": all that the bytes of a segment depend on, but for the
  * values of the weights. */
 static void describe_packing(const Packing *packing, const Node *source, StrBuf *out)
 {
-    strbuf_printf(out, "pack %dx%d rows %d cols %d groups %d%s = ", (int)packing->format.row_block,
-                  (int)packing->format.col_block, (int)packing->rows, (int)packing->cols, (int)packing->groups,
+    strbuf_append(out, STR("pack "));
+    pack_format_describe(&packing->format, out);
+    strbuf_printf(out, " rows %d cols %d groups %d%s = ", (int)packing->rows, (int)packing->cols, (int)packing->groups,
                   packing->transposed ? " transposed" : "");
     graph_format_constant(source, out);
 }
@@ -60,9 +82,10 @@ const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, c
     return segment;
 }
 
-const Segment *lower_vector(Lowering *l, const Node *source, const Node *user, WeightRole role)
+const Segment *lower_vector(Lowering *l, const Kernel *kernel, const Node *source, const Node *user, WeightRole role)
 {
-    Packing packing = {.format = {1, 1}, .rows = (int32_t)type_elements(source->type), .cols = 1, .groups = 1};
+    Packing packing = {
+        .format = pack_rows(kernel->vector, 1), .rows = (int32_t)type_elements(source->type), .cols = 1, .groups = 1};
     return lower_segment(l, source, packing, user, role);
 }
 

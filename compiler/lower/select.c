@@ -5,6 +5,25 @@
  * its condition on target and shape and what it sets in the record. */
 #include "lower/program.h"
 
+/* Rows are set as emitters come in. */
+const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
+    [KERNEL_DEPTHWISE] = true,
+    [KERNEL_DENSE] = true,
+    [KERNEL_MAX_POOL] = true,
+    [KERNEL_AVG_POOL] = true,
+    [KERNEL_GLOBAL_POOL] = true,
+    [KERNEL_UNARY] = true,
+    [KERNEL_BINARY] = true,
+    [KERNEL_CHANNEL_AFFINE] = true,
+    [KERNEL_DIRECT] = true,
+    [KERNEL_PLANAR] = true,
+    [KERNEL_CONVERT] = true,
+    [KERNEL_ZERO_HALO] = true,
+    [KERNEL_WINOGRAD] = true,
+    [KERNEL_LRN] = true,
+    [KERNEL_GROUPED] = true,
+};
+
 typedef struct Rule {
     KernelFamily family;
     bool (*holds)(const Target *target, const KernelSizes *sizes);
@@ -52,6 +71,81 @@ static void become_dense(Kernel *kernel)
     kernel->in = layout_plain(type_f32_1(inputs));
     kernel->out = layout_plain(type_f32_1(units));
 }
+
+/* --- vector targets */
+
+/* Where a channel's data are worth blocks at all: vectors are plain in every target. */
+static bool is_image(int32_t rows, int32_t cols)
+{
+    return (int64_t)rows * cols > 1;
+}
+
+/* The input of a first layer: few planes, of which each pixel is broadcast. */
+static bool is_planar(const Target *target, const KernelSizes *s)
+{
+    enum { MOST_PLANES = 4 };
+    return s->groups == 1 && s->in_channels <= MOST_PLANES && s->in_channels < target->channel_block;
+}
+
+static bool is_grouped_by_shuffles(const Target *target, const KernelSizes *s)
+{
+    int32_t channels = s->in_channels / s->groups;
+    return s->groups > 1 && s->in_channels == s->out_channels && channels > 1 && channels < target->channel_block &&
+           target->channel_block % channels == 0;
+}
+
+static bool is_direct(const Target *target, const KernelSizes *s)
+{
+    int32_t block = target->channel_block;
+    return s->groups == 1 || (s->in_channels / s->groups % block == 0 && s->out_channels / s->groups % block == 0);
+}
+
+/* 0: none. Large images pay for the transforms of F(4x4); in small ones F(2x2) is steadier, streams fewer weights and
+ * has a quarter of the rounding error. */
+static int32_t winograd_of(const KernelSizes *s)
+{
+    enum { LEAST_CHANNELS = 16, LEAST_ROWS = 4, LARGE_ROWS = 28 };
+    bool fits = s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows == 1 && s->stride_cols == 1 &&
+                s->dilation_rows == 1 && s->dilation_cols == 1 && s->groups == 1 &&
+                s->in_channels >= LEAST_CHANNELS && s->out_channels >= LEAST_CHANNELS && s->out_rows >= LEAST_ROWS &&
+                s->out_cols >= LEAST_ROWS;
+    return !fits ? 0 : s->out_rows >= LARGE_ROWS && s->out_cols >= LARGE_ROWS ? 4 : 2;
+}
+
+bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    const bool *ready = vector_kernel_ready;
+    kernel->vector = target->vector_floats;
+    kernel->winograd = 0;
+    if (is_dense(target, s)) {
+        kernel->family = KERNEL_DENSE;
+        become_dense(kernel);
+        return ready[KERNEL_DENSE];
+    }
+    if (!is_image(s->in_rows, s->in_cols) || !is_image(s->out_rows, s->out_cols)) {
+        return false;
+    }
+    if (s->groups > 1 && s->groups == s->in_channels && s->out_channels == s->in_channels) {
+        kernel->family = KERNEL_DEPTHWISE;
+        kernel->sizes.multiplier = 1;
+        return ready[KERNEL_DEPTHWISE];
+    }
+    if (is_grouped_by_shuffles(target, s)) {
+        kernel->family = KERNEL_GROUPED;
+        return ready[KERNEL_GROUPED];
+    }
+    if (is_planar(target, s)) {
+        kernel->family = KERNEL_PLANAR;
+        return ready[KERNEL_PLANAR];
+    }
+    int32_t m = winograd && ready[KERNEL_WINOGRAD] ? winograd_of(s) : 0;
+    kernel->winograd = m;
+    kernel->family = m > 0 ? KERNEL_WINOGRAD : KERNEL_DIRECT;
+    return m > 0 || (is_direct(target, s) && ready[KERNEL_DIRECT]);
+}
+
+/* --- any target, plain layouts */
 
 void select_conv(const Target *target, Kernel *kernel)
 {

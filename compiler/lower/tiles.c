@@ -4,7 +4,7 @@
  * conv is a matrix product: rows = output channels, inner dimension = taps (input channel, ky, kx), columns = output
  * pixels. A tile of pixels is gathered tap by tap into scratch, so that the product runs over plain rows of constant
  * length. Figures below were measured with gcc 12 and clang 14, with and without AVX-512 (bench/NOTES.md). */
-#include "lower/program.h"
+#include "lower/tiles.h"
 #include "support/ints.h"
 
 enum {
@@ -62,7 +62,7 @@ static void choose_conv(Kernel *kernel)
     int64_t tile_taps = conv_block_taps(taps, tile_pixels);
     bool single = taps <= tile_taps;
     int64_t accumulators = single ? CONV_ROWS : int_align_up(s->out_channels / s->groups, CONV_ROWS);
-    kernel->weight_format = (PackFormat){CONV_ROWS, CONV_COLS};
+    kernel->weight_format = pack_rows(CONV_ROWS, CONV_COLS);
     kernel->tile_pixels = (int32_t)tile_pixels;
     kernel->tile_taps = (int32_t)tile_taps;
     kernel->scratch_bytes = 4 * tile_pixels * (tile_taps + accumulators);
@@ -81,7 +81,7 @@ static void choose_depthwise(Kernel *kernel)
     int64_t rows = covered(s->out_rows, s->stride_rows, s->kernel_rows, s->dilation_rows);
     int64_t cols = covered(s->out_cols, s->stride_cols, s->kernel_cols, s->dilation_cols);
     bool inside = s->pad_top == 0 && s->pad_left == 0 && rows <= s->in_rows && cols <= s->in_cols;
-    kernel->weight_format = (PackFormat){1, 1};
+    kernel->weight_format = pack_rows(1, 1);
     kernel->scratch_bytes = 4 * (s->out_cols + (inside ? 0 : rows * cols));
 }
 
@@ -90,7 +90,7 @@ static void choose_dense(Kernel *kernel)
 {
     int32_t units = kernel->sizes.out_channels;
     bool wide = int_align_up(units, DENSE_WIDE) * 10 <= (int64_t)units * 11;
-    kernel->weight_format = (PackFormat){wide ? DENSE_WIDE : DENSE_NARROW, 1};
+    kernel->weight_format = pack_rows(wide ? DENSE_WIDE : DENSE_NARROW, 1);
 }
 
 /* One row of the padded input, reduced over the rows of the window. */
@@ -111,7 +111,7 @@ static void choose_conv_transpose(Kernel *kernel)
         int64_t fitting = CONV_L1_FLOATS / tile / taps;
         channels = fitting < 1 ? 1 : fitting < channels ? fitting : channels;
     }
-    kernel->weight_format = (PackFormat){CONV_ROWS, 1};
+    kernel->weight_format = pack_rows(CONV_ROWS, 1);
     kernel->tile_pixels = (int32_t)tile;
     kernel->tile_taps = (int32_t)int_align_up(channels * taps, CONV_COLS);
     bool single = kernel->tile_taps / taps >= s->in_channels / s->groups;
@@ -122,7 +122,7 @@ static void choose_conv_transpose(Kernel *kernel)
 /* A row of sums, and one of the products of a single connection. */
 static void choose_table_conv(Kernel *kernel)
 {
-    kernel->weight_format = (PackFormat){1, 1};
+    kernel->weight_format = pack_rows(1, 1);
     kernel->scratch_bytes = 4 * 2 * (int64_t)kernel->sizes.out_cols;
 }
 
@@ -139,10 +139,17 @@ static void choose_gram(Kernel *kernel)
 
 void tiles_choose(const Target *target, Kernel *kernel)
 {
-    (void)target; /* one so far: portable */
-    kernel->weight_format = (PackFormat){0, 0};
+    kernel->weight_format = (PackFormat){0};
     kernel->tile_pixels = kernel->tile_taps = 0;
     kernel->scratch_bytes = 0;
+    if (kernel->vector > 1) {
+        kernel->tile_rows = kernel->tile_cols = kernel->block_tiles = kernel->prefetch_bytes = 0;
+        kernel->pixels_outer = false;
+        tiles_choose_vector(target, kernel);
+        kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+        return;
+    }
+    kernel->vector = 1;
     switch (kernel->family) {
     case KERNEL_CONV:
         choose_conv(kernel);
@@ -159,7 +166,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
         break;
     case KERNEL_UNARY:
         if (kernel->epilogue.act.op == OP_PRELU) {
-            kernel->weight_format = (PackFormat){1, 1};
+            kernel->weight_format = pack_rows(1, 1);
         }
         break;
     case KERNEL_CONV_TRANSPOSE:
@@ -169,7 +176,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
         choose_table_conv(kernel);
         break;
     case KERNEL_SUBSAMPLE: /* the rows of a window, reduced to one */
-        kernel->weight_format = (PackFormat){1, 1};
+        kernel->weight_format = pack_rows(1, 1);
         kernel->scratch_bytes = 4 * (int64_t)kernel->sizes.out_cols * kernel->sizes.kernel_cols;
         break;
     case KERNEL_UPSAMPLE: /* two rows mixed, and the first and last pixel once more */
@@ -180,13 +187,13 @@ void tiles_choose(const Target *target, Kernel *kernel)
         break;
     case KERNEL_INSTANCE_NORM:
         if (kernel->epilogue.bias) {
-            kernel->weight_format = (PackFormat){1, 1};
+            kernel->weight_format = pack_rows(1, 1);
         }
         break;
     case KERNEL_CHANNEL_AFFINE:
     case KERNEL_RBF:
     case KERNEL_PIXELS:
-        kernel->weight_format = (PackFormat){1, 1};
+        kernel->weight_format = pack_rows(1, 1);
         break;
     case KERNEL_L2_NORMALIZE:
     case KERNEL_BORDER:
@@ -198,6 +205,12 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_LRN:
     case KERNEL_SOFTMAX:
     case KERNEL_COPY:
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;
     }

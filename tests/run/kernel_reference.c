@@ -101,6 +101,12 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_GLOBAL_POOL:
     case KERNEL_LRN:
     case KERNEL_SOFTMAX:
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
@@ -354,6 +360,12 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_COPY:
         reference_copy(kernel, data, y);
         break;
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lower/program.h"
 #include "model.h"
 #include "weights/weights.h"
 
@@ -131,6 +132,15 @@ ParameterizedTestParameters(numbers, are_pytorchs)
     return cr_make_param_array(Variant, variants, (size_t)count);
 }
 
+/* make test T=numbers CNNC_TARGET=x86-64-v3: the same for another target, whose instructions this machine must have. */
+static const Target *tested_target(void)
+{
+    const char *name = getenv("CNNC_TARGET");
+    const Target *target = target_find(name == NULL ? STR("portable") : str_from(name));
+    cr_assert_not_null(target, "CNNC_TARGET=%s", name);
+    return target;
+}
+
 ParameterizedTest(Variant *variant, numbers, are_pytorchs)
 {
     Output outputs[MAX_OUTPUTS];
@@ -141,10 +151,11 @@ ParameterizedTest(Variant *variant, numbers, are_pytorchs)
                        strcmp(variant->name, "vgg16_loss_features") != 0;
     Arena *arena = arena_create();
     Str test = arena_printf(arena, "numbers-%s", variant->name), zoo = arena_printf(arena, "zoo:%s", variant->name);
-    Model model = model_build(test.ptr, zoo.ptr,
-                              has_softmax ? "--weights=formula --no-embed-weights -D probabilities=false"
-                                          : "--weights=formula --no-embed-weights",
-                              "cc -O2 -ftree-vectorize");
+    const Target *target = tested_target();
+    Str arguments = arena_printf(arena, "--weights=formula --no-embed-weights --target=%s%s", target->name,
+                                 has_softmax ? " -D probabilities=false" : "");
+    Str compiler = arena_printf(arena, "cc -O2 -ftree-vectorize %s", target->flags == NULL ? "" : target->flags);
+    Model model = model_build(test.ptr, zoo.ptr, arguments.ptr, compiler.ptr);
     int elements[MAX_INPUTS];
     float *in[MAX_INPUTS], *out[MAX_OUTPUTS];
     for (int i = 0; i < n_inputs; ++i) {

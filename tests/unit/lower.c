@@ -223,11 +223,11 @@ Test(lower, segments_lie_in_order_of_use_and_aligned)
 
 Test(lower, segment_sizes_include_padding_of_each_group)
 {
-    Segment segment = {.format = {4, 4}, .rows = 10, .cols = 6, .groups = 2};
+    Segment segment = {.format = pack_rows(4, 4), .rows = 10, .cols = 6, .groups = 2};
     cr_assert_eq(segment_elements(&segment), 2 * 8 * 8);
-    segment = (Segment){.format = {16, 1}, .rows = 17, .cols = 3, .groups = 1};
+    segment = (Segment){.format = pack_rows(16, 1), .rows = 17, .cols = 3, .groups = 1};
     cr_assert_eq(segment_elements(&segment), 32 * 3);
-    segment = (Segment){.format = {1, 1}, .rows = 7, .cols = 3, .groups = 1};
+    segment = (Segment){.format = pack_rows(1, 1), .rows = 7, .cols = 3, .groups = 1};
     cr_assert_eq(segment_elements(&segment), 21);
 }
 

@@ -36,6 +36,56 @@ static View view_of(const Exec *e, const Buffer *buffer)
     return (View){memory_of(e, buffer), &buffer->layout};
 }
 
+/* --- blocks: what every buffer of that layout promises */
+
+static bool is_interior(const Layout *l, int64_t plane, int64_t element)
+{
+    int64_t row = element / l->row_stride - l->halo_top;
+    int64_t col = element % l->row_stride / l->block - l->halo_left;
+    (void)plane;
+    return row >= 0 && row < l->rows && col >= 0 && col < l->cols;
+}
+
+/* Zeros in the halo, numbers in the lanes past the last channel; kernels rely on both. */
+static void expect_sound(const Exec *e, const Step *step, const Buffer *buffer)
+{
+    const Layout *l = &buffer->layout;
+    const double *memory = memory_of(e, buffer);
+    int64_t planes = (l->channels + l->block - 1) / l->block;
+    for (int64_t p = 0; p < planes; ++p) {
+        for (int64_t i = 0; i < l->plane_stride; ++i) {
+            double value = memory[p * l->plane_stride + i];
+            cr_assert(is_interior(l, p, i) ? isfinite(value) : value == 0.0, STR_FMT ", " STR_FMT ": %g at %lld of plane %lld",
+                      STR_ARG(step->title), STR_ARG(buffer->name), value, (long long)i, (long long)p);
+        }
+    }
+}
+
+static void zero_halo(const Exec *e, const Buffer *buffer)
+{
+    const Layout *l = &buffer->layout;
+    double *memory = memory_of(e, buffer);
+    int64_t planes = (l->channels + l->block - 1) / l->block;
+    for (int64_t i = 0; i < planes * l->plane_stride; ++i) {
+        if (!is_interior(l, i / l->plane_stride, i % l->plane_stride)) {
+            memory[i] = 0.0;
+        }
+    }
+}
+
+/* What a step of vectors writes beside its results. */
+static void fill_lanes(const Exec *e, const Buffer *buffer)
+{
+    const Layout *l = &buffer->layout;
+    for (int32_t c = l->channels; l->block > 1 && c % l->block != 0; ++c) {
+        for (int32_t y = 0; y < l->rows; ++y) {
+            for (int32_t x = 0; x < l->cols; ++x) {
+                *at(view_of(e, buffer), c, y, x) = 12345.0;
+            }
+        }
+    }
+}
+
 static double activate(const Activation *act, double x, double slope)
 {
     double a = act->attr.a, b = act->attr.b;
@@ -59,6 +109,12 @@ static double activate(const Activation *act, double x, double slope)
     }
     if (act->op == OP_SIGMOID) {
         return 1 / (1 + exp(-x));
+    }
+    if (act->op == OP_RELU6) {
+        return fmin(fmax(x, 0), 6);
+    }
+    if (act->op == OP_SILU) {
+        return x / (1 + exp(-x));
     }
     cr_assert_fail("activation %s is not known here", op_info(act->op)->name);
     return 0;
@@ -86,7 +142,24 @@ static void run_product(const Exec *e, const Step *step)
         cr_assert_eq(s.multiplier * s.in_channels, s.out_channels);
         s.groups = s.in_channels;
     }
-    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output), residual = {0};
+    Layout plain = layout_plain(type_f32_1(s.in_channels));
+    double *flat = NULL;
+    if (step->kernel->family == KERNEL_DENSE) { /* of an image in any layout: its elements in logical order */
+        const Layout *l = in.layout;
+        flat = ARENA_ARRAY(e->arena, double, s.in_channels);
+        for (int32_t i = 0; i < s.in_channels; ++i) {
+            flat[i] = *at(in, i / (l->rows * l->cols), i / l->cols % l->rows, i % l->cols);
+        }
+        in = (View){flat, &plain};
+    } else if (step->kernel->vector > 1) { /* rows may have become one: as the record says, not the buffers */
+        in.layout = &step->kernel->in;
+        out.layout = &step->kernel->out;
+    }
+    if (step->residual != NULL) {
+        residual = view_of(e, step->residual);
+        residual.layout = step->kernel->vector > 1 ? &step->kernel->residual : residual.layout;
+    }
     const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
     cr_assert_eq(step->kernel->epilogue.bias, bias != NULL);
     cr_assert_eq(step->kernel->epilogue.residual, step->residual != NULL);
@@ -117,7 +190,7 @@ static void run_product(const Exec *e, const Step *step)
             int32_t i = (int32_t)(p / s.out_cols), j = (int32_t)(p % s.out_cols);
             double sum = result[o * plane + p];
             if (step->residual != NULL) {
-                sum += *at(view_of(e, step->residual), o, i, j);
+                sum += *at(residual, o, i, j);
             }
             *at(out, o, i, j) = activate(&step->kernel->epilogue.act, sum, 0);
         }
@@ -262,6 +335,18 @@ static void run_copy(const Exec *e, const Step *step)
             for (int32_t x = 0; x < s->in_cols; ++x) {
                 out[c * s->out_stride[0] + (y + s->pad_top) * s->out_stride[1] + (x + s->pad_left) * s->out_stride[2]] =
                     in[c * s->in_stride[0] + y * s->in_stride[1] + x * s->in_stride[2]];
+            }
+        }
+    }
+}
+
+static void run_convert(const Exec *e, const Step *step)
+{
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    for (int32_t c = 0; c < in.layout->channels; ++c) {
+        for (int32_t y = 0; y < in.layout->rows; ++y) {
+            for (int32_t x = 0; x < in.layout->cols; ++x) {
+                *at(out, c, y, x) = *at(in, c, y, x);
             }
         }
     }
@@ -494,6 +579,10 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_CONV:
     case KERNEL_DEPTHWISE:
     case KERNEL_DENSE:
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+    case KERNEL_WINOGRAD:
+    case KERNEL_GROUPED:
         run_product(e, step);
         return;
     case KERNEL_MAX_POOL:
@@ -540,6 +629,10 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_TOP_K:
         run_selection(e, step);
         return;
+    case KERNEL_CONVERT:
+        run_convert(e, step);
+        return;
+    case KERNEL_ZERO_HALO: /* not a step: Step.zero_halo */
     case KERNEL_FAMILY_COUNT:
         break;
     }
@@ -575,7 +668,20 @@ double **lower_exec(const Program *program, const Weights *weights, const double
         e.ports[BUFFER_OUTPUT][i] = ARENA_ARRAY(arena, double, layout_elements(&program->outputs[i]->layout));
     }
     for (uint32_t s = 0; s < program->n_steps; ++s) {
-        run_step(&e, &program->steps[s]);
+        const Step *step = &program->steps[s];
+        for (uint32_t i = 0; step->kernel->vector > 1 && i < step->n_inputs; ++i) {
+            expect_sound(&e, step, step->inputs[i]);
+        }
+        if (step->kernel->vector > 1 && step->residual != NULL) {
+            expect_sound(&e, step, step->residual);
+        }
+        if (step->zero_halo != NULL) {
+            zero_halo(&e, step->halo_of);
+        }
+        run_step(&e, step);
+        if (step->kernel->vector > 1) {
+            fill_lanes(&e, step->output);
+        }
     }
     return e.ports[BUFFER_OUTPUT];
 }

@@ -118,6 +118,7 @@ Test(options, help_names_every_option)
                                         "--batch",
                                         "--threads-max",
                                         "--target",
+                                        "--no-winograd",
                                         "--summary",
                                         "--emit",
                                         "--print-after",

@@ -130,10 +130,29 @@ static float float_at(const PackBench *bench, int64_t index)
     return value;
 }
 
+/* The same for PACK_VECTORS: [groups][sets][inputs / in_block][window][in_block][V][lanes], the last set narrower. */
+static int64_t vectors_place_of(const Segment *s, int64_t row, int64_t col)
+{
+    const PackFormat *f = &s->format;
+    int64_t window = (int64_t)f->window_rows * f->window_cols, group_rows = s->rows / s->groups;
+    int64_t inputs = (s->cols / window + f->in_block - 1) / f->in_block * f->in_block;
+    int64_t blocks = (group_rows + f->lanes - 1) / f->lanes;
+    int64_t group = row / group_rows, block = row % group_rows / f->lanes, lane = row % group_rows % f->lanes;
+    int64_t set = block / f->vectors, width = blocks - set * f->vectors;
+    width = width > f->vectors ? f->vectors : width;
+    int64_t input = col / window, tap = col % window;
+    int64_t step = ((input / f->in_block) * window + tap) * f->in_block + input % f->in_block;
+    return s->offset / 4 + (group * blocks + set * f->vectors) * f->lanes * inputs * window +
+           (step * width + block % f->vectors) * f->lanes + lane;
+}
+
 /* Element (row, col) of a segment, row counted over all groups, where PackFormat puts it; in floats from the header's
  * end. */
 static int64_t place_of(const Segment *s, int64_t row, int64_t col)
 {
+    if (s->format.kind == PACK_VECTORS) {
+        return vectors_place_of(s, row, col);
+    }
     int64_t group_rows = s->rows / s->groups, rb = s->format.row_block, cb = s->format.col_block;
     int64_t row_blocks = (group_rows + rb - 1) / rb, col_blocks = (s->cols + cb - 1) / cb;
     int64_t group = row / group_rows, r = row % group_rows;
@@ -177,11 +196,11 @@ typedef struct FormatCase {
 Test(pack, every_element_is_where_its_format_says)
 {
     static const FormatCase cases[] = {
-        {{1, 1}, {6, 1, 5, 5, 0}, 1}, {{16, 1}, {84, 120, 0}, 1},       {{16, 1}, {10, 84, 0}, 1},
-        {{8, 1}, {1, 1, 0}, 1},       {{4, 1}, {6, 2, 3, 3, 0}, 3},     {{4, 3}, {10, 7, 0}, 2},
-        {{1, 8}, {3, 21, 0}, 1},      {{32, 16}, {64, 64, 3, 3, 0}, 1}, {{16, 1}, {100, 0}, 1},
-        {{4, 1}, {12, 0}, 2},         {{5, 24}, {11, 50, 0}, 1},        {{1, 1}, {512, 1, 3, 3, 0}, 1},
-        {{64, 1}, {3000, 130, 0}, 1}, {{3, 2}, {30, 1, 3, 3, 0}, 30},
+        {{.row_block = 1, .col_block = 1}, {6, 1, 5, 5, 0}, 1}, {{.row_block = 16, .col_block = 1}, {84, 120, 0}, 1},       {{.row_block = 16, .col_block = 1}, {10, 84, 0}, 1},
+        {{.row_block = 8, .col_block = 1}, {1, 1, 0}, 1},       {{.row_block = 4, .col_block = 1}, {6, 2, 3, 3, 0}, 3},     {{.row_block = 4, .col_block = 3}, {10, 7, 0}, 2},
+        {{.row_block = 1, .col_block = 8}, {3, 21, 0}, 1},      {{.row_block = 32, .col_block = 16}, {64, 64, 3, 3, 0}, 1}, {{.row_block = 16, .col_block = 1}, {100, 0}, 1},
+        {{.row_block = 4, .col_block = 1}, {12, 0}, 2},         {{.row_block = 5, .col_block = 24}, {11, 50, 0}, 1},        {{.row_block = 1, .col_block = 1}, {512, 1, 3, 3, 0}, 1},
+        {{.row_block = 64, .col_block = 1}, {3000, 130, 0}, 1}, {{.row_block = 3, .col_block = 2}, {30, 1, 3, 3, 0}, 30},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         const FormatCase *c = &cases[i];
@@ -191,11 +210,119 @@ Test(pack, every_element_is_where_its_format_says)
         int32_t cols = (int32_t)(type_elements(weight->type) / c->dims[0]);
         const Segment *segments[] = {
             add_segment(&bench, weight, c->format, c->dims[0], cols, c->groups),
-            add_segment(&bench, bias, (PackFormat){c->format.row_block, 1}, c->dims[0], 1, c->groups)};
+            add_segment(&bench, bias, pack_rows(c->format.row_block, 1), c->dims[0], 1, c->groups)};
         const float *values[] = {formula_values(&bench, weight), formula_values(&bench, bias)};
         cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
         assert_header(&bench);
         assert_contents(&bench, segments, values, 2);
+        pack_done(&bench);
+    }
+}
+
+static PackFormat vectors(int32_t vectors, int32_t lanes, int32_t in_block, int32_t rows, int32_t cols)
+{
+    return (PackFormat){.row_block = lanes,
+                        .col_block = 1,
+                        .kind = PACK_VECTORS,
+                        .lanes = lanes,
+                        .vectors = vectors,
+                        .in_block = in_block,
+                        .window_rows = rows,
+                        .window_cols = cols};
+}
+
+Test(pack, every_element_is_where_vectors_read_it)
+{
+    const FormatCase cases[] = {
+        {vectors(2, 16, 16, 3, 3), {64, 48, 3, 3, 0}, 1}, /* direct */
+        {vectors(2, 16, 16, 3, 1), {40, 20, 3, 1, 0}, 1}, /* neither side fills its blocks; the last set is narrower */
+        {vectors(2, 4, 4, 5, 5), {96, 8, 5, 5, 0}, 2},    /* of two groups */
+        {vectors(2, 8, 1, 7, 7), {24, 3, 7, 7, 0}, 1},    /* planar */
+        {vectors(1, 16, 1, 3, 3), {40, 1, 3, 3, 0}, 1},   /* depthwise */
+        {vectors(1, 16, 4, 3, 3), {64, 4, 3, 3, 0}, 1},   /* by shuffles */
+        {vectors(8, 16, 1, 1, 1), {300, 70000, 0}, 1},    /* dense, in stretches */
+        {vectors(8, 8, 8, 6, 6), {70, 256 * 36, 0}, 1},   /* dense, of an image in blocks */
+        {vectors(8, 4, 1, 1, 1), {3, 5, 0}, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        const FormatCase *c = &cases[i];
+        PackBench bench = pack_bench("pack-vectors");
+        Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, c->dims);
+        int32_t cols = (int32_t)(type_elements(weight->type) / c->dims[0]);
+        const Segment *segments[] = {add_segment(&bench, weight, c->format, c->dims[0], cols, c->groups)};
+        const float *values[] = {formula_values(&bench, weight)};
+        cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
+        assert_header(&bench);
+        assert_contents(&bench, segments, values, 1);
+        pack_done(&bench);
+    }
+}
+
+/* F(m x m, 3 x 3): the transformed filter times a transformed image must be the convolution. With B^T and A^T as
+ * program.h gives them, for each output of a tile and each of nine unit images below it, the filter's tap comes out. */
+static const double input2[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}};
+static const double output2[2][4] = {{1, 1, 1, 0}, {0, 1, -1, 1}};
+static const double input4[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                    {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+static const double output4[4][6] = {
+    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
+
+static double from_input(int m, int xi, int y)
+{
+    return m == 2 ? input2[xi][y] : input4[xi][y];
+}
+
+static double to_output(int m, int i, int xi)
+{
+    return m == 2 ? output2[i][xi] : output4[i][xi];
+}
+
+/* Output (i, j) of a tile whose only pixel that is not zero is (y, x). */
+static double winograd_output(const PackBench *bench, int m, int64_t first, int64_t step, const int at[4])
+{
+    int t = m + 2;
+    double sum = 0;
+    for (int u = 0; u < t; ++u) {
+        for (int v = 0; v < t; ++v) {
+            double pixel = from_input(m, u, at[2]) * from_input(m, v, at[3]);
+            sum += to_output(m, at[0], u) * to_output(m, at[1], v) * pixel *
+                   (double)float_at(bench, first + (u * t + v) * step);
+        }
+    }
+    return sum;
+}
+
+Test(pack, winograd_filters_convolve)
+{
+    enum { OUT = 21, IN = 5, LANES = 8, VECTORS = 2, PADDED_IN = 8, PADDED_OUT = 24 };
+    for (int m = 2; m <= 4; m += 2) {
+        PackBench bench = pack_bench("pack-winograd");
+        Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 3, 3, 0});
+        PackFormat format = vectors(VECTORS, LANES, LANES, 3, 3);
+        format.kind = PACK_WINOGRAD;
+        format.winograd = m;
+        const Segment *segment = add_segment(&bench, weight, format, OUT, IN * 9, 1);
+        const float *values = formula_values(&bench, weight);
+        cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+        assert_header(&bench);
+        int t = m + 2;
+        cr_assert_eq(segment_elements(segment), (int64_t)t * t * PADDED_IN * PADDED_OUT);
+        for (int o = 0; o < PADDED_OUT; ++o) {
+            int set = o / (VECTORS * LANES), width = set == 0 ? VECTORS * LANES : LANES;
+            for (int c = 0; c < PADDED_IN; ++c) {
+                int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * t * t * PADDED_IN +
+                                (int64_t)c * width + o % (VECTORS * LANES);
+                for (int k = 0; k < m * m * t * t; ++k) {
+                    const int at[4] = {k / (t * t) / m, k / (t * t) % m, k % (t * t) / t, k % t};
+                    int ky = at[2] - at[0], kx = at[3] - at[1];
+                    bool inside = o < OUT && c < IN && ky >= 0 && ky < 3 && kx >= 0 && kx < 3;
+                    double want = inside ? (double)values[((o * IN + c) * 3 + ky) * 3 + kx] : 0;
+                    double got = winograd_output(&bench, m, first, (int64_t)PADDED_IN * width, at);
+                    cr_assert_float_eq(got, want, 1e-6, "F(%d), output %d, input %d, tap %d,%d: %g instead of %g", m, o,
+                                       c, ky, kx, got, want);
+                }
+            }
+        }
         pack_done(&bench);
     }
 }
@@ -205,8 +332,8 @@ Test(pack, very_long_rows)
 {
     PackBench bench = pack_bench("pack-long");
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){3, 700001, 0});
-    const Segment *segments[] = {add_segment(&bench, weight, (PackFormat){2, 4}, 3, 700001, 1),
-                                 add_segment(&bench, weight, (PackFormat){1, 1}, 1, 2100003, 1)};
+    const Segment *segments[] = {add_segment(&bench, weight, pack_rows(2, 4), 3, 700001, 1),
+                                 add_segment(&bench, weight, pack_rows(1, 1), 1, 2100003, 1)};
     const float *values[] = {formula_values(&bench, weight), formula_values(&bench, weight)};
     cr_assert(pack(&bench, weights_formula(bench.base.arena)));
     assert_header(&bench);
@@ -221,7 +348,7 @@ Test(pack, recipes_are_rounded_once)
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){300, 77, 3, 1, 0});
     Node *scale = weights_bench_weight(&bench.base, "b.weight", ROLE_WEIGHT, (const int32_t[]){300, 0});
     Node *product = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_DIV}, weight, scale, weight->type);
-    const Segment *segments[] = {add_segment(&bench, product, (PackFormat){16, 1}, 300, 231, 1)};
+    const Segment *segments[] = {add_segment(&bench, product, pack_rows(16, 1), 300, 231, 1)};
     float *w = formula_values(&bench, weight), *s = formula_values(&bench, scale);
     float *want = ARENA_ARRAY(bench.base.arena, float, 300 * 231);
     for (int i = 0; i < 300 * 231; ++i) {
@@ -240,7 +367,7 @@ Test(pack, transposed_sources)
     PackBench bench = pack_bench("pack-transposed");
     Node *weight =
         weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){IN, OUT / GROUPS, 3, 2, 0});
-    Segment *segment = add_segment(&bench, weight, (PackFormat){4, 1}, OUT, IN / GROUPS * WINDOW, GROUPS);
+    Segment *segment = add_segment(&bench, weight, pack_rows(4, 1), OUT, IN / GROUPS * WINDOW, GROUPS);
     segment->transposed = true;
     float *source = formula_values(&bench, weight), want[OUT * IN / GROUPS * WINDOW];
     for (int group = 0; group < GROUPS; ++group) {
@@ -297,8 +424,8 @@ static PackBench pack_values(const char *name, const uint32_t weight_bits[6], co
                                   variance->type);
     Node *folded = graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_MUL}, weight, root, weight->type);
     cr_assert(weights_check(weights, bench.base.graph, false, bench.base.diag), "%s", weights_bench_text(&bench.base));
-    add_segment(&bench, folded, (PackFormat){1, 1}, 2, 3, 1);
-    add_segment(&bench, folded, (PackFormat){2, 1}, 2, 3, 1);
+    add_segment(&bench, folded, pack_rows(1, 1), 2, 3, 1);
+    add_segment(&bench, folded, pack_rows(2, 1), 2, 3, 1);
     *ok = pack(&bench, weights);
     weights_close(weights);
     return bench;

@@ -1,0 +1,56 @@
+/* Functions of vectors, within two units of the last place. NaN stays NaN; the limits keep exponents in range. */
+CNN_INLINE vector vector_exp(vector v)
+{
+    const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    const vector x = vector_clamp(v, -87.3f, 88.3f);
+    const vector shifted = x * 1.44269504f + shift;
+    const vector n = shifted - shift;
+    const vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f; /* x - n * log(2), |r| <= log(2) / 2 */
+    vector p = r * 1.39517162e-3f + 8.36959854e-3f;
+    p = p * r + 4.16661873e-2f;
+    p = p * r + 0.166665122f;
+    p = p * r + 0.5f;
+    p = p * (r * r) + r + 1.0f;
+    const vector_bits integer = (vector_bits)shifted - (vector_bits)vector_all(shift);
+    return p * (vector)((integer + 127) << 23);
+}
+
+CNN_INLINE vector vector_sigmoid(vector v)
+{
+    return vector_all(1.0f) / (vector_exp(-v) + 1.0f);
+}
+
+CNN_INLINE vector vector_silu(vector v)
+{
+    return v / (vector_exp(-v) + 1.0f);
+}
+
+CNN_INLINE vector vector_tanh(vector v)
+{
+    const vector size = (vector)((vector_bits)v & 0x7FFFFFFF);
+    const vector square = v * v;
+    vector p = square * -5.71703681e-3f + 2.06505787e-2f;
+    p = p * square + -5.37434965e-2f;
+    p = p * square + 0.133314908f;
+    p = p * square + -0.333332837f;
+    const vector small = p * square * v + v;
+    const vector large = vector_all(1.0f) - 2.0f / (vector_exp(2.0f * size) + 1.0f);
+    const vector signed_large = (vector)((vector_bits)large | ((vector_bits)v & ~0x7FFFFFFF));
+    return vector_select((vector_bits)(size > vector_all(0.625f)), signed_large, small);
+}
+
+/* Of normal positive numbers. */
+CNN_INLINE vector vector_log(vector v)
+{
+    const vector_bits exponent = ((vector_bits)v - 0x3F3504F3) >> 23; /* leaves sqrt(1/2) <= m < sqrt(2) */
+    const vector f = (vector)((vector_bits)v - (exponent << 23)) - 1.0f;
+    vector p = f * -7.63442963e-2f + 0.127615497f;
+    p = p * f + -0.131601945f;
+    p = p * f + 0.142017618f;
+    p = p * f + -0.166233569f;
+    p = p * f + 0.200012267f;
+    p = p * f + -0.250008225f;
+    p = p * f + 0.333333313f;
+    const vector square = f * f;
+    return __builtin_convertvector(exponent, vector) * 0.693147181f + (p * square * f - 0.5f * square + f);
+}

@@ -1,0 +1,407 @@
+/* direct, planar: convolution by the micro-kernel of emit_tile.c, without any rearrangement of the input.
+ *
+ * The output is cut into sets of a few vectors of channels (PackFormat), rows, and tiles of pixels of a row; a tile is
+ * summed by one call, then bias, residual and activation follow while the sums are still in the first-level cache.
+ * direct reads blocked images, products run over (kx, channel of the block); planar reads planes, products over kx: it
+ * is for images of a few channels. Zeros around the input take the place of tests for borders.
+ *
+ * Order: sets outside, so that the weights of a set stay in the cache while the image passes by; or blocks of tiles
+ * outside where the image is larger than the cache and the weights are not. Each tile is computed by one part, always
+ * in the same way. */
+#include "backend/emit_vector.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+typedef struct Direct {
+    const Kernel *kernel;
+    const KernelSizes *s;
+    int32_t b;
+    int64_t groups, sets;                     /* sets of one group */
+    int64_t group_planes;                     /* vectors of output channels of a group */
+    int32_t vectors, last_vectors;            /* of a set, of a group's last one */
+    int64_t in_group;                         /* floats of the input from group to group */
+    int64_t depth;                            /* products of one output: channels with their padding, times window */
+    int64_t set_floats, group_floats;         /* of weights */
+    int32_t tile_rows, last_rows;             /* last_rows: of the last row of tiles */
+    int64_t row_tiles, col_tiles, wide_tiles; /* the first wide_tiles tiles of a row are `cols` wide, others one less */
+    int32_t cols;
+    int32_t unroll, rounds, kx_loop;
+    int32_t step; /* floats between the inputs of neighbouring pixels */
+    int32_t prefetch;
+    const char *index;
+} Direct;
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static Direct direct_of(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    const PackFormat *f = &kernel->weight_format;
+    bool planar = kernel->family == KERNEL_PLANAR;
+    Direct d = {.kernel = kernel, .s = s, .b = kernel->vector, .groups = s->groups};
+    int64_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    d.group_planes = ceil_div(out_channels, d.b);
+    d.vectors = f->vectors < d.group_planes ? f->vectors : (int32_t)d.group_planes;
+    d.sets = ceil_div(d.group_planes, d.vectors);
+    d.last_vectors = (int32_t)(d.group_planes - (d.sets - 1) * d.vectors);
+    int64_t in_padded = planar ? in_channels : ceil_div(in_channels, d.b) * d.b;
+    d.depth = in_padded * s->kernel_rows * s->kernel_cols;
+    d.set_floats = d.vectors * d.b * d.depth;
+    d.group_floats = d.group_planes * d.b * d.depth;
+    d.in_group = planar ? in_channels * kernel->in.plane_stride : in_channels / d.b * kernel->in.plane_stride;
+    d.tile_rows = kernel->tile_rows > 0 && kernel->tile_rows < s->out_rows ? kernel->tile_rows : 1;
+    d.row_tiles = ceil_div(s->out_rows, d.tile_rows);
+    d.last_rows = (int32_t)(s->out_rows - (d.row_tiles - 1) * d.tile_rows);
+    d.col_tiles = ceil_div(s->out_cols, kernel->tile_cols);
+    d.cols = (int32_t)ceil_div(s->out_cols, d.col_tiles);
+    d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
+    d.step = s->stride_cols * kernel->in.block;
+    /* Neighbouring floats of the input: a row of the window, unless it is dilated. */
+    bool folds = s->dilation_cols == 1 || s->kernel_cols == 1;
+    int32_t run = (folds ? s->kernel_cols : 1) * (planar ? 1 : d.b);
+    enum { PLANAR_ROUND = 11, ROUND = 4 };
+    d.unroll = !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
+    d.rounds = run / d.unroll;
+    d.kx_loop = folds ? 1 : s->kernel_cols;
+    if (kernel->prefetch_bytes > 0 && !kernel->pixels_outer && d.sets * d.groups > 1 && !planar) {
+        int64_t lines = ceil_div((int64_t)d.unroll * d.vectors * d.b, 16);
+        d.prefetch = (int32_t)ceil_div(lines, d.row_tiles * d.col_tiles);
+    }
+    int64_t in = ceil_div(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
+    int64_t out = ceil_div(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
+    d.index = cexpr_index_type(2 * (in > out ? in > weights ? in : weights : out > weights ? out : weights));
+    if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
+        (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0)))) {
+        ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
+    }
+    return d;
+}
+
+/* --- shapes of tiles: rows full or last, columns wide or one less, vectors full or last */
+
+static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t vectors)
+{
+    return (TileShape){rows, cols, vectors, d->step, d->unroll, d->prefetch};
+}
+
+typedef struct Choices {
+    int32_t values[2];
+    int n;
+} Choices;
+
+static Choices choices(int32_t first, int32_t second)
+{
+    return (Choices){{first, second}, first != second ? 2 : 1};
+}
+
+static Choices row_choices(const Direct *d)
+{
+    return choices(d->tile_rows, d->last_rows);
+}
+
+static Choices col_choices(const Direct *d)
+{
+    return choices(d->cols, d->wide_tiles < d->col_tiles ? d->cols - 1 : d->cols);
+}
+
+static Choices vector_choices(const Direct *d)
+{
+    return d->sets > 1 ? choices(d->vectors, d->last_vectors) : choices(d->last_vectors, d->last_vectors);
+}
+
+int direct_tiles(const Kernel *kernel, TileShape *shapes)
+{
+    Direct d = direct_of(kernel);
+    Choices rows = row_choices(&d), cols = col_choices(&d), vectors = vector_choices(&d);
+    int n = 0;
+    for (int r = 0; r < rows.n; ++r) {
+        for (int c = 0; c < cols.n; ++c) {
+            for (int v = 0; v < vectors.n; ++v) {
+                shapes[n++] = shape_of(&d, rows.values[r], cols.values[c], vectors.values[v]);
+            }
+        }
+    }
+    return n;
+}
+
+/* --- the kernel's text */
+
+static void emit_head_comment(const Direct *d, CWriter *w)
+{
+    const KernelSizes *s = d->s;
+    const Epilogue *e = &d->kernel->epilogue;
+    StrBuf more = {0};
+    if (s->dilation_rows > 1 || s->dilation_cols > 1) {
+        strbuf_printf(&more, ", dilation %dx%d", s->dilation_rows, s->dilation_cols);
+    }
+    if (s->groups > 1) {
+        strbuf_printf(&more, ", %d groups", s->groups);
+    }
+    strbuf_printf(&more, ": %dx%dx%d -> %dx%dx%d%s%s%s%s.\n", s->in_channels, s->in_rows, s->in_cols, s->out_channels,
+                  s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+                  e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+    bool planar = d->kernel->family == KERNEL_PLANAR;
+    strbuf_printf(&more, "x [%d%s][row][column]%s, y [%d/%d][row][column][%d], weights ", s->in_channels,
+                  planar ? "" : cexpr_div("", d->b).text, planar ? "" : cexpr_at("", cexpr_int(d->b)).text,
+                  s->out_channels, d->b, d->b);
+    strbuf_printf(&more, "[%d/%d][%d%s][%d][%d]%s[%d][%d].", s->out_channels, d->b * d->vectors,
+                  s->in_channels / s->groups, planar ? "" : cexpr_div("", d->b).text, s->kernel_rows, s->kernel_cols,
+                  planar ? "" : cexpr_at("", cexpr_int(d->b)).text, d->vectors, d->b);
+    cw_comment(w, "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s", s->kernel_rows, s->kernel_cols,
+               s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, more.ptr);
+    strbuf_free(&more);
+}
+
+static void emit_taps(const Direct *d, CWriter *w)
+{
+    const KernelSizes *s = d->s;
+    const Layout *in = &d->kernel->in;
+    int64_t planes =
+        d->kernel->family == KERNEL_PLANAR ? s->in_channels / s->groups : ceil_div(s->in_channels / s->groups, d->b);
+    cw_line(w, "static const conv_taps taps = {%" PRId64 ", %d, %d, %d, %" PRId64 ", %" PRId64 ", %d, %" PRId64 "};",
+            planes, s->kernel_rows, d->kx_loop, d->rounds, in->plane_stride, s->dilation_rows * in->row_stride,
+            s->dilation_cols * in->block, s->stride_rows * in->row_stride);
+}
+
+/* The call of one tile; shapes differ by what the variables rows, cols, vectors say. */
+static void emit_calls(const Direct *d, CWriter *w)
+{
+    Choices rows = row_choices(d), cols = col_choices(d), vectors = vector_choices(d);
+    const char *next = d->prefetch > 0 ? " next," : "";
+    int total = rows.n * cols.n * vectors.n, n = 0;
+    for (int r = 0; r < rows.n; ++r) {
+        for (int c = 0; c < cols.n; ++c) {
+            for (int v = 0; v < vectors.n; ++v, ++n) {
+                TileShape shape = shape_of(d, rows.values[r], cols.values[c], vectors.values[v]);
+                StrBuf condition = {0};
+                const Choices *all[] = {&rows, &cols, &vectors};
+                const int32_t mine[] = {shape.rows, shape.cols, shape.vectors};
+                static const char *const names[] = {"rows", "cols", "vectors"};
+                for (int k = 0; k < 3; ++k) {
+                    if (all[k]->n > 1) {
+                        strbuf_printf(&condition, "%s%s == %d", condition.len > 0 ? " && " : "", names[k], mine[k]);
+                    }
+                }
+                if (total > 1 && n == 0) {
+                    cw_open(w, "if (%s)", condition.ptr);
+                } else if (total > 1 && n < total - 1) {
+                    cw_chain(w, "else if (%s)", condition.ptr);
+                } else if (total > 1) {
+                    cw_chain(w, "else");
+                }
+                cw_line(w, "%s(&taps, in, weights,%s sums);", emit_tile_name(&shape).text, next);
+                strbuf_free(&condition);
+            }
+        }
+    }
+    if (total > 1) {
+        cw_close(w, "");
+    }
+}
+
+/* "const int NAME = i < n - 1 ? a : b;" or nothing where there is one choice; its text for later use. */
+static CExpr emit_choice(const char *name, const char *condition, Choices choice, CWriter *w)
+{
+    if (choice.n == 1) {
+        return cexpr_int(choice.values[0]);
+    }
+    cw_line(w, "const int %s = %s ? %d : %d;", name, condition, choice.values[0], choice.values[1]);
+    return cexpr_sum((Term[]){{name, 1}, {NULL, 0}}, 0);
+}
+
+static void emit_store_loop(const Direct *d, const char *rows, const char *cols, const char *vectors, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    const Epilogue *e = &kernel->epilogue;
+    bool many_rows = d->tile_rows > 1, many_vectors = d->vectors > 1;
+    if (many_vectors) {
+        cw_open(w, "for (int v = 0; v < %s; ++v)", vectors);
+    }
+    if (e->bias) {
+        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1}, {"plane", d->b}, {"v", many_vectors ? d->b : 0}, {NULL, 0}}, 0);
+        cw_line(w, "const vector bias = vector_load(%s);", bias.text);
+    }
+    if (many_rows) {
+        cw_open(w, "for (int r = 0; r < %s; ++r)", rows);
+    }
+    CExpr y = cexpr_sum((Term[]){{"out", 1},
+                                 {"v", many_vectors ? kernel->out.plane_stride : 0},
+                                 {"r", many_rows ? kernel->out.row_stride : 0},
+                                 {NULL, 0}},
+                        0);
+    cw_line(w, "float *const y = %s;", y.text);
+    if (e->residual) {
+        CExpr residual = cexpr_sum((Term[]){{"residual", 1},
+                                            {"v", many_vectors ? kernel->residual.plane_stride : 0},
+                                            {"r", many_rows ? kernel->residual.row_stride : 0},
+                                            {NULL, 0}},
+                                   0);
+        cw_line(w, "const float *const add = %s; /* may be y itself */", residual.text);
+    }
+    cw_open(w, "for (int p = 0; p < %s; ++p)", cols);
+    StrBuf value = {0};
+    strbuf_printf(&value, "sums[");
+    if (many_rows && many_vectors) {
+        strbuf_printf(&value, "(v * %s + r) * %s + ", rows, cols);
+    } else if (many_rows || many_vectors) {
+        strbuf_printf(&value, "%s * %s + ", many_rows ? "r" : "v", cols);
+    }
+    strbuf_printf(&value, "p]%s", e->bias ? " + bias" : "");
+    if (e->residual) {
+        strbuf_printf(&value, " + vector_load(add + p * %d)", d->b);
+    }
+    if (e->act.op == OP_IDENTITY) {
+        cw_line(w, "vector_store(y + p * %d, %s);", d->b, value.ptr);
+    } else {
+        cw_line(w, "const vector value = %s;", value.ptr);
+        cw_line(w, "vector_store(y + p * %d, %s);", d->b, emit_vector_activation(&e->act, "value").text);
+    }
+    strbuf_free(&value);
+    cw_close(w, "");
+    if (many_rows) {
+        cw_close(w, "");
+    }
+    if (many_vectors) {
+        cw_close(w, "");
+    }
+}
+
+/* One tile, from the variables set (of all groups) and tile (of an image). */
+static void emit_one(const Direct *d, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    const KernelSizes *s = d->s;
+    int64_t tiles = d->row_tiles * d->col_tiles;
+    bool many_sets = d->sets > 1, many_groups = d->groups > 1;
+    if (d->row_tiles > 1) {
+        CExpr row = cexpr_sum((Term[]){{cexpr_div("tile", d->col_tiles).text, d->tile_rows}, {NULL, 0}}, 0);
+        cw_line(w, "const int row = %s;", row.text);
+    }
+    if (d->col_tiles > 1) {
+        cw_line(w, "const int column = %s;", d->row_tiles > 1 ? cexpr_mod("tile", d->col_tiles).text : "tile");
+    }
+    char condition[64];
+    snprintf(condition, sizeof condition, "row < %" PRId64, (d->row_tiles - 1) * d->tile_rows);
+    CExpr rows = emit_choice("rows", condition, row_choices(d), w);
+    snprintf(condition, sizeof condition, "column < %" PRId64, d->wide_tiles);
+    CExpr cols = emit_choice("cols", condition, col_choices(d), w);
+    snprintf(condition, sizeof condition, "set < %" PRId64, d->sets - 1);
+    CExpr vectors = emit_choice("vectors", condition, vector_choices(d), w);
+    if (d->col_tiles > 1) {
+        if (col_choices(d).n > 1) {
+            cw_line(w, "const int first = column * %d + (column < %" PRId64 " ? column : %" PRId64 ");", d->cols - 1,
+                    d->wide_tiles, d->wide_tiles);
+        } else {
+            cw_line(w, "const int first = column * %d;", d->cols);
+        }
+    }
+    CExpr plane = cexpr_sum(
+        (Term[]){{"group", many_groups ? d->group_planes : 0}, {"set", many_sets ? d->vectors : 0}, {NULL, 0}}, 0);
+    cw_line(w, "const %s plane = %s;", d->index, plane.text);
+    CExpr in = cexpr_sum((Term[]){{"a->x[0]", 1},
+                                  {"group", many_groups ? d->in_group : 0},
+                                  {"row", d->row_tiles > 1 ? s->stride_rows * kernel->in.row_stride : 0},
+                                  {"first", d->col_tiles > 1 ? d->step : 0},
+                                  {NULL, 0}},
+                         emit_window_origin(kernel));
+    cw_line(w, "const float *const in = %s;", in.text);
+    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
+                                       {"group", many_groups ? d->group_floats : 0},
+                                       {"set", many_sets ? d->set_floats : 0},
+                                       {NULL, 0}},
+                              0);
+    cw_line(w, "const float *const weights = %s;", weights.text);
+    if (d->prefetch > 0) {
+        int64_t rounds = ceil_div(d->depth, d->unroll);
+        CExpr next = cexpr_sum((Term[]){{"weights", 1}, {"tile", tiles > 1 ? rounds * d->prefetch * 16 : 0}, {NULL, 0}},
+                               d->set_floats);
+        cw_line(w, "const float *const next = %s; /* a slice of the next set's */", next.text);
+    }
+    cw_line(w, "vector sums[%d];", d->vectors * d->tile_rows * d->cols);
+    emit_calls(d, w);
+    CExpr out = cexpr_sum((Term[]){{"a->y", 1},
+                                   {"plane", kernel->out.plane_stride},
+                                   {"row", d->row_tiles > 1 ? kernel->out.row_stride : 0},
+                                   {"first", d->col_tiles > 1 ? d->b : 0},
+                                   {NULL, 0}},
+                          emit_interior(&kernel->out));
+    cw_line(w, "float *const out = %s;", out.text);
+    if (kernel->epilogue.residual) {
+        CExpr residual = cexpr_sum((Term[]){{"a->residual", 1},
+                                            {"plane", kernel->residual.plane_stride},
+                                            {"row", d->row_tiles > 1 ? kernel->residual.row_stride : 0},
+                                            {"first", d->col_tiles > 1 ? d->b : 0},
+                                            {NULL, 0}},
+                                   emit_interior(&kernel->residual));
+        cw_line(w, "const float *const residual = %s;", residual.text);
+    }
+    emit_store_loop(d, rows.text, cols.text, vectors.text, w);
+}
+
+/* "const int set = ..., group = ...;" from the number of a set among those of all groups. */
+static void emit_set(const Direct *d, const char *number, CWriter *w)
+{
+    if (d->groups > 1) {
+        cw_line(w, "const %s group = %s;", d->index, cexpr_div(number, d->sets).text);
+        if (d->sets > 1) {
+            cw_line(w, "const %s set = %s;", d->index, cexpr_mod(number, d->sets).text);
+        }
+    } else if (d->sets > 1) {
+        cw_line(w, "const %s set = %s;", d->index, number);
+    }
+}
+
+static void emit_sets_outer(const Direct *d, CWriter *w)
+{
+    int64_t tiles = d->row_tiles * d->col_tiles, sets = d->groups * d->sets;
+    emit_split(w, "job", sets * tiles);
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
+    emit_set(d, cexpr_div("job", tiles).text, w);
+    if (tiles > 1) {
+        cw_line(w, "const int tile = %s;", sets > 1 ? cexpr_mod("job", tiles).text : "job");
+    }
+    emit_one(d, w);
+    cw_close(w, "");
+}
+
+static void emit_pixels_outer(const Direct *d, CWriter *w)
+{
+    int64_t tiles = d->row_tiles * d->col_tiles, sets = d->groups * d->sets;
+    int64_t block = d->kernel->block_tiles > 0 ? d->kernel->block_tiles : 1, blocks = ceil_div(tiles, block);
+    emit_split(w, "block", blocks);
+    cw_blank(w);
+    cw_open(w, "for (int block = first_block; block < end_block; ++block)");
+    if (tiles % block == 0) {
+        cw_line(w, "const int end = block * %" PRId64 " + %" PRId64 ";", block, block);
+    } else {
+        cw_line(w, "const int end = block < %" PRId64 " ? block * %" PRId64 " + %" PRId64 " : %" PRId64 ";", blocks - 1,
+                block, block, tiles);
+    }
+    cw_open(w, "for (int number = 0; number < %" PRId64 "; ++number)", sets);
+    emit_set(d, "number", w);
+    cw_open(w, "for (int tile = block * %" PRId64 "; tile < end; ++tile)", block);
+    emit_one(d, w);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+}
+
+void emit_direct(const Kernel *kernel, CWriter *w)
+{
+    Direct d = direct_of(kernel);
+    emit_head_comment(&d, w);
+    emit_kernel_head(kernel, w);
+    emit_taps(&d, w);
+    if (kernel->pixels_outer && d.groups * d.sets > 1 && d.row_tiles * d.col_tiles > 1) {
+        emit_pixels_outer(&d, w);
+    } else {
+        emit_sets_outer(&d, w);
+    }
+    cw_close(w, "");
+    cw_blank(w);
+}

@@ -1,0 +1,156 @@
+/* dense on vectors: several vectors of outputs are summed at once while the inputs pass by; the weights,
+ * [inputs][vectors] [lanes], are read once, front to back, and asked for ahead of time: memory is what a dense layer
+ * waits for.
+ *
+ * Sums of a few hundred products each are added up at the end of every chunk: that keeps rounding errors small. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "backend/emit_parts.h"
+#include "backend/emit_vector.h"
+
+enum { CHUNK = 512, ROUND = 4 };
+
+static CExpr function_name(int32_t vectors, int32_t prefetch)
+{
+    CExpr name;
+    int length = snprintf(name.text, sizeof name.text, "dense_sums_v%d", (int)vectors);
+    if (prefetch > 0) {
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)prefetch);
+    }
+    return name;
+}
+
+/* Adds the products of `inputs` inputs to totals. */
+static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, CWriter *w)
+{
+    if (text_uses(strbuf_view(&w->text), function_name(vectors, prefetch).text)) {
+        return;
+    }
+    int32_t lines = vectors * b / 16 > 0 ? vectors * b / 16 : 1;
+    cw_comment(w, "totals[%d] += w[inputs][%d][%d] * x[inputs], with sums of their own.", vectors, vectors, b);
+    cw_line(w, "static void %s(const float *x, const float *w, int inputs, vector *totals)",
+            function_name(vectors, prefetch).text);
+    cw_body(w);
+    cw_line(w, "vector s[%d];", vectors);
+    cw_line(w, "CNN_UNROLL(%d)", vectors);
+    cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
+    cw_line(w, "s[v] = vector_all(0.0f);");
+    cw_close(w, "");
+    cw_line(w, "CNN_UNROLL(%d)", ROUND);
+    cw_open(w, "for (int i = 0; i < inputs; ++i, w += %d)", vectors * b);
+    if (prefetch > 0) {
+        for (int32_t line = 0; line < lines; ++line) {
+            cw_line(w, "__builtin_prefetch(w%s);", emit_offset(prefetch / 4 + line * 16).text);
+        }
+    }
+    cw_line(w, "CNN_UNROLL(%d)", vectors);
+    cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
+    cw_line(w, "s[v] += vector_load(w + v * %d) * x[i];", b);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_line(w, "CNN_UNROLL(%d)", vectors);
+    cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
+    cw_line(w, "totals[v] += s[v];");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+void emit_dense_vector(const Kernel *kernel, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    const Epilogue *e = &kernel->epilogue;
+    const PackFormat *f = &kernel->weight_format;
+    int32_t b = kernel->vector, rest = s->out_channels % b, inputs = s->in_channels;
+    int64_t blocks = (s->out_channels + b - 1) / b;
+    int32_t vectors = f->vectors < blocks ? f->vectors : (int32_t)blocks;
+    int64_t sets = (blocks + vectors - 1) / vectors;
+    int32_t last = (int32_t)(blocks - (sets - 1) * vectors);
+    if (f->kind != PACK_VECTORS || f->lanes != b || vectors < 1) {
+        ICE("kernel '" STR_FMT "' is not a dense one of vectors", STR_ARG(kernel->name));
+    }
+    int32_t prefetch = kernel->prefetch_bytes;
+    emit_sums(vectors, b, prefetch, w);
+    if (last != vectors) {
+        emit_sums(last, b, prefetch, w);
+    }
+    cw_comment(w, "Dense: %d -> %d%s%s%s%s. weights [%d/%d][%d][%d][%d]; the last set may be narrower.", inputs,
+               s->out_channels, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               s->out_channels, vectors * b, inputs, vectors, b);
+    emit_kernel_head(kernel, w);
+    emit_split(w, "set", sets);
+    cw_blank(w);
+    cw_open(w, "for (int set = first_set; set < end_set; ++set)");
+    const char *index = cexpr_index_type(blocks * b * (int64_t)inputs);
+    CExpr count = cexpr_int(vectors);
+    if (last != vectors) {
+        cw_line(w, "const int vectors = set < %" PRId64 " ? %d : %d;", sets - 1, vectors, last);
+        count = (CExpr){"vectors"};
+    }
+    const char *cast = strcmp(index, "int") == 0 ? "" : "(ptrdiff_t)";
+    cw_line(w, "const float *const weights = a->weights + %sset * %" PRId64 ";", cast, (int64_t)vectors * b * inputs);
+    cw_line(w, "vector totals[%d];", vectors);
+    cw_open(w, "for (int v = 0; v < %s; ++v)", count.text);
+    if (e->bias) {
+        cw_line(w, "totals[v] = vector_load(a->bias + (set * %d + v) * %d);", vectors, b);
+    } else {
+        cw_line(w, "totals[v] = vector_all(0.0f);");
+    }
+    cw_close(w, "");
+    const char *n = "inputs";
+    CExpr all = cexpr_int(inputs);
+    if (inputs > CHUNK) {
+        cw_open(w, "for (%s i = 0; i < %d; i += %d)", index, inputs, CHUNK);
+        if (inputs % CHUNK == 0) {
+            n = "512";
+        } else {
+            cw_line(w, "const int inputs = i < %d ? %d : %d;", inputs - inputs % CHUNK, CHUNK, inputs % CHUNK);
+        }
+    } else {
+        n = all.text;
+    }
+    for (int k = 0; k < (last != vectors ? 2 : 1); ++k) {
+        int32_t width = k == 0 ? vectors : last;
+        if (last != vectors && k == 0) {
+            cw_open(w, "if (vectors == %d)", vectors);
+        } else if (last != vectors) {
+            cw_chain(w, "else");
+        }
+        bool chunks = inputs > CHUNK;
+        CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"i", chunks}, {NULL, 0}}, 0);
+        CExpr from = cexpr_sum((Term[]){{"weights", 1}, {"i", chunks ? width * b : 0}, {NULL, 0}}, 0);
+        cw_line(w, "%s(%s, %s, %s, totals);", function_name(width, prefetch).text, x.text, from.text, n);
+    }
+    if (last != vectors) {
+        cw_close(w, "");
+    }
+    if (inputs > CHUNK) {
+        cw_close(w, "");
+    }
+    cw_open(w, "for (int v = 0; v < %s; ++v)", count.text);
+    cw_line(w, "const int at = (set * %d + v) * %d;", vectors, b);
+    if (rest == 0) {
+        cw_line(w, "const vector value = totals[v]%s;", e->residual ? " + vector_load_anywhere(a->residual + at)" : "");
+        cw_line(w, "vector_store_anywhere(a->y + at, %s);", emit_vector_activation(&e->act, "value").text);
+    } else {
+        cw_line(w, "const int channels = at < %d ? %d : %d;", s->out_channels - rest, b, rest);
+        cw_line(w, "vector value = totals[v];");
+        if (e->residual) {
+            cw_open(w, "for (int lane = 0; lane < channels; ++lane)");
+            cw_line(w, "value[lane] += a->residual[at + lane];");
+            cw_close(w, "");
+        }
+        if (e->act.op != OP_IDENTITY) {
+            cw_line(w, "value = %s;", emit_vector_activation(&e->act, "value").text);
+        }
+        cw_open(w, "for (int lane = 0; lane < channels; ++lane)");
+        cw_line(w, "a->y[at + lane] = value[lane];");
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}

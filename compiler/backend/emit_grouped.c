@@ -1,0 +1,99 @@
+/* grouped on vectors: convolution with groups of 2, 4, 8 .. channels, several of which share a vector.
+ *
+ * Output lane o reads input channel j of its own group: lane o / n * n + j, for j = 0 .. n - 1. A shuffle brings these
+ * into place once for each input pixel and j, and serves all columns of the window; no product is spent on zeros.
+ * Only the tile is here; what surrounds it is the same as for depthwise (emit_depthwise_vector.c). */
+#include <stdio.h>
+
+#include "backend/emit_parts.h"
+#include "backend/emit_vector.h"
+
+CExpr emit_grouped_name(const DepthwiseTile *t)
+{
+    CExpr name;
+    const KernelSizes *s = t->s;
+    int length =
+        snprintf(name.text, sizeof name.text, "grouped%d_%dx%d_k%dx%d_s%dx%d", (int)t->channels, (int)t->rows,
+                 (int)t->cols, (int)s->kernel_rows, (int)s->kernel_cols, (int)s->stride_rows, (int)s->stride_cols);
+    if (s->dilation_rows > 1 || s->dilation_cols > 1) {
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_d%dx%d", (int)s->dilation_rows,
+                 (int)s->dilation_cols);
+    }
+    return name;
+}
+
+/* The products of input channel j of each group, for the window row at `in`. */
+static void emit_channel(const DepthwiseTile *t, int32_t j, CWriter *w)
+{
+    const KernelSizes *s = t->s;
+    int32_t b = t->b, n = t->channels;
+    int32_t span = (t->cols - 1) * s->stride_cols + (s->kernel_cols - 1) * s->dilation_cols + 1;
+    if (t->rows > 1) {
+        cw_line(w, "CNN_UNROLL(%d)", t->rows);
+        cw_open(w, "for (int r = 0; r < %d; ++r)", t->rows);
+    }
+    cw_line(w, "CNN_UNROLL(%d)", span);
+    cw_open(w, "for (int i = 0; i < %d; ++i)", span);
+    CExpr at =
+        cexpr_sum((Term[]){{"in", 1}, {"r * row_stride", t->rows > 1 ? s->stride_rows : 0}, {"i", b}, {NULL, 0}}, 0);
+    cw_line(w, "const vector pixel = vector_load(%s);", at.text);
+    StrBuf lanes = {0};
+    for (int32_t lane = 0; lane < b; ++lane) {
+        strbuf_printf(&lanes, ", %d", (int)(lane / n * n + j));
+    }
+    cw_line(w, "const vector value = vector_shuffle(pixel, pixel%s);", lanes.ptr);
+    strbuf_free(&lanes);
+    cw_line(w, "CNN_UNROLL(%d)", s->kernel_cols);
+    cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
+    CExpr first = cexpr_sum((Term[]){{"i", 1}, {"kx", -s->dilation_cols}, {NULL, 0}}, 0);
+    cw_line(w, "const int left = %s;", first.text);
+    if (s->stride_cols > 1) {
+        cw_open(w, "if (left >= 0 && left %% %d == 0 && left / %d < %d)", s->stride_cols, s->stride_cols, t->cols);
+    } else {
+        cw_open(w, "if (left >= 0 && left < %d)", t->cols);
+    }
+    CExpr sum = cexpr_sum(
+        (Term[]){{"r", t->rows > 1 ? t->cols : 0}, {cexpr_div("left", s->stride_cols).text, 1}, {NULL, 0}}, 0);
+    CExpr k = cexpr_sum((Term[]){{"w", 1}, {"kx", n * b}, {NULL, 0}}, j * b);
+    cw_line(w, "s[%s] += vector_load(%s) * value;", sum.text, k.text);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    if (t->rows > 1) {
+        cw_close(w, "");
+    }
+}
+
+void emit_grouped_tile(const DepthwiseTile *t, CWriter *w)
+{
+    const KernelSizes *s = t->s;
+    int32_t pixels = t->rows * t->cols;
+    cw_comment(
+        w,
+        "sums[%d]: a window of %dx%d taps and %d channels a group on %d x %d pixels of one vector of channels; x "
+        "points at the first tap of the first pixel, rows of the image lie row_stride floats apart.",
+        pixels, s->kernel_rows, s->kernel_cols, t->channels, t->rows, t->cols);
+    cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, vector *sums)",
+            emit_grouped_name(t).text);
+    cw_body(w);
+    cw_line(w, "vector s[%d];", pixels);
+    cw_line(w, "CNN_UNROLL(%d)", pixels);
+    cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+    cw_line(w, "s[i] = vector_all(0.0f);");
+    cw_close(w, "");
+    cw_line(w, "CNN_KEEP_LOOP");
+    cw_open(w, "for (int ky = 0; ky < %d; ++ky, w += %d)", s->kernel_rows, s->kernel_cols * t->channels * t->b);
+    CExpr row = cexpr_sum((Term[]){{"ky", s->dilation_rows}, {NULL, 0}}, 0);
+    cw_line(w, "const float *const in = x + %s * row_stride;", row.text);
+    for (int32_t j = 0; j < t->channels; ++j) {
+        cw_comment(w, "channel %d of each group", j);
+        emit_channel(t, j, w);
+    }
+    cw_close(w, "");
+    cw_line(w, "CNN_UNROLL(%d)", pixels);
+    cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+    cw_line(w, "sums[i] = s[i];");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}

@@ -1,0 +1,50 @@
+/* Kernels of vector targets: what their emitters share. The C text works on `vector`s of Kernel.vector floats, an
+ * extension that gcc and clang have for every machine (embed/vector.c); no intrinsics, no assembly. */
+#ifndef CNNC_BACKEND_EMIT_VECTOR_H
+#define CNNC_BACKEND_EMIT_VECTOR_H
+
+#include "backend/emit.h"
+
+/* --- emit_vector.c */
+/* What stands before the kernels: checks of the compiler, vector types and functions, tiles. `text` is the kernels' C
+ * text: only what it uses is written. Nothing where the program has no vector kernel. */
+void emit_vector_prologue(const Program *program, Str text, CWriter *w);
+void emit_vector_kernel(const Kernel *kernel, CWriter *w); /* kernel->vector > 1 */
+/* "vector_relu(v)"; the variable itself for OP_IDENTITY. */
+CExpr emit_vector_activation(const Activation *act, const char *variable);
+/* An offset that is added to a pointer: " + 928", "" for 0. */
+CExpr emit_offset(int64_t offset);
+/* First float that the window of output (0, 0) reads: halo minus padding. */
+int64_t emit_window_origin(const Kernel *kernel);
+/* First float of element (0, 0, 0). */
+int64_t emit_interior(const Layout *layout);
+
+EmitKernel emit_direct, emit_winograd, emit_depthwise_vector, emit_dense_vector, emit_pool_vector,
+    emit_global_pool_vector, emit_lrn_vector, emit_elementwise_vector, emit_convert, emit_zero_halo;
+/* emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
+
+/* --- emit_grouped.c: the tile of grouped convolutions */
+typedef struct DepthwiseTile {
+    const KernelSizes *s;
+    int32_t rows, cols, b; /* pixels; lanes */
+    int32_t channels;      /* of a group; 1: depthwise */
+} DepthwiseTile;
+CExpr emit_grouped_name(const DepthwiseTile *tile);
+void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);
+
+/* --- emit_tile.c: the micro-kernel of all convolutions */
+typedef struct TileShape {
+    int32_t rows, cols;    /* pixels */
+    int32_t vectors;       /* of output channels */
+    int32_t step;          /* floats from the input of a pixel to that of its neighbour in the row */
+    int32_t unroll;        /* products of a round: neighbouring floats of the input */
+    int32_t prefetch;      /* cache lines of weights that a round asks for */
+} TileShape;
+enum { MAX_TILE_SHAPES = 8 };
+CExpr emit_tile_name(const TileShape *shape);
+void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);
+/* The shapes that a kernel calls: at most MAX_TILE_SHAPES, maybe some twice. 0 for families without tiles. */
+int direct_tiles(const Kernel *kernel, TileShape *shapes);
+int winograd_tiles(const Kernel *kernel, TileShape *shapes);
+
+#endif

@@ -1,0 +1,15 @@
+/* One set of output channels in the order that vector kernels read: PACK_VECTORS, PACK_WINOGRAD. Private to pack.c. */
+#ifndef CNNC_LOWER_PACK_VECTOR_H
+#define CNNC_LOWER_PACK_VECTOR_H
+
+#include "lower/program.h"
+
+/* Floats of a set of `rows` output channels (at most vectors * lanes) over `inputs` input channels, padding included. */
+int64_t pack_vectors_size(const PackFormat *format, int32_t rows, int32_t inputs);
+int64_t pack_winograd_size(const PackFormat *format, int32_t rows, int32_t inputs);
+
+/* in: [rows][inputs][window_rows][window_cols] */
+void pack_vectors(const PackFormat *format, const float *in, int32_t rows, int32_t inputs, float *out);
+void pack_winograd(const PackFormat *format, const float *in, int32_t rows, int32_t inputs, float *out);
+
+#endif

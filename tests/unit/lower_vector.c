@@ -1,0 +1,90 @@
+/* Lowering for vector targets: small networks carried out from their records, where every halo and every lane is looked
+ * at; plans of networks of the zoo; which kernels the rules choose. */
+#include "lower_exec.h"
+
+#include <criterion/criterion.h>
+#include <glob.h>
+#include <stdio.h>
+
+#include "frontend/frontend.h"
+#include "passes/pass.h"
+
+typedef struct Net {
+    Arena *arena;
+    Diag *diag;
+    StrBuf log;
+    Program *program; /* NULL: not supported */
+} Net;
+
+static Net lower_for(const char *path, const char *target, bool with_passes, bool no_winograd)
+{
+    Net net = {.arena = arena_create()};
+    Sources *sources = sources_create(net.arena);
+    net.diag = diag_create(net.arena, sources);
+    FrontendOptions frontend = {0};
+    AstFile *file = frontend_parse(net.arena, sources, net.diag, str_from(path), &frontend);
+    Graph *graph = file == NULL ? NULL : frontend_elaborate(net.arena, sources, net.diag, file, &frontend);
+    PassRun run = {.arena = net.arena, .diag = net.diag, .log = &net.log};
+    if (graph != NULL && (!with_passes || passes_run(&run, graph))) {
+        LowerOptions options = {
+            .target = target_find(str_from(target)), .batch = 1, .parts = 1, .no_winograd = no_winograd};
+        net.program = lower(net.arena, graph, &options, net.diag);
+    }
+    return net;
+}
+
+static void release(Net *net)
+{
+    strbuf_free(&net->log);
+    diag_destroy(net->diag);
+    arena_destroy(net->arena);
+}
+
+/* Every buffer of blocks within its root, every view a whole number of planes into it. */
+static void check_views(const Program *program)
+{
+    for (uint32_t i = 0; i < program->n_buffers; ++i) {
+        const Buffer *buffer = program->buffers[i], *root = buffer;
+        while (root->parent != NULL) {
+            root = root->parent;
+        }
+        cr_assert_leq(buffer->offset + buffer->bytes, root->offset + root->bytes);
+        cr_assert(buffer->is_scratch || buffer->parent_offset % (4 * buffer->layout.block) == 0);
+        cr_assert(buffer->layout.block <= 1 || buffer->kind == BUFFER_INPUT || buffer->kind == BUFFER_ARENA);
+    }
+}
+
+static void check_nets(const char *pattern, int at_least)
+{
+    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+    glob_t found;
+    cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
+    int count = 0;
+    for (size_t i = 0; i < found.gl_pathc; ++i) {
+        for (size_t t = 0; t < sizeof names / sizeof names[0]; ++t) {
+            for (int variant = 0; variant < 3; ++variant) {
+                Net net = lower_for(found.gl_pathv[i], names[t], variant != 1, variant == 2);
+                if (net.program != NULL) {
+                    check_views(net.program);
+                    lower_exec_compare(net.program, found.gl_pathv[i]);
+                    ++count;
+                }
+                release(&net);
+            }
+        }
+    }
+    globfree(&found);
+    cr_assert_geq(count, at_least);
+}
+
+Test(lower_vector, nets_of_the_golden_tests)
+{
+    check_nets("tests/golden/program/*.net", 12);
+    check_nets("tests/golden/plan/*.net", 12);
+    check_nets("tests/golden/pass/*.net", 12);
+}
+
+Test(lower_vector, nets_of_vectors)
+{
+    check_nets("tests/run/nets/vector_*.net", 24);
+}
