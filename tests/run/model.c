@@ -64,6 +64,8 @@ void model_release(Model *model)
     free(model->net);
     free(model->memory);
     free(model->blob);
+    /* Weights of the whole zoo would fill a disk. */
+    remove(arena_printf(model->arena, "%s/model.weights", model->folder).ptr);
     arena_destroy(model->arena);
 }
 
