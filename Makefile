@@ -88,12 +88,12 @@ test-onnxruntime: deps-oracle $(BUILD)/cnnc $(BUILD)/tools/oracle/reference ## t
 $(BUILD)/tools/oracle/reference: $(BUILD)/tools/oracle/reference.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
-# Generated code against other engines from PyPI. NETS, TARGETS, COMPILERS, ENGINES, THREADS, ROUNDS, RUNS choose, and RESULTS
-# says where tables go; QUICK=1 only checks the harness.
+# Generated code against other engines from PyPI. NETS, TARGETS, COMPILERS, ENGINES, THREADS, ROUNDS, RUNS choose, RESULTS says
+# where tables go, UPDATE=1 keeps the nets that are there; QUICK=1 only checks the harness.
 bench: deps-oracle $(BUILD)/cnnc                     ## times the zoo against ONNX Runtime, OpenVINO, ncnn and PyTorch
 	CNNC_BUILD=$(BUILD) bench/bench.py --compilers '$(or $(COMPILERS),$(CC))' $(if $(QUICK),--quick) $(if $(TARGETS),--targets '$(TARGETS)') \
 	    $(if $(ENGINES),--engines '$(ENGINES)') $(if $(THREADS),--threads '$(THREADS)') $(if $(ROUNDS),--rounds $(ROUNDS)) \
-	    $(if $(RUNS),--runs $(RUNS)) $(if $(RESULTS),--results '$(RESULTS)') $(NETS)
+	    $(if $(RUNS),--runs $(RUNS)) $(if $(RESULTS),--results '$(RESULTS)') $(if $(UPDATE),--update) $(NETS)
 
 demo: deps-build $(BUILD)/cnnc                       ## recognise handwritten digits with LeNet-5
 	$(MAKE) -C examples/digits run CNNC=$(abspath $(BUILD)/cnnc)

@@ -41,8 +41,14 @@ WORK = os.path.join(zoo.BUILD, "bench-engines")
 TOLERANCE = 1e-4       # outputs against ours, of the largest value
 ROUND_SECONDS = 0.1    # fast nets run longer than --runs a round
 WORKER_SECONDS = 900   # to start, or for one round
+BUSY = 0.05            # a round in which other programs took more of the processors' time is made again,
+ROUNDS_MORE = 3        # up to so many times --rounds in all; the quietest count
 NETS = ("resnet50 resnet18 vgg16 alexnet_2gpu_227 mobilenet_v1_100_224 efficientnet_b0 nin_imagenet googlenet_caffe googlenet_tv "
         "inception_v3 inception_v4 inception_resnet_v2 resnext50_32x4d xception lenet5_avgpool_tanh style_transformer").split()
+
+
+def plural(threads):
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 # --- models
@@ -148,7 +154,7 @@ class Worker:
     """One engine with one model loaded; stopped unless it is its turn."""
 
     def __init__(self, name, command, folder, threads):
-        self.name = name
+        self.known_seconds = 0.0
         self.log = os.path.join(folder, name.replace(" ", "-") + ".log")
         cpus = sorted(os.sched_getaffinity(0))[-threads:]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
@@ -175,6 +181,13 @@ class Worker:
             with open(self.log, encoding="utf-8", errors="replace") as log:
                 raise Fault(f"ended with {code}: {telling_line(log.read())}")
         return line
+
+    def seconds(self):
+        """Processor time so far."""
+        with contextlib.suppress(OSError):  # it may have ended
+            with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as stat:
+                self.known_seconds = sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        return self.known_seconds
 
     def time(self, runs):
         """Milliseconds of each run."""
@@ -209,13 +222,31 @@ def distance(ours, theirs):
     return worst
 
 
+class Others:
+    """How much of the processors' time other programs take."""
+
+    def __init__(self, workers):
+        self.workers, self.begin, self.busy, self.own = workers, time.monotonic(), *self.read(workers)
+
+    @staticmethod
+    def read(workers):
+        with open("/proc/stat", encoding="utf-8") as stat:
+            user, nice, system, _, _, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+        own = sum(worker.seconds() for worker in workers) + time.process_time()
+        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"), own
+
+    def share(self):
+        busy, own = self.read(self.workers)
+        return max(0.0, busy - self.busy - (own - self.own)) / ((time.monotonic() - self.begin) * os.cpu_count())
+
+
 # --- one net
 
 class NetBench:
     def __init__(self, net, arguments, found):
         self.net, self.arguments, self.engines = net, arguments, list(found)
         self.folder = os.path.join(WORK, re.sub(r"\W", "_", net))
-        self.result = {"net": net, "threads": {}, "start": {}, "ours": {}, "differences": {}, "notes": []}
+        self.result = {"net": net, "threads": {}, "others": {}, "start": {}, "ours": {}, "differences": {}, "notes": []}
 
     def note(self, text):
         say(f"    {text}")
@@ -267,7 +298,7 @@ class NetBench:
             try:
                 worker = Worker(name, [*command, str(threads), prefix, *self.paths], self.folder, threads)
             except Fault as fault:
-                self.note(f"{name} is left out with {threads} thread{'s' if threads > 1 else ''}: {fault}")
+                self.note(f"{name} is left out with {plural(threads)}: {fault}")
                 continue
             stack.callback(worker.end)
             workers[name] = worker
@@ -303,23 +334,31 @@ class NetBench:
             workers = self.start(commands, threads, stack)
             self.compare(workers)
             self.note_starts(workers, threads)
-            rounds = {name: [] for name in workers}
-            names = list(workers)
-            for number in range(self.arguments.rounds):
-                turn = number // 2 % len(names)
-                order = names[turn:] + names[:turn]
-                for name in order if number % 2 == 0 else reversed(order):
-                    if name in rounds:
-                        try:
-                            rounds[name].append(workers[name].time(self.arguments.runs))
-                        except Fault as fault:
-                            self.note(f"{name} is left out with {threads} threads: {fault}")
-                            del rounds[name]
-        self.result["threads"][str(threads)] = {
-            name: {"min": min(map(min, times)), "median": statistics.median(sum(times, [])), "runs": sum(map(len, times)),
-                   "rounds": [min(values) for values in times]} for name, times in rounds.items()}
-        figures = self.result["threads"][str(threads)]
-        say(f"    {threads} thread{'s' if threads > 1 else ' '}  " + "  ".join(f"{name} {value['min']:.3g}" for name, value in figures.items()) + "  ms")
+            rounds = []  # (share of others, {engine: times})
+            while sum(share <= BUSY for share, _ in rounds) < self.arguments.rounds and len(rounds) < ROUNDS_MORE * self.arguments.rounds:
+                rounds.append(self.one_round(workers, len(rounds), threads))
+        rounds = sorted(rounds, key=lambda one: one[0])[:self.arguments.rounds]
+        busiest = rounds[-1][0]
+        samples = {name: [times[name] for _, times in rounds] for name in workers}
+        figures = {name: {"min": min(map(min, times)), "median": statistics.median(sum(times, [])), "runs": sum(map(len, times)),
+                          "rounds": [min(values) for values in times]} for name, times in samples.items()}
+        self.result["threads"][str(threads)] = figures
+        self.result["others"][str(threads)] = busiest
+        say(f"    {plural(threads):9}  " + "  ".join(f"{name} {value['min']:.3g}" for name, value in figures.items()) + "  ms" +
+            (f"   (noisy: other programs took up to {100 * busiest:.0f} % of the processors' time)" if busiest > BUSY else ""))
+
+    def one_round(self, workers, number, threads):
+        """Every engine's runs, in an order that is turned round every time and starts elsewhere every second time."""
+        names, others, times = list(workers), Others(list(workers.values())), {}
+        turn = number // 2 % len(names)
+        order = names[turn:] + names[:turn]
+        for name in order if number % 2 == 0 else reversed(order):
+            try:
+                times[name] = workers[name].time(self.arguments.runs)
+            except Fault as fault:
+                self.note(f"{name} is left out with {plural(threads)}: {fault}")
+                del workers[name]
+        return others.share(), times
 
     def note_starts(self, workers, threads):
         if threads == self.arguments.threads[0]:
@@ -387,6 +426,7 @@ def parse():
     parser.add_argument("--compilers", type=lambda text: [word.strip() for word in text.split(",") if word.strip()], default=["gcc"])
     parser.add_argument("--engines", type=listed, default=list(engines.ENGINES))
     parser.add_argument("--results", help="folder for the tables; default bench/results, for a choice of nets in the build folder")
+    parser.add_argument("--update", action="store_true", help="keeps the other nets of the results that are there")
     parser.add_argument("nets", nargs="*", metavar="NET")
     arguments = parser.parse_args()
     for name, usual, quick in (("rounds", 5, 2), ("runs", 10, 3), ("starts", 3, 1)):
@@ -404,7 +444,7 @@ def parse():
     unknown = [name for name in arguments.engines if name not in engines.ENGINES]
     if unknown:
         parser.error(f"no such engine: {', '.join(unknown)}; there are {', '.join(engines.ENGINES)}")
-    keeps = not arguments.quick and not arguments.nets
+    keeps = not arguments.quick and (arguments.update or not arguments.nets)
     arguments.results = arguments.results or os.path.join(HERE if keeps else WORK, "results")
     arguments.nets = arguments.nets or (["lenet5_avgpool_tanh", "mobilenet_v1_25_128"] if arguments.quick else NETS)
     return arguments
@@ -424,7 +464,9 @@ def main():
     results = {"machine": machine(arguments, found), "engines": found, "nets": []}
     if results["machine"]["load"] > 0.5:
         say(f"bench: the machine is busy (load {results['machine']['load']:.1f}): times will be noise")
-    stopped = []
+    if arguments.update:
+        results["nets"] = report.read(arguments.results)
+    stopped, place = [], {net: i for i, net in enumerate(NETS)}
     for number, net in enumerate(arguments.nets, 1):
         begin = time.monotonic()
         say(f"[{number}/{len(arguments.nets)}] {net}")
@@ -434,7 +476,8 @@ def main():
         except (Fault, subprocess.TimeoutExpired) as fault:
             one.note(f"stopped: {fault}")
             stopped.append(net)
-        results["nets"].append(one.result)
+        results["nets"] = [known for known in results["nets"] if known["net"] != net] + [one.result]
+        results["nets"].sort(key=lambda known: place.get(known["net"], len(place)))
         report.write(results, arguments.results)
         say(f"    {time.monotonic() - begin:.0f} s")
     say(report.summary(results))

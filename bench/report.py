@@ -74,12 +74,12 @@ def time_table(results, threads):
         cells = [or_dash(figures.get(engine), lambda value: f"{milliseconds(value['min'])} / {milliseconds(value['median'])}") for engine in engines]
         ratios = [or_dash(ratio(figures, engine), lambda value: f"{value:.2f}") for engine in ours]
         medians = [or_dash(ratio(figures, engine, "median"), lambda value: f"{value:.2f}") for engine in ours]
-        rows.append([net["net"], *cells, *[f"**{a}** / {b}" for a, b in zip(ratios, medians)]])
+        rows.append([net["net"], *cells, *[f"**{a}** / {b}" for a, b in zip(ratios, medians)], or_dash(net["others"].get(threads), lambda value: f"{100 * value:.0f} %")])
     means = [or_dash(mean_ratio(results, threads, engine), lambda value: f"{value:.2f}") for engine in ours]
     medians = [or_dash(mean_ratio(results, threads, engine, "median"), lambda value: f"{value:.2f}") for engine in ours]
-    rows.append(["geometric mean", *["" for _ in engines], *[f"**{a}** / {b}" for a, b in zip(means, medians)]])
+    rows.append(["geometric mean", *["" for _ in engines], *[f"**{a}** / {b}" for a, b in zip(means, medians)], ""])
     ratio_heads = ["ratio"] if len(ours) == 1 else [f"ratio {engine.removeprefix('cnnc ')}" for engine in ours]
-    return table(["network", *map(name_of, engines), *ratio_heads], rows)
+    return table(["network", *map(name_of, engines), *ratio_heads, "noise"], rows)
 
 
 def start_table(results):
@@ -118,7 +118,8 @@ def markdown(results):
              *[f"- {name}: {version}" for name, version in machine["versions"].items()], ""]
     lines += [f"Milliseconds for one image in float32, least / middle of at least {machine['rounds'] * machine['runs']} runs in {machine['rounds']} rounds;",
               "one engine runs at a time, in alternating order. Ratio: our time divided by that of the fastest other engine, of least and of",
-              "middle times; below 1 the generated code is faster. Outputs agreed within 1e-4 of the largest value before anything was timed.", ""]
+              "middle times; below 1 the generated code is faster. Outputs agreed within 1e-4 of the largest value before anything was timed.",
+              "Noise: the processors' time that other programs of the machine took in the busiest round.", ""]
     for threads in counts:
         lines += [f"## {plural(threads)[0].upper()}{plural(threads)[1:]}", "", *time_table(results, threads)]
         if results.get("charts"):
@@ -139,7 +140,7 @@ def markdown(results):
                   *table(["engine", "difference", "network"], [[name_of(engine), f"{value:.1e}", net] for engine, (value, net) in worst.items()])]
     notes = [f"- {net['net']}: {note}" for net in results["nets"] for note in net["notes"]]
     if notes:
-        lines += ["## Left out", "", *notes, ""]
+        lines += ["## Notes", "", *notes, ""]
     return "\n".join(lines)
 
 
@@ -183,6 +184,15 @@ def draw(results, threads, path):
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.8 / figure.get_figheight()), ncol=len(engines), frameon=False)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None} if path.endswith(".svg") else None)
     pyplot.close(figure)
+
+
+def read(folder):
+    """The nets of results.json; none where there is no such file."""
+    path = os.path.join(folder, "results.json")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["nets"]
 
 
 def write(results, folder):
