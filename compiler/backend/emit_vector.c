@@ -9,248 +9,250 @@
 #include "backend/emit_parts.h"
 
 static CExpr format(const char *text, ...) PRINTF(1, 2);
-static CExpr format(const char *text, ...) {
-  CExpr expr;
-  va_list args;
-  va_start(args, text);
-  int written = vsnprintf(expr.text, sizeof expr.text, text, args);
-  va_end(args);
-  if (written < 0 || (size_t)written >= sizeof expr.text) {
-    ICE("an expression is longer than %d characters", CEXPR_MAX - 1);
-  }
-  return expr;
+static CExpr format(const char *text, ...)
+{
+    CExpr expr;
+    va_list args;
+    va_start(args, text);
+    int written = vsnprintf(expr.text, sizeof expr.text, text, args);
+    va_end(args);
+    if (written < 0 || (size_t)written >= sizeof expr.text) {
+        ICE("an expression is longer than %d characters", CEXPR_MAX - 1);
+    }
+    return expr;
 }
 
-CExpr emit_offset(int64_t offset) {
-  return offset == 0  ? (CExpr){""}
-         : offset > 0 ? format(" + %" PRId64, offset)
-                      : format(" - %" PRId64, -offset);
+CExpr emit_offset(int64_t offset)
+{
+    return offset == 0 ? (CExpr){""} : offset > 0 ? format(" + %" PRId64, offset) : format(" - %" PRId64, -offset);
 }
 
-int64_t emit_interior(const Layout *layout) {
-  return layout->halo_top * layout->row_stride +
-         (int64_t)layout->halo_left * layout->block;
+int64_t emit_interior(const Layout *layout)
+{
+    return layout->halo_top * layout->row_stride + (int64_t)layout->halo_left * layout->block;
 }
 
-int64_t emit_window_origin(const Kernel *kernel) {
-  const KernelSizes *s = &kernel->sizes;
-  const Layout *in = &kernel->in;
-  if (s->pad_top > in->halo_top || s->pad_left > in->halo_left) {
-    ICE("kernel '" STR_FMT "' has a halo narrower than its padding",
-        STR_ARG(kernel->name));
-  }
-  return emit_interior(in) - s->pad_top * in->row_stride -
-         (int64_t)s->pad_left * in->block;
+int64_t emit_window_origin(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    const Layout *in = &kernel->in;
+    if (s->pad_top > in->halo_top || s->pad_left > in->halo_left) {
+        ICE("kernel '" STR_FMT "' has a halo narrower than its padding", STR_ARG(kernel->name));
+    }
+    return emit_interior(in) - s->pad_top * in->row_stride - (int64_t)s->pad_left * in->block;
 }
 
-CExpr emit_vector_activation(const Activation *act, const char *v) {
-  CExpr a = emit_float(act->attr.a), b = emit_float(act->attr.b);
-  switch (act->op) {
-  case OP_IDENTITY:
-    return format("%s", v);
-  case OP_RELU:
-    return format("vector_relu(%s)", v);
-  case OP_RELU6:
-    return format("vector_clamp(%s, 0.0f, 6.0f)", v);
-  case OP_CLAMP:
-    return format("vector_clamp(%s, %s, %s)", v, a.text, b.text);
-  case OP_LEAKY_RELU:
-    return format("vector_leaky_relu(%s, %s)", v, a.text);
-  case OP_SIGMOID:
-    return format("vector_sigmoid(%s)", v);
-  case OP_HARD_SIGMOID:
-    return format("vector_hard_sigmoid(%s)", v);
-  case OP_TANH:
-    return format("vector_tanh(%s)", v);
-  case OP_SCALED_TANH:
-    return format("%s * vector_tanh(%s * %s)", a.text, b.text, v);
-  case OP_SILU:
-    return format("vector_silu(%s)", v);
-  case OP_HARD_SWISH:
-    return format("vector_hard_swish(%s)", v);
-  case OP_GELU:
-    return format("vector_gelu(%s)", v);
-  case OP_ELU:
-    return format("vector_elu(%s, %s)", v, a.text);
-  case OP_SOFTPLUS:
-    return format("vector_softplus(%s)", v);
-  case OP_STEP:
-    return format("vector_step(%s)", v);
-  default: /* not an activation */
-    ICE("op '%s' is no activation", op_info(act->op)->name);
-  }
+CExpr emit_vector_activation(const Activation *act, const char *v)
+{
+    CExpr a = emit_float(act->attr.a), b = emit_float(act->attr.b);
+    switch (act->op) {
+    case OP_IDENTITY:
+        return format("%s", v);
+    case OP_RELU:
+        return format("vector_relu(%s)", v);
+    case OP_RELU6:
+        return format("vector_clamp(%s, 0.0f, 6.0f)", v);
+    case OP_CLAMP:
+        return format("vector_clamp(%s, %s, %s)", v, a.text, b.text);
+    case OP_LEAKY_RELU:
+        return format("vector_leaky_relu(%s, %s)", v, a.text);
+    case OP_SIGMOID:
+        return format("vector_sigmoid(%s)", v);
+    case OP_HARD_SIGMOID:
+        return format("vector_hard_sigmoid(%s)", v);
+    case OP_TANH:
+        return format("vector_tanh(%s)", v);
+    case OP_SCALED_TANH:
+        return format("%s * vector_tanh(%s * %s)", a.text, b.text, v);
+    case OP_SILU:
+        return format("vector_silu(%s)", v);
+    case OP_HARD_SWISH:
+        return format("vector_hard_swish(%s)", v);
+    case OP_GELU:
+        return format("vector_gelu(%s)", v);
+    case OP_ELU:
+        return format("vector_elu(%s, %s)", v, a.text);
+    case OP_SOFTPLUS:
+        return format("vector_softplus(%s)", v);
+    case OP_STEP:
+        return format("vector_step(%s)", v);
+    default: /* not an activation */
+        ICE("op '%s' is no activation", op_info(act->op)->name);
+    }
 }
 
 /* --- the prologue */
 
-static const Kernel *first_vector_kernel(const Program *program) {
-  for (uint32_t i = 0; i < program->n_kernels; ++i) {
-    if (program->kernels[i]->vector > 1) {
-      return program->kernels[i];
+static const Kernel *first_vector_kernel(const Program *program)
+{
+    for (uint32_t i = 0; i < program->n_kernels; ++i) {
+        if (program->kernels[i]->vector > 1) {
+            return program->kernels[i];
+        }
     }
-  }
-  return NULL;
+    return NULL;
 }
 
 /* Compiled for another machine the code would be wrong (no such instructions)
  * or very slow (emulated vectors). */
-static void emit_checks(const Target *target, CWriter *w) {
-  cw_line(w, "#if !defined(__GNUC__)");
-  cw_line(w, "#error \"this code uses vectors of gcc and clang; cnnc "
-             "--target=portable writes plain C99\"");
-  cw_line(w, "#endif");
-  if (target != NULL && target->macro != NULL) {
-    cw_line(w, "#if !defined(%s)", target->macro);
-    cw_line(w, "#error \"written for %s: compile it for that machine%s%s\"",
-            target->name, target->flags != NULL ? ", with " : "",
-            target->flags != NULL ? target->flags : "");
+static void emit_checks(const Target *target, CWriter *w)
+{
+    cw_line(w, "#if !defined(__GNUC__)");
+    cw_line(w, "#error \"this code uses vectors of gcc and clang; cnnc "
+               "--target=portable writes plain C99\"");
     cw_line(w, "#endif");
-  }
-  cw_comment(w, "Product and sum as one instruction, in strict C too.");
-  cw_line(w, "#if defined(__clang__)");
-  cw_line(w, "#pragma STDC FP_CONTRACT ON");
-  cw_line(w, "#elif defined(__STRICT_ANSI__) && !defined(__cplusplus)");
-  cw_line(w, "#pragma GCC optimize(\"fp-contract=fast\")");
-  cw_line(w, "#endif");
-  cw_blank(w);
+    if (target != NULL && target->macro != NULL) {
+        cw_line(w, "#if !defined(%s)", target->macro);
+        cw_line(w, "#error \"written for %s: compile it for that machine%s%s\"", target->name,
+                target->flags != NULL ? ", with " : "", target->flags != NULL ? target->flags : "");
+        cw_line(w, "#endif");
+    }
+    cw_comment(w, "Product and sum as one instruction, in strict C too.");
+    cw_line(w, "#if defined(__clang__)");
+    cw_line(w, "#pragma STDC FP_CONTRACT ON");
+    cw_line(w, "#elif defined(__STRICT_ANSI__) && !defined(__cplusplus)");
+    cw_line(w, "#pragma GCC optimize(\"fp-contract=fast\")");
+    cw_line(w, "#endif");
+    cw_blank(w);
 }
 
-static bool same_shape(const TileShape *a, const TileShape *b) {
-  return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors &&
-         a->step == b->step && a->unroll == b->unroll &&
-         a->prefetch == b->prefetch;
+static bool same_shape(const TileShape *a, const TileShape *b)
+{
+    return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
+           a->unroll == b->unroll && a->prefetch == b->prefetch;
 }
 
-static int tiles_of(const Kernel *kernel, TileShape *shapes) {
-  if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
-    return direct_tiles(kernel, shapes);
-  }
-  return kernel->family == KERNEL_WINOGRAD ? winograd_tiles(kernel, shapes) : 0;
+static int tiles_of(const Kernel *kernel, TileShape *shapes)
+{
+    if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
+        return direct_tiles(kernel, shapes);
+    }
+    return kernel->family == KERNEL_WINOGRAD ? winograd_tiles(kernel, shapes) : 0;
 }
 
-static void emit_tiles(const Program *program, CWriter *w) {
-  TileShape *all = NULL;
-  size_t count = 0, capacity = 0;
-  Arena *arena = arena_create();
-  for (uint32_t i = 0; i < program->n_kernels; ++i) {
-    TileShape shapes[MAX_TILE_SHAPES];
-    int n = tiles_of(program->kernels[i], shapes);
-    for (int k = 0; k < n; ++k) {
-      size_t at = 0;
-      while (at < count && !same_shape(&all[at], &shapes[k])) {
-        ++at;
-      }
-      if (at == count) {
-        if (count == 0) {
-          cw_raw(w, str_from(embedded_vector_conv_c));
-          cw_blank(w);
+static void emit_tiles(const Program *program, CWriter *w)
+{
+    TileShape *all = NULL;
+    size_t count = 0, capacity = 0;
+    Arena *arena = arena_create();
+    for (uint32_t i = 0; i < program->n_kernels; ++i) {
+        TileShape shapes[MAX_TILE_SHAPES];
+        int n = tiles_of(program->kernels[i], shapes);
+        for (int k = 0; k < n; ++k) {
+            size_t at = 0;
+            while (at < count && !same_shape(&all[at], &shapes[k])) {
+                ++at;
+            }
+            if (at == count) {
+                if (count == 0) {
+                    cw_raw(w, str_from(embedded_vector_conv_c));
+                    cw_blank(w);
+                }
+                all = arena_grow(arena, all, count, &capacity, sizeof *all);
+                all[count++] = shapes[k];
+                emit_tile(&shapes[k], program->kernels[i]->vector, w);
+            }
         }
-        all = arena_grow(arena, all, count, &capacity, sizeof *all);
-        all[count++] = shapes[k];
-        emit_tile(&shapes[k], program->kernels[i]->vector, w);
-      }
     }
-  }
-  arena_destroy(arena);
+    arena_destroy(arena);
 }
 
-static bool uses_any(Str text, const char *const *names) {
-  for (; *names != NULL; ++names) {
-    if (text_uses(text, *names)) {
-      return true;
+static bool uses_any(Str text, const char *const *names)
+{
+    for (; *names != NULL; ++names) {
+        if (text_uses(text, *names)) {
+            return true;
+        }
     }
-  }
-  return false;
+    return false;
 }
 
-void emit_vector_prologue(const Program *program, Str text, CWriter *w) {
-  static const char *const math[] = {"vector_exp", "vector_sigmoid",
-                                     "vector_silu", "vector_tanh", NULL};
-  static const char *const winograd[] = {"winograd_input4", "winograd_input6",
-                                         "winograd_input8", NULL};
-  static const char *const libm[] = {"vector_gelu", "vector_elu",
-                                     "vector_softplus", NULL};
-  const Kernel *kernel = first_vector_kernel(program);
-  if (kernel == NULL) {
-    return;
-  }
-  emit_checks(program->target, w);
-  cw_line(w, "#define CNN_VECTOR_FLOATS %d", kernel->vector);
-  cw_raw(w, str_from(embedded_vector_c));
-  cw_blank(w);
-  if (uses_any(text, math)) {
-    cw_raw(w, str_from(embedded_vector_math_c));
+void emit_vector_prologue(const Program *program, Str text, CWriter *w)
+{
+    static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
+    static const char *const winograd[] = {"winograd_input4", "winograd_input6", "winograd_input8", NULL};
+    static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
+    const Kernel *kernel = first_vector_kernel(program);
+    if (kernel == NULL) {
+        return;
+    }
+    emit_checks(program->target, w);
+    cw_line(w, "#define CNN_VECTOR_FLOATS %d", kernel->vector);
+    cw_raw(w, str_from(embedded_vector_c));
     cw_blank(w);
-  }
-  if (uses_any(text, winograd)) {
-    cw_raw(w, str_from(embedded_vector_winograd_c));
-    cw_blank(w);
-  }
-  if (uses_any(text, libm)) {
-    cw_raw(w, str_from(embedded_vector_libm_c));
-    cw_blank(w);
-  }
-  emit_tiles(program, w);
+    if (uses_any(text, math)) {
+        cw_raw(w, str_from(embedded_vector_math_c));
+        cw_blank(w);
+    }
+    if (uses_any(text, winograd)) {
+        cw_raw(w, str_from(embedded_vector_winograd_c));
+        cw_blank(w);
+    }
+    if (uses_any(text, libm)) {
+        cw_raw(w, str_from(embedded_vector_libm_c));
+        cw_blank(w);
+    }
+    emit_tiles(program, w);
 }
 
 /* --- families */
 
-void emit_vector_kernel(const Kernel *kernel, CWriter *w) {
-  switch (kernel->family) {
-  case KERNEL_DIRECT:
-  case KERNEL_PLANAR:
-    emit_direct(kernel, w);
-    return;
-  case KERNEL_WINOGRAD:
-    emit_winograd(kernel, w);
-    return;
-  case KERNEL_DEPTHWISE:
-  case KERNEL_GROUPED:
-    emit_depthwise_vector(kernel, w);
-    return;
-  case KERNEL_DENSE:
-    emit_dense_vector(kernel, w);
-    return;
-  case KERNEL_MAX_POOL:
-  case KERNEL_AVG_POOL:
-    emit_pool_vector(kernel, w);
-    return;
-  case KERNEL_GLOBAL_POOL:
-    emit_global_pool_vector(kernel, w);
-    return;
-  case KERNEL_UNARY:
-  case KERNEL_BINARY:
-  case KERNEL_CHANNEL_AFFINE:
-    emit_elementwise_vector(kernel, w);
-    return;
-  case KERNEL_LRN:
-    emit_lrn_vector(kernel, w);
-    return;
-  case KERNEL_CONVERT:
-    emit_convert(kernel, w);
-    return;
-  case KERNEL_ZERO_HALO:
-    emit_zero_halo(kernel, w);
-    return;
-  case KERNEL_CONV:
-  case KERNEL_SOFTMAX:
-  case KERNEL_COPY:
-  case KERNEL_CONV_TRANSPOSE:
-  case KERNEL_TABLE_CONV:
-  case KERNEL_RBF:
-  case KERNEL_SUBSAMPLE:
-  case KERNEL_INSTANCE_NORM:
-  case KERNEL_L2_NORMALIZE:
-  case KERNEL_BORDER:
-  case KERNEL_UPSAMPLE:
-  case KERNEL_GRAM:
-  case KERNEL_REDUCE:
-  case KERNEL_ARGMAX:
-  case KERNEL_TOP_K:
-  case KERNEL_PIXELS:
-  case KERNEL_FAMILY_COUNT:
-    break;
-  }
-  ICE("no vector emitter for kernel family '%s'",
-      kernel_family_name(kernel->family));
+void emit_vector_kernel(const Kernel *kernel, CWriter *w)
+{
+    switch (kernel->family) {
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+        emit_direct(kernel, w);
+        return;
+    case KERNEL_WINOGRAD:
+        emit_winograd(kernel, w);
+        return;
+    case KERNEL_DEPTHWISE:
+    case KERNEL_GROUPED:
+        emit_depthwise_vector(kernel, w);
+        return;
+    case KERNEL_DENSE:
+        emit_dense_vector(kernel, w);
+        return;
+    case KERNEL_MAX_POOL:
+    case KERNEL_AVG_POOL:
+        emit_pool_vector(kernel, w);
+        return;
+    case KERNEL_GLOBAL_POOL:
+        emit_global_pool_vector(kernel, w);
+        return;
+    case KERNEL_UNARY:
+    case KERNEL_BINARY:
+    case KERNEL_CHANNEL_AFFINE:
+        emit_elementwise_vector(kernel, w);
+        return;
+    case KERNEL_LRN:
+        emit_lrn_vector(kernel, w);
+        return;
+    case KERNEL_CONVERT:
+        emit_convert(kernel, w);
+        return;
+    case KERNEL_ZERO_HALO:
+        emit_zero_halo(kernel, w);
+        return;
+    case KERNEL_CONV:
+    case KERNEL_SOFTMAX:
+    case KERNEL_COPY:
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
+    case KERNEL_FAMILY_COUNT:
+        break;
+    }
+    ICE("no vector emitter for kernel family '%s'", kernel_family_name(kernel->family));
 }

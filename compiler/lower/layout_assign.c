@@ -14,275 +14,271 @@
  * is blocked, and nothing else changes. */
 #include "lower/lowering.h"
 
-const Node *lower_value_of(const Node *node) {
-  while (node->op == OP_IDENTITY || node->op == OP_DROPOUT ||
-         (node->op == OP_CONCAT && node->n_data == 1) ||
-         (node->op == OP_ADAPTIVE_AVG_POOL &&
-          type_equal(node->type, node->inputs[0]->type))) {
-    node = node->inputs[0];
-  }
-  return node;
+const Node *lower_value_of(const Node *node)
+{
+    while (node->op == OP_IDENTITY || node->op == OP_DROPOUT || (node->op == OP_CONCAT && node->n_data == 1) ||
+           (node->op == OP_ADAPTIVE_AVG_POOL && type_equal(node->type, node->inputs[0]->type))) {
+        node = node->inputs[0];
+    }
+    return node;
 }
 
-static NodeLayout *layout_of(const Lowering *l, const Node *node) {
-  return &l->layouts[lower_value_of(node)->id];
+static NodeLayout *layout_of(const Lowering *l, const Node *node)
+{
+    return &l->layouts[lower_value_of(node)->id];
 }
 
-static bool is_image(TensorType type) {
-  return (int64_t)type_height(type) * type_width(type) > 1;
+static bool is_image(TensorType type)
+{
+    return (int64_t)type_height(type) * type_width(type) > 1;
 }
 
 /* --- 1. what is blocked */
 
-bool lower_is_blocked(const Lowering *l, const Node *node) {
-  return layout_of(l, node)->blocked;
+bool lower_is_blocked(const Lowering *l, const Node *node)
+{
+    return layout_of(l, node)->blocked;
 }
 
-static bool assign_conv(const Lowering *l, const Node *node) {
-  NodeLayout *layout = &l->layouts[node->id];
-  Kernel kernel = lower_conv_record(node);
-  bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
-  if (has_table ||
-      !select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
-    return false;
-  }
-  layout->vector_conv = true;
-  layout->family = kernel.family;
-  layout->winograd = kernel.winograd;
-  return kernel.family != KERNEL_DENSE;
+static bool assign_conv(const Lowering *l, const Node *node)
+{
+    NodeLayout *layout = &l->layouts[node->id];
+    Kernel kernel = lower_conv_record(node);
+    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+    if (has_table || !select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
+        return false;
+    }
+    layout->vector_conv = true;
+    layout->family = kernel.family;
+    layout->winograd = kernel.winograd;
+    return kernel.family != KERNEL_DENSE;
 }
 
 /* The family that serves an op other than a convolution in blocks;
  * FAMILY_COUNT: none. */
-static KernelFamily family_of(const Node *node) {
-  if ((op_info(node->op)->flags & OPF_ACT) != 0 || node->op == OP_PRELU) {
-    return KERNEL_UNARY;
-  }
-  if (node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL ||
-      node->op == OP_SCALE) {
-    return KERNEL_BINARY;
-  }
-  if (node->op == OP_BATCH_NORM || node->op == OP_AFFINE ||
-      node->op == OP_NORMALIZE) {
-    return KERNEL_CHANNEL_AFFINE;
-  }
-  if (node->op == OP_MAX_POOL || node->op == OP_AVG_POOL ||
-      node->op == OP_ADAPTIVE_AVG_POOL) {
-    return node->op == OP_MAX_POOL ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
-  }
-  if (node->op == OP_LRN &&
-      node->attr.lrn.size / 2 <=
-          4) { /* neighbours within the next vector, of any target */
-    return KERNEL_LRN;
-  }
-  return KERNEL_FAMILY_COUNT;
+static KernelFamily family_of(const Node *node)
+{
+    if ((op_info(node->op)->flags & OPF_ACT) != 0 || node->op == OP_PRELU) {
+        return KERNEL_UNARY;
+    }
+    if (node->op == OP_ADD || node->op == OP_SUB || node->op == OP_MUL || node->op == OP_SCALE) {
+        return KERNEL_BINARY;
+    }
+    if (node->op == OP_BATCH_NORM || node->op == OP_AFFINE || node->op == OP_NORMALIZE) {
+        return KERNEL_CHANNEL_AFFINE;
+    }
+    if (node->op == OP_MAX_POOL || node->op == OP_AVG_POOL || node->op == OP_ADAPTIVE_AVG_POOL) {
+        return node->op == OP_MAX_POOL ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
+    }
+    if (node->op == OP_LRN && node->attr.lrn.size / 2 <= 4) { /* neighbours within the next vector, of any target */
+        return KERNEL_LRN;
+    }
+    return KERNEL_FAMILY_COUNT;
 }
 
 /* Operands of a sum or product in blocks: images of the result's size, vectors
  * of whole blocks, numbers. */
-static bool binary_fits(const Lowering *l, const Node *node) {
-  int64_t elements = type_elements(node->type);
-  bool any = node->adds_residual && lower_is_blocked(l, node_residual(node));
-  for (uint32_t i = 0; i < (node->op == OP_SCALE ? 1u : 2u); ++i) {
-    const Node *operand = node->inputs[i];
-    int64_t own = type_elements(operand->type);
-    if (own == elements && !node_is_constant(operand)) {
-      any = any || lower_is_blocked(l, operand);
-    } else if (own != 1 && (is_image(operand->type) ||
-                            own % l->program->target->channel_block != 0)) {
-      return false;
+static bool binary_fits(const Lowering *l, const Node *node)
+{
+    int64_t elements = type_elements(node->type);
+    bool any = node->adds_residual && lower_is_blocked(l, node_residual(node));
+    for (uint32_t i = 0; i < (node->op == OP_SCALE ? 1u : 2u); ++i) {
+        const Node *operand = node->inputs[i];
+        int64_t own = type_elements(operand->type);
+        if (own == elements && !node_is_constant(operand)) {
+            any = any || lower_is_blocked(l, operand);
+        } else if (own != 1 && (is_image(operand->type) || own % l->program->target->channel_block != 0)) {
+            return false;
+        }
     }
-  }
-  return any;
+    return any;
 }
 
 /* Parts begin at whole blocks. */
-static bool concat_fits(const Lowering *l, const Node *node) {
-  int32_t channel = 0;
-  bool any = false;
-  for (uint32_t i = 0; i < node->n_data; ++i) {
-    if (channel % l->program->target->channel_block != 0) {
-      return false;
+static bool concat_fits(const Lowering *l, const Node *node)
+{
+    int32_t channel = 0;
+    bool any = false;
+    for (uint32_t i = 0; i < node->n_data; ++i) {
+        if (channel % l->program->target->channel_block != 0) {
+            return false;
+        }
+        channel += type_channels(node->inputs[i]->type);
+        any = any || lower_is_blocked(l, node->inputs[i]);
     }
-    channel += type_channels(node->inputs[i]->type);
-    any = any || lower_is_blocked(l, node->inputs[i]);
-  }
-  return any;
+    return any;
 }
 
 /* A pool of plain values (behind an LRN, say) is worth a conversion, unless
  * most lanes would be empty. */
-static bool pool_pays(const Lowering *l, const Node *node) {
-  return type_channels(node->type) >= l->program->target->channel_block;
+static bool pool_pays(const Lowering *l, const Node *node)
+{
+    return type_channels(node->type) >= l->program->target->channel_block;
 }
 
-static bool wants_blocks(const Lowering *l, const Node *node) {
-  if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
-    return assign_conv(
-        l, node); /* may be a dense layer, whose result is no image */
-  }
-  if (node->n_data == 0 || node->type.rank != 3 || !is_image(node->type) ||
-      node->type.dtype != DT_F32) {
-    return false;
-  }
-  if (node->op == OP_CONCAT) {
-    return concat_fits(l, node);
-  }
-  KernelFamily family = family_of(node);
-  if (family == KERNEL_FAMILY_COUNT || !vector_kernel_ready[family]) {
-    return false;
-  }
-  if (family == KERNEL_BINARY) {
-    return binary_fits(l, node);
-  }
-  bool is_pool = family == KERNEL_MAX_POOL || family == KERNEL_AVG_POOL;
-  return lower_is_blocked(l, node->inputs[0]) ||
-         (is_pool && pool_pays(l, node));
+static bool wants_blocks(const Lowering *l, const Node *node)
+{
+    if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
+        return assign_conv(l, node); /* may be a dense layer, whose result is no image */
+    }
+    if (node->n_data == 0 || node->type.rank != 3 || !is_image(node->type) || node->type.dtype != DT_F32) {
+        return false;
+    }
+    if (node->op == OP_CONCAT) {
+        return concat_fits(l, node);
+    }
+    KernelFamily family = family_of(node);
+    if (family == KERNEL_FAMILY_COUNT || !vector_kernel_ready[family]) {
+        return false;
+    }
+    if (family == KERNEL_BINARY) {
+        return binary_fits(l, node);
+    }
+    bool is_pool = family == KERNEL_MAX_POOL || family == KERNEL_AVG_POOL;
+    return lower_is_blocked(l, node->inputs[0]) || (is_pool && pool_pays(l, node));
 }
 
 /* --- 2. classes: values that lie alike */
 
-static uint32_t leader_of(const Lowering *l, uint32_t id) {
-  while (l->layouts[id].leader != id) {
-    l->layouts[id].leader =
-        l->layouts[l->layouts[id].leader].leader; /* halves the way */
-    id = l->layouts[id].leader;
-  }
-  return id;
+static uint32_t leader_of(const Lowering *l, uint32_t id)
+{
+    while (l->layouts[id].leader != id) {
+        l->layouts[id].leader = l->layouts[l->layouts[id].leader].leader; /* halves the way */
+        id = l->layouts[id].leader;
+    }
+    return id;
 }
 
-static void join(const Lowering *l, const Node *a, const Node *b) {
-  uint32_t first = leader_of(l, lower_value_of(a)->id),
-           second = leader_of(l, lower_value_of(b)->id);
-  l->layouts[first].leader = second;
+static void join(const Lowering *l, const Node *a, const Node *b)
+{
+    uint32_t first = leader_of(l, lower_value_of(a)->id), second = leader_of(l, lower_value_of(b)->id);
+    l->layouts[first].leader = second;
 }
 
-static bool same_image(const Node *a, const Node *b) {
-  return type_channels(a->type) == type_channels(b->type) &&
-         type_height(a->type) == type_height(b->type) &&
-         type_width(a->type) == type_width(b->type);
+static bool same_image(const Node *a, const Node *b)
+{
+    return type_channels(a->type) == type_channels(b->type) && type_height(a->type) == type_height(b->type) &&
+           type_width(a->type) == type_width(b->type);
 }
 
 /* Results of steps that write blocks themselves, in one piece, may be written
  * into a concat's memory instead. */
-static void place_parts(const Lowering *l, const Node *concat) {
-  int32_t channel = 0;
-  for (uint32_t i = 0; i < concat->n_data; ++i) {
-    const Node *part = lower_value_of(concat->inputs[i]);
-    NodeLayout *layout = &l->layouts[part->id];
-    if (layout->blocked && layout->concat == NULL && part != concat) {
-      layout->concat = concat;
-      layout->concat_channel = channel;
-      join(l, part, concat);
+static void place_parts(const Lowering *l, const Node *concat)
+{
+    int32_t channel = 0;
+    for (uint32_t i = 0; i < concat->n_data; ++i) {
+        const Node *part = lower_value_of(concat->inputs[i]);
+        NodeLayout *layout = &l->layouts[part->id];
+        if (layout->blocked && layout->concat == NULL && part != concat) {
+            layout->concat = concat;
+            layout->concat_channel = channel;
+            join(l, part, concat);
+        }
+        channel += type_channels(part->type);
     }
-    channel += type_channels(part->type);
-  }
 }
 
-static void join_alike(const Lowering *l, const Node *node) {
-  if (node->adds_residual && lower_is_blocked(l, node_residual(node))) {
-    join(l, node, node_residual(node));
-  }
-  if (node->op == OP_CONCAT) {
-    place_parts(l, node);
-    return;
-  }
-  KernelFamily family = family_of(node);
-  if (family == KERNEL_UNARY || family == KERNEL_BINARY ||
-      family == KERNEL_CHANNEL_AFFINE) {
-    uint32_t operands = family == KERNEL_BINARY && node->op != OP_SCALE ? 2 : 1;
-    for (uint32_t i = 0; i < operands; ++i) {
-      if (lower_is_blocked(l, node->inputs[i]) &&
-          same_image(node, node->inputs[i])) {
-        join(l, node, node->inputs[i]);
-      }
+static void join_alike(const Lowering *l, const Node *node)
+{
+    if (node->adds_residual && lower_is_blocked(l, node_residual(node))) {
+        join(l, node, node_residual(node));
     }
-  }
+    if (node->op == OP_CONCAT) {
+        place_parts(l, node);
+        return;
+    }
+    KernelFamily family = family_of(node);
+    if (family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE) {
+        uint32_t operands = family == KERNEL_BINARY && node->op != OP_SCALE ? 2 : 1;
+        for (uint32_t i = 0; i < operands; ++i) {
+            if (lower_is_blocked(l, node->inputs[i]) && same_image(node, node->inputs[i])) {
+                join(l, node, node->inputs[i]);
+            }
+        }
+    }
 }
 
 /* --- 3. halos */
 
-static int32_t larger(int32_t a, int64_t b) { return b > a ? (int32_t)b : a; }
+static int32_t larger(int32_t a, int64_t b)
+{
+    return b > a ? (int32_t)b : a;
+}
 
 /* Rows or columns past the end of the input that the windows reach. */
-static int64_t reach(int32_t in, int32_t out, int32_t kernel, int32_t stride,
-                     int32_t dilation, int32_t pad) {
-  return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 -
-         pad - in;
+static int64_t reach(int32_t in, int32_t out, int32_t kernel, int32_t stride, int32_t dilation, int32_t pad)
+{
+    return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - pad - in;
 }
 
-static int64_t winograd_reach(int32_t in, int32_t out, int32_t kernel,
-                              int32_t m, int32_t pad) {
-  int64_t outputs = winograd_outputs(m, kernel);
-  return (out + outputs - 1) / outputs * outputs + kernel - 1 - pad - in;
+static int64_t winograd_reach(int32_t in, int32_t out, int32_t kernel, int32_t m, int32_t pad)
+{
+    int64_t outputs = winograd_outputs(m, kernel);
+    return (out + outputs - 1) / outputs * outputs + kernel - 1 - pad - in;
 }
 
-static void need_halo(const Lowering *l, const Node *node) {
-  const NodeLayout *layout = &l->layouts[node->id];
-  if (!layout->vector_conv || layout->family == KERNEL_DENSE) {
-    return;
-  }
-  const Node *x = lower_value_of(node->inputs[0]);
-  bool planar = layout->family == KERNEL_PLANAR;
-  int32_t *halo =
-      planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
-  const Kernel record = lower_conv_record(node);
-  const KernelSizes *s = &record.sizes;
-  halo[PAD_TOP] = larger(halo[PAD_TOP], s->pad_top);
-  halo[PAD_LEFT] = larger(halo[PAD_LEFT], s->pad_left);
-  int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows,
-                         s->stride_rows, s->dilation_rows, s->pad_top);
-  int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols,
-                        s->dilation_cols, s->pad_left);
-  if (layout->family == KERNEL_WINOGRAD) {
-    bottom = winograd_reach(s->in_rows, s->out_rows, s->kernel_rows,
-                            layout->winograd, s->pad_top);
-    right = winograd_reach(s->in_cols, s->out_cols, s->kernel_cols,
-                           layout->winograd, s->pad_left);
-  }
-  halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
-  halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
-}
-
-void layouts_assign(Lowering *l) {
-  const Graph *graph = l->graph;
-  l->layouts = ARENA_ARRAY(l->scratch, NodeLayout, graph->n_nodes);
-  for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-    l->layouts[i].leader = i;
-  }
-  if (l->program->target->channel_block == 1 ||
-      !vector_kernel_ready[KERNEL_CONVERT] ||
-      !vector_kernel_ready[KERNEL_ZERO_HALO]) {
-    return;
-  }
-  for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-    const Node *node = graph->nodes[i];
-    l->layouts[i].blocked =
-        lower_value_of(node) == node && wants_blocks(l, node);
-  }
-  for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-    if (l->layouts[i].blocked) {
-      join_alike(l, graph->nodes[i]);
+static void need_halo(const Lowering *l, const Node *node)
+{
+    const NodeLayout *layout = &l->layouts[node->id];
+    if (!layout->vector_conv || layout->family == KERNEL_DENSE) {
+        return;
     }
-  }
-  for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-    need_halo(l, graph->nodes[i]);
-  }
+    const Node *x = lower_value_of(node->inputs[0]);
+    bool planar = layout->family == KERNEL_PLANAR;
+    int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
+    const Kernel record = lower_conv_record(node);
+    const KernelSizes *s = &record.sizes;
+    halo[PAD_TOP] = larger(halo[PAD_TOP], s->pad_top);
+    halo[PAD_LEFT] = larger(halo[PAD_LEFT], s->pad_left);
+    int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
+    int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
+    if (layout->family == KERNEL_WINOGRAD) {
+        bottom = winograd_reach(s->in_rows, s->out_rows, s->kernel_rows, layout->winograd, s->pad_top);
+        right = winograd_reach(s->in_cols, s->out_cols, s->kernel_cols, layout->winograd, s->pad_left);
+    }
+    halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
+    halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
 }
 
-static Layout with_halo(Layout layout, const int32_t halo[4]) {
-  return layout_with_halo(layout, halo[PAD_TOP], halo[PAD_LEFT],
-                          halo[PAD_BOTTOM], halo[PAD_RIGHT]);
+void layouts_assign(Lowering *l)
+{
+    const Graph *graph = l->graph;
+    l->layouts = ARENA_ARRAY(l->scratch, NodeLayout, graph->n_nodes);
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        l->layouts[i].leader = i;
+    }
+    if (l->program->target->channel_block == 1 || !vector_kernel_ready[KERNEL_CONVERT] ||
+        !vector_kernel_ready[KERNEL_ZERO_HALO]) {
+        return;
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        const Node *node = graph->nodes[i];
+        l->layouts[i].blocked = lower_value_of(node) == node && wants_blocks(l, node);
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        if (l->layouts[i].blocked) {
+            join_alike(l, graph->nodes[i]);
+        }
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        need_halo(l, graph->nodes[i]);
+    }
 }
 
-Layout lower_blocked_layout(const Lowering *l, const Node *node) {
-  const Node *value = lower_value_of(node);
-  return with_halo(
-      layout_blocked(value->type, l->program->target->channel_block),
-      l->layouts[leader_of(l, value->id)].halo);
+static Layout with_halo(Layout layout, const int32_t halo[4])
+{
+    return layout_with_halo(layout, halo[PAD_TOP], halo[PAD_LEFT], halo[PAD_BOTTOM], halo[PAD_RIGHT]);
 }
 
-Layout lower_planar_layout(const Lowering *l, const Node *node) {
-  const Node *value = lower_value_of(node);
-  return with_halo(layout_plain(value->type), l->layouts[value->id].planar);
+Layout lower_blocked_layout(const Lowering *l, const Node *node)
+{
+    const Node *value = lower_value_of(node);
+    return with_halo(layout_blocked(value->type, l->program->target->channel_block),
+                     l->layouts[leader_of(l, value->id)].halo);
+}
+
+Layout lower_planar_layout(const Lowering *l, const Node *node)
+{
+    const Node *value = lower_value_of(node);
+    return with_halo(layout_plain(value->type), l->layouts[value->id].planar);
 }

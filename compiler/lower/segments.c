@@ -7,169 +7,153 @@
 #include "support/hash.h"
 #include "support/ints.h"
 
-int64_t segment_elements(const Segment *segment) {
-  const PackFormat *format = &segment->format;
-  int64_t group_rows = segment->rows / segment->groups;
-  if (format->kind == PACK_ROWS) {
-    int64_t rows = int_align_up(group_rows, format->row_block);
-    int64_t cols = int_align_up(segment->cols, format->col_block);
-    return segment->groups * rows * cols;
-  }
-  int64_t window = (int64_t)format->window_rows * format->window_cols;
-  int64_t points =
-      (int64_t)winograd_points(format->winograd, format->window_rows) *
-      winograd_points(format->winograd, format->window_cols);
-  int64_t inputs = int_align_up(segment->cols / window, format->in_block);
-  int64_t outputs = int_align_up(group_rows, format->lanes);
-  return segment->groups * outputs * inputs *
-         (format->kind == PACK_WINOGRAD ? points : window);
+int64_t segment_elements(const Segment *segment)
+{
+    const PackFormat *format = &segment->format;
+    int64_t group_rows = segment->rows / segment->groups;
+    if (format->kind == PACK_ROWS) {
+        int64_t rows = int_align_up(group_rows, format->row_block);
+        int64_t cols = int_align_up(segment->cols, format->col_block);
+        return segment->groups * rows * cols;
+    }
+    int64_t window = (int64_t)format->window_rows * format->window_cols;
+    int64_t points = (int64_t)winograd_points(format->winograd, format->window_rows) *
+                     winograd_points(format->winograd, format->window_cols);
+    int64_t inputs = int_align_up(segment->cols / window, format->in_block);
+    int64_t outputs = int_align_up(group_rows, format->lanes);
+    return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? points : window);
 }
 
 /* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16" */
-void pack_format_describe(const PackFormat *format, StrBuf *out) {
-  if (format->kind == PACK_ROWS) {
-    strbuf_printf(out, "%dx%d", (int)format->row_block, (int)format->col_block);
-  } else if (format->kind == PACK_WINOGRAD) {
-    strbuf_printf(out, "winograd %d window %dx%d vectors %dx%d",
-                  (int)format->winograd, (int)format->window_rows,
-                  (int)format->window_cols, (int)format->vectors,
-                  (int)format->lanes);
-  } else {
-    strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d",
-                  (int)format->vectors, (int)format->lanes,
-                  (int)format->in_block, (int)format->window_rows,
-                  (int)format->window_cols);
-  }
+void pack_format_describe(const PackFormat *format, StrBuf *out)
+{
+    if (format->kind == PACK_ROWS) {
+        strbuf_printf(out, "%dx%d", (int)format->row_block, (int)format->col_block);
+    } else if (format->kind == PACK_WINOGRAD) {
+        strbuf_printf(out, "winograd %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
+                      (int)format->window_cols, (int)format->vectors, (int)format->lanes);
+    } else {
+        strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
+                      (int)format->in_block, (int)format->window_rows, (int)format->window_cols);
+    }
 }
 
 /* "pack 4x4 rows 64 cols 147 groups 1 = @conv1.weight * ...": all that the
  * bytes of a segment depend on, but for the values of the weights. */
-static void describe_packing(const Packing *packing, const Node *source,
-                             StrBuf *out) {
-  strbuf_append(out, STR("pack "));
-  pack_format_describe(&packing->format, out);
-  strbuf_printf(out, " rows %d cols %d groups %d%s = ", (int)packing->rows,
-                (int)packing->cols, (int)packing->groups,
-                packing->transposed ? " transposed" : "");
-  graph_format_constant(source, out);
+static void describe_packing(const Packing *packing, const Node *source, StrBuf *out)
+{
+    strbuf_append(out, STR("pack "));
+    pack_format_describe(&packing->format, out);
+    strbuf_printf(out, " rows %d cols %d groups %d%s = ", (int)packing->rows, (int)packing->cols, (int)packing->groups,
+                  packing->transposed ? " transposed" : "");
+    graph_format_constant(source, out);
 }
 
-static Str segment_name(Arena *arena, const Node *source, const Node *user,
-                        WeightRole role) {
-  if (source->attr.constant.expr == CONST_WEIGHT) {
-    return source->attr.constant.name;
-  }
-  const char *op = op_info(user->op)->name;
-  return str_is_empty(user->path)
-             ? arena_printf(arena, "%s.%s", op, role_name(role))
-             : arena_printf(arena, STR_FMT ".%s", STR_ARG(user->path),
-                            role_name(role));
+static Str segment_name(Arena *arena, const Node *source, const Node *user, WeightRole role)
+{
+    if (source->attr.constant.expr == CONST_WEIGHT) {
+        return source->attr.constant.name;
+    }
+    const char *op = op_info(user->op)->name;
+    return str_is_empty(user->path) ? arena_printf(arena, "%s.%s", op, role_name(role))
+                                    : arena_printf(arena, STR_FMT ".%s", STR_ARG(user->path), role_name(role));
 }
 
-const Segment *lower_segment(Lowering *l, const Node *source, Packing packing,
-                             const Node *user, WeightRole role) {
-  StrBuf text = {0};
-  describe_packing(&packing, source, &text);
-  Segment *segment = map_get(l->segments, strbuf_view(&text));
-  if (segment == NULL) {
-    Program *program = l->program;
-    segment = ARENA_NEW(l->arena, Segment);
-    *segment = (Segment){.id = program->n_segments,
-                         .name = segment_name(l->arena, source, user, role),
-                         .source = source,
-                         .format = packing.format,
-                         .rows = packing.rows,
-                         .cols = packing.cols,
-                         .groups = packing.groups,
-                         .transposed = packing.transposed};
-    segment->bytes = segment_elements(segment) * (int64_t)sizeof(float);
-    program->segments =
-        arena_grow(l->arena, program->segments, program->n_segments,
-                   &l->segment_capacity, sizeof *program->segments);
-    program->segments[program->n_segments++] = segment;
-    map_put(l->segments, arena_copy(l->scratch, strbuf_view(&text)), segment);
-  }
-  strbuf_free(&text);
-  return segment;
+const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, const Node *user, WeightRole role)
+{
+    StrBuf text = {0};
+    describe_packing(&packing, source, &text);
+    Segment *segment = map_get(l->segments, strbuf_view(&text));
+    if (segment == NULL) {
+        Program *program = l->program;
+        segment = ARENA_NEW(l->arena, Segment);
+        *segment = (Segment){.id = program->n_segments,
+                             .name = segment_name(l->arena, source, user, role),
+                             .source = source,
+                             .format = packing.format,
+                             .rows = packing.rows,
+                             .cols = packing.cols,
+                             .groups = packing.groups,
+                             .transposed = packing.transposed};
+        segment->bytes = segment_elements(segment) * (int64_t)sizeof(float);
+        program->segments = arena_grow(l->arena, program->segments, program->n_segments, &l->segment_capacity,
+                                       sizeof *program->segments);
+        program->segments[program->n_segments++] = segment;
+        map_put(l->segments, arena_copy(l->scratch, strbuf_view(&text)), segment);
+    }
+    strbuf_free(&text);
+    return segment;
 }
 
-const Segment *lower_vector(Lowering *l, const Kernel *kernel,
-                            const Node *source, const Node *user,
-                            WeightRole role) {
-  Packing packing = {.format = pack_rows(kernel->vector, 1),
-                     .rows = (int32_t)type_elements(source->type),
-                     .cols = 1,
-                     .groups = 1};
-  return lower_segment(l, source, packing, user, role);
+const Segment *lower_vector(Lowering *l, const Kernel *kernel, const Node *source, const Node *user, WeightRole role)
+{
+    Packing packing = {
+        .format = pack_rows(kernel->vector, 1), .rows = (int32_t)type_elements(source->type), .cols = 1, .groups = 1};
+    return lower_segment(l, source, packing, user, role);
 }
 
 /* --- recipes made by lowering. They are no part of the graph: only segments
  * point to them. */
 
-Node *lower_values(Lowering *l, int32_t count, const double *values) {
-  double *copy = ARENA_ARRAY(l->arena, double, count);
-  memcpy(copy, values, (size_t)count * sizeof *copy);
-  Node *node = ARENA_NEW(l->arena, Node);
-  node->op = OP_CONST;
-  node->act.op = OP_IDENTITY;
-  node->type = type_f32_1(count);
-  node->attr.constant.expr = CONST_VALUES;
-  node->attr.constant.values = copy;
-  return node;
+Node *lower_values(Lowering *l, int32_t count, const double *values)
+{
+    double *copy = ARENA_ARRAY(l->arena, double, count);
+    memcpy(copy, values, (size_t)count * sizeof *copy);
+    Node *node = ARENA_NEW(l->arena, Node);
+    node->op = OP_CONST;
+    node->act.op = OP_IDENTITY;
+    node->type = type_f32_1(count);
+    node->attr.constant.expr = CONST_VALUES;
+    node->attr.constant.values = copy;
+    return node;
 }
 
-Node *lower_recipe(Lowering *l, ConstExpr expr, const Node *a, const Node *b,
-                   double eps) {
-  Node *node = ARENA_NEW(l->arena, Node);
-  node->op = OP_CONST;
-  node->act.op = OP_IDENTITY;
-  node->type = a->type;
-  node->attr.constant.expr = expr;
-  node->attr.constant.eps = eps;
-  node->inputs = ARENA_ARRAY(l->arena, Node *, 2);
-  node->inputs[0] = (Node *)
-      a; /* a node's inputs are not const; nobody writes through these */
-  node->inputs[1] = (Node *)b;
-  node->n_inputs = node->n_data = b == NULL ? 1 : 2;
-  return node;
+Node *lower_recipe(Lowering *l, ConstExpr expr, const Node *a, const Node *b, double eps)
+{
+    Node *node = ARENA_NEW(l->arena, Node);
+    node->op = OP_CONST;
+    node->act.op = OP_IDENTITY;
+    node->type = a->type;
+    node->attr.constant.expr = expr;
+    node->attr.constant.eps = eps;
+    node->inputs = ARENA_ARRAY(l->arena, Node *, 2);
+    node->inputs[0] = (Node *)a; /* a node's inputs are not const; nobody writes through these */
+    node->inputs[1] = (Node *)b;
+    node->n_inputs = node->n_data = b == NULL ? 1 : 2;
+    return node;
 }
 
 /* --- the finished blob */
 
-static void describe_ports(const char *role, Buffer *const *ports,
-                           uint32_t count, StrBuf *out) {
-  for (uint32_t i = 0; i < count; ++i) {
-    const Layout *layout = &ports[i]->layout;
-    strbuf_printf(out, "%s %s %dx%dx%d block %d\n", role,
-                  dtype_name(ports[i]->dtype), (int)layout->channels,
-                  (int)layout->rows, (int)layout->cols, (int)layout->block);
-  }
+static void describe_ports(const char *role, Buffer *const *ports, uint32_t count, StrBuf *out)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        const Layout *layout = &ports[i]->layout;
+        strbuf_printf(out, "%s %s %dx%dx%d block %d\n", role, dtype_name(ports[i]->dtype), (int)layout->channels,
+                      (int)layout->rows, (int)layout->cols, (int)layout->block);
+    }
 }
 
-void segments_finish(Program *program) {
-  StrBuf manifest = {0};
-  strbuf_printf(&manifest, "cnnc weights\ntarget %s\n", program->target->name);
-  describe_ports("input", program->inputs, program->graph->n_inputs, &manifest);
-  describe_ports("output", program->outputs, program->graph->n_outputs,
-                 &manifest);
-  for (uint32_t i = 0; i < program->n_steps;
-       ++i) { /* the same weights in other layers are another network */
-    strbuf_printf(&manifest, "step " STR_FMT "\n",
-                  STR_ARG(program->steps[i].kernel->name));
-  }
-  int64_t end = 0;
-  for (uint32_t i = 0; i < program->n_segments; ++i) {
-    Segment *segment = program->segments[i];
-    segment->offset = end;
-    end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
-    Packing packing = {segment->format, segment->rows, segment->cols,
-                       segment->groups, segment->transposed};
-    strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ",
-                  segment->offset, segment->bytes);
-    describe_packing(&packing, segment->source, &manifest);
-    strbuf_char(&manifest, '\n');
-  }
-  program->blob_bytes = BLOB_HEADER_BYTES + end;
-  program->fingerprint = hash_fnv1a_64(strbuf_view(&manifest));
-  strbuf_free(&manifest);
+void segments_finish(Program *program)
+{
+    StrBuf manifest = {0};
+    strbuf_printf(&manifest, "cnnc weights\ntarget %s\n", program->target->name);
+    describe_ports("input", program->inputs, program->graph->n_inputs, &manifest);
+    describe_ports("output", program->outputs, program->graph->n_outputs, &manifest);
+    for (uint32_t i = 0; i < program->n_steps; ++i) { /* the same weights in other layers are another network */
+        strbuf_printf(&manifest, "step " STR_FMT "\n", STR_ARG(program->steps[i].kernel->name));
+    }
+    int64_t end = 0;
+    for (uint32_t i = 0; i < program->n_segments; ++i) {
+        Segment *segment = program->segments[i];
+        segment->offset = end;
+        end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
+        Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
+        strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ", segment->offset, segment->bytes);
+        describe_packing(&packing, segment->source, &manifest);
+        strbuf_char(&manifest, '\n');
+    }
+    program->blob_bytes = BLOB_HEADER_BYTES + end;
+    program->fingerprint = hash_fnv1a_64(strbuf_view(&manifest));
+    strbuf_free(&manifest);
 }

@@ -6,207 +6,197 @@
 #include "support/ints.h"
 
 enum {
-  PREFETCH_FROM =
-      200 *
-      1024, /* bytes of weights below which the hardware fetches well enough */
-  PIXELS_INPUT = 600 * 1024, /* bytes: a larger input is read again and again
+    PREFETCH_FROM = 200 * 1024,   /* bytes of weights below which the hardware fetches well enough */
+    PIXELS_INPUT = 600 * 1024,    /* bytes: a larger input is read again and again
                                 from the third level */
-  PIXELS_WEIGHTS =
-      600 * 1024, /* bytes: as many weights stay in the second level */
-  WINOGRAD_STREAM =
-      600 * 1024, /* bytes of transformed weights that come from memory */
-  WINOGRAD_AHEAD = 8 * 1024,
-  DENSE_AHEAD = 4 * 1024,
-  DENSE_VECTORS = 8,
-  WINOGRAD_TILES = 28,     /* transformed at once */
-  WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
-  WINOGRAD_PAD = 16 /* floats: strides of 4 KiB would fight for the same sets of
+    PIXELS_WEIGHTS = 600 * 1024,  /* bytes: as many weights stay in the second level */
+    WINOGRAD_STREAM = 600 * 1024, /* bytes of transformed weights that come from memory */
+    WINOGRAD_AHEAD = 8 * 1024,
+    DENSE_AHEAD = 4 * 1024,
+    DENSE_VECTORS = 8,
+    WINOGRAD_TILES = 28,     /* transformed at once */
+    WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
+    WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of
                        the cache */
 };
 
-static int32_t ceil_div(int64_t a, int64_t b) {
-  return (int32_t)int_div_up(a, b);
+static int32_t ceil_div(int64_t a, int64_t b)
+{
+    return (int32_t)int_div_up(a, b);
 }
 
 /* `count` in equal pieces of at most `most`: the size of the largest. */
-static int32_t even_piece(int64_t count, int32_t most) {
-  return ceil_div(count, ceil_div(count, most));
+static int32_t even_piece(int64_t count, int32_t most)
+{
+    return ceil_div(count, ceil_div(count, most));
 }
 
 /* Pixels of a tile of two vectors of channels: 28 accumulators of 32 registers,
  * 12 of 16. */
-static int32_t tile_pixels(const Target *target) {
-  return target->registers >= 32 ? 14 : 6;
+static int32_t tile_pixels(const Target *target)
+{
+    return target->registers >= 32 ? 14 : 6;
 }
 
 /* Tiles of up to `pixels` pixels: a stretch of a row, or several short rows. */
-static void choose_tile(Kernel *kernel, int32_t pixels) {
-  int32_t rows = kernel->sizes.out_rows, cols = kernel->sizes.out_cols;
-  kernel->tile_cols = even_piece(cols, pixels);
-  kernel->tile_rows = kernel->tile_cols < cols ? 1 : pixels / cols;
-  kernel->tile_rows = kernel->tile_rows > rows ? rows : kernel->tile_rows;
+static void choose_tile(Kernel *kernel, int32_t pixels)
+{
+    int32_t rows = kernel->sizes.out_rows, cols = kernel->sizes.out_cols;
+    kernel->tile_cols = even_piece(cols, pixels);
+    kernel->tile_rows = kernel->tile_cols < cols ? 1 : pixels / cols;
+    kernel->tile_rows = kernel->tile_rows > rows ? rows : kernel->tile_rows;
 }
 
-static PackFormat vectors_format(const Kernel *kernel, int32_t vectors,
-                                 int32_t in_block) {
-  const KernelSizes *s = &kernel->sizes;
-  return (PackFormat){.kind = PACK_VECTORS,
-                      .row_block = kernel->vector,
-                      .col_block = 1,
-                      .lanes = kernel->vector,
-                      .vectors = vectors,
-                      .in_block = in_block,
-                      .window_rows = s->kernel_rows,
-                      .window_cols = s->kernel_cols};
+static PackFormat vectors_format(const Kernel *kernel, int32_t vectors, int32_t in_block)
+{
+    const KernelSizes *s = &kernel->sizes;
+    return (PackFormat){.kind = PACK_VECTORS,
+                        .row_block = kernel->vector,
+                        .col_block = 1,
+                        .lanes = kernel->vector,
+                        .vectors = vectors,
+                        .in_block = in_block,
+                        .window_rows = s->kernel_rows,
+                        .window_cols = s->kernel_cols};
 }
 
-static void choose_direct(const Target *target, Kernel *kernel) {
-  const KernelSizes *s = &kernel->sizes;
-  int32_t in_channels = s->in_channels / s->groups,
-          out_channels = s->out_channels / s->groups;
-  int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
-  kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
-  choose_tile(kernel, tile_pixels(target));
-  int64_t taps = int_align_up(in_channels, kernel->vector) * s->kernel_rows *
-                 s->kernel_cols;
-  int64_t weight_bytes = 4 * taps * int_align_up(out_channels, kernel->vector);
-  int64_t input_bytes = 4 * layout_elements(&kernel->in);
-  if (s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 &&
-      s->in_channels >= 64 && input_bytes > PIXELS_INPUT &&
-      weight_bytes <= PIXELS_WEIGHTS) {
-    kernel->pixels_outer = true;
-    kernel->block_tiles = 4;
-  } else if (weight_bytes > PREFETCH_FROM) {
-    kernel->prefetch_bytes = (int32_t)(4 * taps * vectors * kernel->vector);
-  }
+static void choose_direct(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
+    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
+    choose_tile(kernel, tile_pixels(target));
+    int64_t taps = int_align_up(in_channels, kernel->vector) * s->kernel_rows * s->kernel_cols;
+    int64_t weight_bytes = 4 * taps * int_align_up(out_channels, kernel->vector);
+    int64_t input_bytes = 4 * layout_elements(&kernel->in);
+    if (s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->in_channels >= 64 && input_bytes > PIXELS_INPUT &&
+        weight_bytes <= PIXELS_WEIGHTS) {
+        kernel->pixels_outer = true;
+        kernel->block_tiles = 4;
+    } else if (weight_bytes > PREFETCH_FROM) {
+        kernel->prefetch_bytes = (int32_t)(4 * taps * vectors * kernel->vector);
+    }
 }
 
 /* Eight pixels: each is broadcast from a plane of its own, and gcc spills
  * above. */
-static void choose_planar(const Target *target, Kernel *kernel) {
-  int32_t vectors =
-      ceil_div(kernel->sizes.out_channels, kernel->vector) > 1 ? 2 : 1;
-  kernel->weight_format = vectors_format(kernel, vectors, 1);
-  choose_tile(kernel, target->registers >= 32 ? 8 : 6);
+static void choose_planar(const Target *target, Kernel *kernel)
+{
+    int32_t vectors = ceil_div(kernel->sizes.out_channels, kernel->vector) > 1 ? 2 : 1;
+    kernel->weight_format = vectors_format(kernel, vectors, 1);
+    choose_tile(kernel, target->registers >= 32 ? 8 : 6);
 }
 
-static void choose_winograd(const Target *target, Kernel *kernel) {
-  const KernelSizes *s = &kernel->sizes;
-  int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups,
-          out_channels = s->out_channels / s->groups;
-  int32_t area =
-      winograd_points(m, s->kernel_rows) * winograd_points(m, s->kernel_cols);
-  int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
-  kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
-  kernel->weight_format.kind = PACK_WINOGRAD;
-  kernel->weight_format.winograd = m;
-  int64_t tiles =
-      (int64_t)ceil_div(s->out_rows, winograd_outputs(m, s->kernel_rows)) *
-      ceil_div(s->out_cols, winograd_outputs(m, s->kernel_cols));
-  kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK
-                            ? (int32_t)tiles
-                            : even_piece(tiles, WINOGRAD_TILES);
-  kernel->tile_rows = 1;
-  kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
-  int64_t in_blocks = ceil_div(in_channels, kernel->vector);
-  int64_t stream = 4 * area * in_blocks * kernel->vector *
-                   int_align_up(out_channels, kernel->vector);
-  kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
-  kernel->scratch_bytes =
-      4 * area *
-      ((in_blocks + vectors) * kernel->block_tiles * kernel->vector +
-       2 * WINOGRAD_PAD);
+static void choose_winograd(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    int32_t area = winograd_points(m, s->kernel_rows) * winograd_points(m, s->kernel_cols);
+    int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
+    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
+    kernel->weight_format.kind = PACK_WINOGRAD;
+    kernel->weight_format.winograd = m;
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, s->kernel_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m, s->kernel_cols));
+    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
+    kernel->tile_rows = 1;
+    kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
+    int64_t in_blocks = ceil_div(in_channels, kernel->vector);
+    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
+    kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
+    kernel->scratch_bytes =
+        4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
 }
 
-static void choose_grouped(const Target *target, Kernel *kernel) {
-  kernel->weight_format = vectors_format(
-      kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
-  choose_tile(kernel, target->registers >= 32 ? 14 : 6);
+static void choose_grouped(const Target *target, Kernel *kernel)
+{
+    kernel->weight_format = vectors_format(kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
+    choose_tile(kernel, target->registers >= 32 ? 14 : 6);
 }
 
 /* Windows of neighbouring outputs share their inputs: two rows where every row
  * is computed. */
-static void choose_depthwise(const Target *target, Kernel *kernel) {
-  const KernelSizes *s = &kernel->sizes;
-  kernel->weight_format = vectors_format(kernel, 1, 1);
-  bool small =
-      s->stride_rows == 1 && s->kernel_rows <= 3 && s->kernel_cols <= 3;
-  kernel->tile_rows =
-      small && target->registers >= 32 && s->out_rows > 1 ? 2 : 1;
-  kernel->tile_cols = even_piece(s->out_cols, target->registers >= 32 ? 7 : 4);
+static void choose_depthwise(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    kernel->weight_format = vectors_format(kernel, 1, 1);
+    bool small = s->stride_rows == 1 && s->kernel_rows <= 3 && s->kernel_cols <= 3;
+    kernel->tile_rows = small && target->registers >= 32 && s->out_rows > 1 ? 2 : 1;
+    kernel->tile_cols = even_piece(s->out_cols, target->registers >= 32 ? 7 : 4);
 }
 
-static void choose_dense(Kernel *kernel) {
-  const KernelSizes *s = &kernel->sizes;
-  bool image = kernel->in.block > 1;
-  kernel->weight_format =
-      (PackFormat){.kind = PACK_VECTORS,
-                   .row_block = kernel->vector,
-                   .col_block = 1,
-                   .lanes = kernel->vector,
-                   .vectors = DENSE_VECTORS,
-                   .in_block = image ? kernel->vector : 1,
-                   .window_rows = image ? kernel->in.rows : 1,
-                   .window_cols = image ? kernel->in.cols : 1};
-  int64_t weight_bytes = 4 * (int64_t)s->in_channels *
-                         int_align_up(s->out_channels, kernel->vector);
-  kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? DENSE_AHEAD : 0;
+static void choose_dense(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    bool image = kernel->in.block > 1;
+    kernel->weight_format = (PackFormat){.kind = PACK_VECTORS,
+                                         .row_block = kernel->vector,
+                                         .col_block = 1,
+                                         .lanes = kernel->vector,
+                                         .vectors = DENSE_VECTORS,
+                                         .in_block = image ? kernel->vector : 1,
+                                         .window_rows = image ? kernel->in.rows : 1,
+                                         .window_cols = image ? kernel->in.cols : 1};
+    int64_t weight_bytes = 4 * (int64_t)s->in_channels * int_align_up(s->out_channels, kernel->vector);
+    kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? DENSE_AHEAD : 0;
 }
 
-void tiles_choose_vector(const Target *target, Kernel *kernel) {
-  switch (kernel->family) {
-  case KERNEL_DIRECT:
-    choose_direct(target, kernel);
-    return;
-  case KERNEL_PLANAR:
-    choose_planar(target, kernel);
-    return;
-  case KERNEL_WINOGRAD:
-    choose_winograd(target, kernel);
-    return;
-  case KERNEL_GROUPED:
-    choose_grouped(target, kernel);
-    return;
-  case KERNEL_DEPTHWISE:
-    choose_depthwise(target, kernel);
-    return;
-  case KERNEL_DENSE:
-    choose_dense(kernel);
-    return;
-  case KERNEL_UNARY:
-    if (kernel->epilogue.act.op == OP_PRELU) {
-      kernel->weight_format = pack_rows(kernel->vector, 1);
+void tiles_choose_vector(const Target *target, Kernel *kernel)
+{
+    switch (kernel->family) {
+    case KERNEL_DIRECT:
+        choose_direct(target, kernel);
+        return;
+    case KERNEL_PLANAR:
+        choose_planar(target, kernel);
+        return;
+    case KERNEL_WINOGRAD:
+        choose_winograd(target, kernel);
+        return;
+    case KERNEL_GROUPED:
+        choose_grouped(target, kernel);
+        return;
+    case KERNEL_DEPTHWISE:
+        choose_depthwise(target, kernel);
+        return;
+    case KERNEL_DENSE:
+        choose_dense(kernel);
+        return;
+    case KERNEL_UNARY:
+        if (kernel->epilogue.act.op == OP_PRELU) {
+            kernel->weight_format = pack_rows(kernel->vector, 1);
+        }
+        return;
+    case KERNEL_CHANNEL_AFFINE:
+        kernel->weight_format = pack_rows(kernel->vector, 1);
+        return;
+    case KERNEL_MAX_POOL:
+    case KERNEL_AVG_POOL:
+    case KERNEL_GLOBAL_POOL:
+    case KERNEL_BINARY:
+    case KERNEL_LRN:
+    case KERNEL_CONVERT:
+    case KERNEL_ZERO_HALO:
+        return;
+    case KERNEL_CONV:
+    case KERNEL_SOFTMAX:
+    case KERNEL_COPY:
+    case KERNEL_CONV_TRANSPOSE:
+    case KERNEL_TABLE_CONV:
+    case KERNEL_RBF:
+    case KERNEL_SUBSAMPLE:
+    case KERNEL_INSTANCE_NORM:
+    case KERNEL_L2_NORMALIZE:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
+    case KERNEL_GRAM:
+    case KERNEL_REDUCE:
+    case KERNEL_ARGMAX:
+    case KERNEL_TOP_K:
+    case KERNEL_PIXELS:
+    case KERNEL_FAMILY_COUNT:
+        break;
     }
-    return;
-  case KERNEL_CHANNEL_AFFINE:
-    kernel->weight_format = pack_rows(kernel->vector, 1);
-    return;
-  case KERNEL_MAX_POOL:
-  case KERNEL_AVG_POOL:
-  case KERNEL_GLOBAL_POOL:
-  case KERNEL_BINARY:
-  case KERNEL_LRN:
-  case KERNEL_CONVERT:
-  case KERNEL_ZERO_HALO:
-    return;
-  case KERNEL_CONV:
-  case KERNEL_SOFTMAX:
-  case KERNEL_COPY:
-  case KERNEL_CONV_TRANSPOSE:
-  case KERNEL_TABLE_CONV:
-  case KERNEL_RBF:
-  case KERNEL_SUBSAMPLE:
-  case KERNEL_INSTANCE_NORM:
-  case KERNEL_L2_NORMALIZE:
-  case KERNEL_BORDER:
-  case KERNEL_UPSAMPLE:
-  case KERNEL_GRAM:
-  case KERNEL_REDUCE:
-  case KERNEL_ARGMAX:
-  case KERNEL_TOP_K:
-  case KERNEL_PIXELS:
-  case KERNEL_FAMILY_COUNT:
-    break;
-  }
-  ICE("%s has no vector kernel", kernel_family_name(kernel->family));
+    ICE("%s has no vector kernel", kernel_family_name(kernel->family));
 }

@@ -17,66 +17,65 @@
 enum { MAX_KERNELS = 200, MAX_PARTS = 5 };
 
 typedef struct step_arguments { /* as in generated code */
-  const float *x[2];
-  const float *residual;
-  const float *weights, *bias;
-  float *y;
-  float *scratch;
+    const float *x[2];
+    const float *residual;
+    const float *weights, *bias;
+    float *y;
+    float *scratch;
 } step_arguments;
 typedef void step_kernel(const step_arguments *a, int part, int parts);
 
 typedef struct Batch {
-  Arena *arena;
-  Kernel *kernels[MAX_KERNELS];
-  uint32_t count, random;
-  int32_t b; /* floats of a vector */
+    Arena *arena;
+    Kernel *kernels[MAX_KERNELS];
+    uint32_t count, random;
+    int32_t b; /* floats of a vector */
 } Batch;
 
 static const struct {
-  int32_t b;
-  const char *flags, *target;
-} widths[] = {{16, "-march=x86-64-v4", "x86-64-v4"},
-              {8, "-march=x86-64-v3", "x86-64-v3"},
-              {4, "", "x86-64-v2"}};
+    int32_t b;
+    const char *flags, *target;
+} widths[] = {{16, "-march=x86-64-v4", "x86-64-v4"}, {8, "-march=x86-64-v3", "x86-64-v3"}, {4, "", "x86-64-v2"}};
 
-static bool can_run(int32_t b) {
+static bool can_run(int32_t b)
+{
 #if defined(__x86_64__)
-  return b == 4 ||
-         (b == 8 && __builtin_cpu_supports("avx2") &&
-          __builtin_cpu_supports("fma")) ||
-         (b == 16 && __builtin_cpu_supports("avx512f") &&
-          __builtin_cpu_supports("avx512vl") &&
-          __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512dq"));
+    return b == 4 || (b == 8 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) ||
+           (b == 16 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"));
 #else
-  return b == 4;
+    return b == 4;
 #endif
 }
 
 /* --- deterministic numbers */
 
-static uint32_t next_random(Batch *b) {
-  b->random ^= b->random << 13;
-  b->random ^= b->random >> 17;
-  b->random ^= b->random << 5;
-  return b->random;
+static uint32_t next_random(Batch *b)
+{
+    b->random ^= b->random << 13;
+    b->random ^= b->random >> 17;
+    b->random ^= b->random << 5;
+    return b->random;
 }
 
-static int32_t pick(Batch *b, int32_t lo, int32_t hi) {
-  return lo + (int32_t)(next_random(b) % (uint32_t)(hi - lo + 1));
+static int32_t pick(Batch *b, int32_t lo, int32_t hi)
+{
+    return lo + (int32_t)(next_random(b) % (uint32_t)(hi - lo + 1));
 }
 
-static float random_float(Batch *b) {
-  return (float)(next_random(b) >> 8) / 8388608.0f - 1.0f;
+static float random_float(Batch *b)
+{
+    return (float)(next_random(b) >> 8) / 8388608.0f - 1.0f;
 }
 
-static float *random_floats(Batch *b, int64_t count, float scale) {
-  float *values = malloc((size_t)(count > 0 ? count : 1) * sizeof *values);
-  cr_assert(values != NULL);
-  for (int64_t i = 0; i < count; ++i) {
-    values[i] = scale * random_float(b);
-  }
-  return values;
+static float *random_floats(Batch *b, int64_t count, float scale)
+{
+    float *values = malloc((size_t)(count > 0 ? count : 1) * sizeof *values);
+    cr_assert(values != NULL);
+    for (int64_t i = 0; i < count; ++i) {
+        values[i] = scale * random_float(b);
+    }
+    return values;
 }
 
 /* --- memory: aligned as a kernel may rely on, NaN where nothing is */
@@ -85,885 +84,824 @@ enum { GUARD = 32 };
 static const uint32_t guard_bits = 0xFFC0DEADu;
 
 typedef struct Memory {
-  float *base, *values;
-  int64_t count;
+    float *base, *values;
+    int64_t count;
 } Memory;
 
-static Memory memory_create(int64_t count, bool aligned) {
-  int64_t bytes = (count + 2 * GUARD + 16) * 4;
-  Memory m = {.base = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64)),
-              .count = count};
-  cr_assert(m.base != NULL);
-  m.values = m.base + GUARD + (aligned ? 0 : 1);
-  for (int64_t i = 0; i < count + 2 * GUARD + 16; ++i) {
-    memcpy(&m.base[i], &guard_bits, 4);
-  }
-  return m;
+static Memory memory_create(int64_t count, bool aligned)
+{
+    int64_t bytes = (count + 2 * GUARD + 16) * 4;
+    Memory m = {.base = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64)), .count = count};
+    cr_assert(m.base != NULL);
+    m.values = m.base + GUARD + (aligned ? 0 : 1);
+    for (int64_t i = 0; i < count + 2 * GUARD + 16; ++i) {
+        memcpy(&m.base[i], &guard_bits, 4);
+    }
+    return m;
 }
 
-static bool is_guard(float value) {
-  return memcmp(&value, &guard_bits, 4) == 0;
+static bool is_guard(float value)
+{
+    return memcmp(&value, &guard_bits, 4) == 0;
 }
 
 /* --- layouts */
 
-static int64_t place(const Layout *l, int64_t c, int64_t y, int64_t x) {
-  return c / l->block * l->plane_stride + (y + l->halo_top) * l->row_stride +
-         (x + l->halo_left) * l->block + c % l->block;
+static int64_t place(const Layout *l, int64_t c, int64_t y, int64_t x)
+{
+    return c / l->block * l->plane_stride + (y + l->halo_top) * l->row_stride + (x + l->halo_left) * l->block +
+           c % l->block;
 }
 
-static Layout image(int32_t block, int32_t channels, int32_t rows, int32_t cols,
-                    int32_t top, int32_t left, int32_t bottom, int32_t right) {
-  Layout l = {.block = block,
-              .channels = channels,
-              .rows = rows,
-              .cols = cols,
-              .halo_top = top,
-              .halo_left = left,
-              .halo_bottom = bottom,
-              .halo_right = right};
-  l.row_stride = (int64_t)(left + cols + right) * block;
-  l.plane_stride = (int64_t)(top + rows + bottom) * l.row_stride;
-  return l;
+static Layout image(int32_t block, int32_t channels, int32_t rows, int32_t cols, int32_t top, int32_t left,
+                    int32_t bottom, int32_t right)
+{
+    Layout l = {.block = block,
+                .channels = channels,
+                .rows = rows,
+                .cols = cols,
+                .halo_top = top,
+                .halo_left = left,
+                .halo_bottom = bottom,
+                .halo_right = right};
+    l.row_stride = (int64_t)(left + cols + right) * block;
+    l.plane_stride = (int64_t)(top + rows + bottom) * l.row_stride;
+    return l;
 }
 
-static Layout with_halo(Batch *b, int32_t block, int32_t channels, int32_t rows,
-                        int32_t cols) {
-  return image(block, channels, rows, cols, pick(b, 0, 2), pick(b, 0, 2),
-               pick(b, 0, 2), pick(b, 0, 2));
+static Layout with_halo(Batch *b, int32_t block, int32_t channels, int32_t rows, int32_t cols)
+{
+    return image(block, channels, rows, cols, pick(b, 0, 2), pick(b, 0, 2), pick(b, 0, 2), pick(b, 0, 2));
 }
 
-static int32_t at_least(int32_t a, int32_t b) { return a > b ? a : b; }
+static int32_t at_least(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
 
-static Layout for_windows(Batch *b, int32_t block, const KernelSizes *s) {
-  int32_t bottom = (s->out_rows - 1) * s->stride_rows +
-                   (s->kernel_rows - 1) * s->dilation_rows + 1 - s->pad_top -
-                   s->in_rows;
-  int32_t right = (s->out_cols - 1) * s->stride_cols +
-                  (s->kernel_cols - 1) * s->dilation_cols + 1 - s->pad_left -
-                  s->in_cols;
-  return image(block, s->in_channels, s->in_rows, s->in_cols,
-               s->pad_top + pick(b, 0, 1), s->pad_left + pick(b, 0, 1),
-               at_least(bottom, 0) + pick(b, 0, 1),
-               at_least(right, 0) + pick(b, 0, 1));
+static Layout for_windows(Batch *b, int32_t block, const KernelSizes *s)
+{
+    int32_t bottom =
+        (s->out_rows - 1) * s->stride_rows + (s->kernel_rows - 1) * s->dilation_rows + 1 - s->pad_top - s->in_rows;
+    int32_t right =
+        (s->out_cols - 1) * s->stride_cols + (s->kernel_cols - 1) * s->dilation_cols + 1 - s->pad_left - s->in_cols;
+    return image(block, s->in_channels, s->in_rows, s->in_cols, s->pad_top + pick(b, 0, 1), s->pad_left + pick(b, 0, 1),
+                 at_least(bottom, 0) + pick(b, 0, 1), at_least(right, 0) + pick(b, 0, 1));
 }
 
 /* Zeros in the halo, finite numbers in lanes past the channels. `values` NULL:
  * everything stays NaN. */
-static Memory image_memory(Batch *b, const Layout *l, const float *values) {
-  int64_t planes = (l->channels + l->block - 1) / l->block;
-  Memory m = memory_create(planes * l->plane_stride, l->block > 1);
-  if (values == NULL) {
-    return m;
-  }
-  for (int64_t i = 0; i < m.count; ++i) {
-    m.values[i] = 0.0f;
-  }
-  for (int64_t c = 0; c < planes * l->block; ++c) {
-    for (int64_t y = 0; y < l->rows; ++y) {
-      for (int64_t x = 0; x < l->cols; ++x) {
-        m.values[place(l, c, y, x)] =
-            c < l->channels ? values[(c * l->rows + y) * l->cols + x]
-                            : random_float(b);
-      }
+static Memory image_memory(Batch *b, const Layout *l, const float *values)
+{
+    int64_t planes = (l->channels + l->block - 1) / l->block;
+    Memory m = memory_create(planes * l->plane_stride, l->block > 1);
+    if (values == NULL) {
+        return m;
     }
-  }
-  return m;
+    for (int64_t i = 0; i < m.count; ++i) {
+        m.values[i] = 0.0f;
+    }
+    for (int64_t c = 0; c < planes * l->block; ++c) {
+        for (int64_t y = 0; y < l->rows; ++y) {
+            for (int64_t x = 0; x < l->cols; ++x) {
+                m.values[place(l, c, y, x)] =
+                    c < l->channels ? values[(c * l->rows + y) * l->cols + x] : random_float(b);
+            }
+        }
+    }
+    return m;
 }
 
 /* --- records */
 
-static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias,
-                   bool residual, OpKind act) {
-  cr_assert_lt(b->count, MAX_KERNELS);
-  Kernel *kernel = ARENA_NEW(b->arena, Kernel);
-  kernel->family = family;
-  kernel->vector = b->b;
-  kernel->sizes = sizes;
-  kernel->epilogue.bias = bias;
-  kernel->epilogue.residual = residual;
-  kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
-  kernel->in = for_windows(b, family == KERNEL_PLANAR ? 1 : b->b, &sizes);
-  kernel->out =
-      with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
-  if (residual) {
-    kernel->residual = pick(b, 0, 1) == 0
-                           ? kernel->out
-                           : with_halo(b, b->b, sizes.out_channels,
-                                       sizes.out_rows, sizes.out_cols);
-  }
-  kernel->id = b->count;
-  kernel->name = arena_printf(b->arena, "kernel_%u", b->count);
-  b->kernels[b->count++] = kernel;
-  return kernel;
+static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, bool residual, OpKind act)
+{
+    cr_assert_lt(b->count, MAX_KERNELS);
+    Kernel *kernel = ARENA_NEW(b->arena, Kernel);
+    kernel->family = family;
+    kernel->vector = b->b;
+    kernel->sizes = sizes;
+    kernel->epilogue.bias = bias;
+    kernel->epilogue.residual = residual;
+    kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
+    kernel->in = for_windows(b, family == KERNEL_PLANAR ? 1 : b->b, &sizes);
+    kernel->out = with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
+    if (residual) {
+        kernel->residual =
+            pick(b, 0, 1) == 0 ? kernel->out : with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
+    }
+    kernel->id = b->count;
+    kernel->name = arena_printf(b->arena, "kernel_%u", b->count);
+    b->kernels[b->count++] = kernel;
+    return kernel;
 }
 
-static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc,
-                          int32_t kernel, int32_t stride, int32_t pad) {
-  KernelSizes s = {.in_channels = ic,
-                   .in_rows = rows,
-                   .in_cols = cols,
-                   .out_channels = oc,
-                   .kernel_rows = kernel,
-                   .kernel_cols = kernel,
-                   .stride_rows = stride,
-                   .stride_cols = stride,
-                   .dilation_rows = 1,
-                   .dilation_cols = 1,
-                   .pad_top = pad,
-                   .pad_left = pad,
-                   .pad_bottom = pad,
-                   .pad_right = pad,
-                   .groups = 1};
-  s.out_rows = (rows + 2 * pad - kernel) / stride + 1;
-  s.out_cols = (cols + 2 * pad - kernel) / stride + 1;
-  return s;
+static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride,
+                          int32_t pad)
+{
+    KernelSizes s = {.in_channels = ic,
+                     .in_rows = rows,
+                     .in_cols = cols,
+                     .out_channels = oc,
+                     .kernel_rows = kernel,
+                     .kernel_cols = kernel,
+                     .stride_rows = stride,
+                     .stride_cols = stride,
+                     .dilation_rows = 1,
+                     .dilation_cols = 1,
+                     .pad_top = pad,
+                     .pad_left = pad,
+                     .pad_bottom = pad,
+                     .pad_right = pad,
+                     .groups = 1};
+    s.out_rows = (rows + 2 * pad - kernel) / stride + 1;
+    s.out_cols = (cols + 2 * pad - kernel) / stride + 1;
+    return s;
 }
 
-static bool random_window(Batch *b, KernelSizes *s) {
-  s->kernel_rows = pick(b, 1, 5);
-  s->kernel_cols = pick(b, 1, 5);
-  s->stride_rows = pick(b, 1, 3);
-  s->stride_cols = pick(b, 1, 3);
-  s->dilation_rows = pick(b, 1, 4) == 1 ? 2 : 1;
-  s->dilation_cols = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
-  s->pad_top = pick(b, 0, 3);
-  s->pad_bottom = pick(b, 0, 3);
-  s->pad_left = pick(b, 0, 3);
-  s->pad_right = pick(b, 0, 3);
-  s->in_rows = pick(b, 1, 13);
-  s->in_cols = pick(b, 1, 33);
-  int32_t rows = s->in_rows + s->pad_top + s->pad_bottom -
-                 (s->kernel_rows - 1) * s->dilation_rows - 1;
-  int32_t cols = s->in_cols + s->pad_left + s->pad_right -
-                 (s->kernel_cols - 1) * s->dilation_cols - 1;
-  if (rows < 0 || cols < 0) {
-    return false;
-  }
-  s->out_rows = rows / s->stride_rows + 1;
-  s->out_cols = cols / s->stride_cols + 1;
-  return true;
+static bool random_window(Batch *b, KernelSizes *s)
+{
+    s->kernel_rows = pick(b, 1, 5);
+    s->kernel_cols = pick(b, 1, 5);
+    s->stride_rows = pick(b, 1, 3);
+    s->stride_cols = pick(b, 1, 3);
+    s->dilation_rows = pick(b, 1, 4) == 1 ? 2 : 1;
+    s->dilation_cols = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
+    s->pad_top = pick(b, 0, 3);
+    s->pad_bottom = pick(b, 0, 3);
+    s->pad_left = pick(b, 0, 3);
+    s->pad_right = pick(b, 0, 3);
+    s->in_rows = pick(b, 1, 13);
+    s->in_cols = pick(b, 1, 33);
+    int32_t rows = s->in_rows + s->pad_top + s->pad_bottom - (s->kernel_rows - 1) * s->dilation_rows - 1;
+    int32_t cols = s->in_cols + s->pad_left + s->pad_right - (s->kernel_cols - 1) * s->dilation_cols - 1;
+    if (rows < 0 || cols < 0) {
+        return false;
+    }
+    s->out_rows = rows / s->stride_rows + 1;
+    s->out_cols = cols / s->stride_cols + 1;
+    return true;
 }
 
-static void set_format(Batch *b, Kernel *k, int32_t vectors, int32_t in_block) {
-  k->weight_format = (PackFormat){.kind = PACK_VECTORS,
-                                  .lanes = b->b,
-                                  .vectors = vectors,
-                                  .in_block = in_block,
-                                  .window_rows = k->sizes.kernel_rows,
-                                  .window_cols = k->sizes.kernel_cols};
+static void set_format(Batch *b, Kernel *k, int32_t vectors, int32_t in_block)
+{
+    k->weight_format = (PackFormat){.kind = PACK_VECTORS,
+                                    .lanes = b->b,
+                                    .vectors = vectors,
+                                    .in_block = in_block,
+                                    .window_rows = k->sizes.kernel_rows,
+                                    .window_cols = k->sizes.kernel_cols};
 }
 
 /* --- packing, from PackFormat's definition */
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
-static Memory pack_vectors(const Kernel *k, const float *values, int64_t rows,
-                           int64_t inputs, int64_t groups) {
-  const PackFormat *f = &k->weight_format;
-  int64_t O = rows / groups, KH = f->window_rows, KW = f->window_cols,
-          V = f->vectors, blocks = ceil_div(O, f->lanes);
-  int64_t padded = ceil_div(inputs, f->in_block) * f->in_block,
-          group = blocks * f->lanes * padded * KH * KW;
-  Memory m = memory_create(group * groups, true);
-  for (int64_t i = 0; i < m.count; ++i) {
-    m.values[i] = 0.0f;
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t g = r / O, o = r % O, set = o / f->lanes / V, v = o / f->lanes % V;
-    int64_t width = blocks - set * V < V ? blocks - set * V : V;
-    for (int64_t i = 0; i < inputs; ++i) {
-      for (int64_t at = 0; at < KH * KW; ++at) {
-        int64_t step =
-            (i / f->in_block * KH * KW + at) * f->in_block + i % f->in_block;
-        m.values[g * group + set * V * f->lanes * padded * KH * KW +
-                 (step * width + v) * f->lanes + o % f->lanes] =
-            values[(r * inputs + i) * KH * KW + at];
-      }
+static Memory pack_vectors(const Kernel *k, const float *values, int64_t rows, int64_t inputs, int64_t groups)
+{
+    const PackFormat *f = &k->weight_format;
+    int64_t O = rows / groups, KH = f->window_rows, KW = f->window_cols, V = f->vectors, blocks = ceil_div(O, f->lanes);
+    int64_t padded = ceil_div(inputs, f->in_block) * f->in_block, group = blocks * f->lanes * padded * KH * KW;
+    Memory m = memory_create(group * groups, true);
+    for (int64_t i = 0; i < m.count; ++i) {
+        m.values[i] = 0.0f;
     }
-  }
-  return m;
+    for (int64_t r = 0; r < rows; ++r) {
+        int64_t g = r / O, o = r % O, set = o / f->lanes / V, v = o / f->lanes % V;
+        int64_t width = blocks - set * V < V ? blocks - set * V : V;
+        for (int64_t i = 0; i < inputs; ++i) {
+            for (int64_t at = 0; at < KH * KW; ++at) {
+                int64_t step = (i / f->in_block * KH * KW + at) * f->in_block + i % f->in_block;
+                m.values[g * group + set * V * f->lanes * padded * KH * KW + (step * width + v) * f->lanes +
+                         o % f->lanes] = values[(r * inputs + i) * KH * KW + at];
+            }
+        }
+    }
+    return m;
 }
 
 /* Row i of G for an axis of r taps, from its definition. */
-static double winograd_g(int m, int r, int64_t i, int64_t j) {
-  static const double points[] = {0, 1, -1, 2, -2, .5, -.5};
-  int t = winograd_points(m, r);
-  double n = 1.0;
-  if (r == 1 || i == t - 1) {
-    return j == r - 1;
-  }
-  for (int k = 0; k < t - 1; ++k) {
-    n *= k == i ? 1.0 : points[i] - points[k];
-  }
-  return (j == 0 ? 1.0 : pow(points[i], (double)j)) / (i == 0 ? fabs(n) : n);
-}
-
-static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows,
-                            int64_t inputs, int64_t groups) {
-  const PackFormat *f = &k->weight_format;
-  int kr = f->window_rows, kc = f->window_cols, m = f->winograd,
-      tc = winograd_points(m, kc);
-  int64_t area = winograd_points(m, kr) * tc, O = rows / groups,
-          blocks = ceil_div(O, f->lanes);
-  int64_t padded = ceil_div(inputs, f->lanes) * f->lanes,
-          group = blocks * f->lanes * padded * area;
-  Memory packed = memory_create(group * groups, true);
-  for (int64_t i = 0; i < packed.count; ++i) {
-    packed.values[i] = 0.0f;
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t o = r % O, set = o / f->lanes / f->vectors,
-            v = o / f->lanes % f->vectors;
-    int64_t width = blocks - set * f->vectors < f->vectors
-                        ? blocks - set * f->vectors
-                        : f->vectors;
-    for (int64_t i = 0; i < inputs * area; ++i) {
-      int64_t xi = i % area, input = i / area;
-      double sum = 0.0;
-      for (int at = 0; at < kr * kc; ++at) {
-        sum += winograd_g(m, kr, xi / tc, at / kc) *
-               winograd_g(m, kc, xi % tc, at % kc) *
-               values[(r * inputs + input) * kr * kc + at];
-      }
-      packed
-          .values[r / O * group + set * f->vectors * f->lanes * padded * area +
-                  ((xi * padded + input) * width + v) * f->lanes +
-                  o % f->lanes] = (float)sum;
+static double winograd_g(int m, int r, int64_t i, int64_t j)
+{
+    static const double points[] = {0, 1, -1, 2, -2, .5, -.5};
+    int t = winograd_points(m, r);
+    double n = 1.0;
+    if (r == 1 || i == t - 1) {
+        return j == r - 1;
     }
-  }
-  return packed;
+    for (int k = 0; k < t - 1; ++k) {
+        n *= k == i ? 1.0 : points[i] - points[k];
+    }
+    return (j == 0 ? 1.0 : pow(points[i], (double)j)) / (i == 0 ? fabs(n) : n);
 }
 
-static Memory pack_vector_rows(const Kernel *k, const float *values,
-                               int64_t rows, int64_t groups) {
-  int64_t O = rows / groups, padded = ceil_div(O, k->vector) * k->vector;
-  Memory m = memory_create(groups * padded, true);
-  for (int64_t i = 0; i < m.count; ++i) {
-    m.values[i] = 0.0f;
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    m.values[r / O * padded + r % O] = values[r];
-  }
-  return m;
+static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, int64_t inputs, int64_t groups)
+{
+    const PackFormat *f = &k->weight_format;
+    int kr = f->window_rows, kc = f->window_cols, m = f->winograd, tc = winograd_points(m, kc);
+    int64_t area = winograd_points(m, kr) * tc, O = rows / groups, blocks = ceil_div(O, f->lanes);
+    int64_t padded = ceil_div(inputs, f->lanes) * f->lanes, group = blocks * f->lanes * padded * area;
+    Memory packed = memory_create(group * groups, true);
+    for (int64_t i = 0; i < packed.count; ++i) {
+        packed.values[i] = 0.0f;
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+        int64_t o = r % O, set = o / f->lanes / f->vectors, v = o / f->lanes % f->vectors;
+        int64_t width = blocks - set * f->vectors < f->vectors ? blocks - set * f->vectors : f->vectors;
+        for (int64_t i = 0; i < inputs * area; ++i) {
+            int64_t xi = i % area, input = i / area;
+            double sum = 0.0;
+            for (int at = 0; at < kr * kc; ++at) {
+                sum += winograd_g(m, kr, xi / tc, at / kc) * winograd_g(m, kc, xi % tc, at % kc) *
+                       values[(r * inputs + input) * kr * kc + at];
+            }
+            packed.values[r / O * group + set * f->vectors * f->lanes * padded * area +
+                          ((xi * padded + input) * width + v) * f->lanes + o % f->lanes] = (float)sum;
+        }
+    }
+    return packed;
+}
+
+static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t rows, int64_t groups)
+{
+    int64_t O = rows / groups, padded = ceil_div(O, k->vector) * k->vector;
+    Memory m = memory_create(groups * padded, true);
+    for (int64_t i = 0; i < m.count; ++i) {
+        m.values[i] = 0.0f;
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+        m.values[r / O * padded + r % O] = values[r];
+    }
+    return m;
 }
 
 /* --- C text, compiled */
 
-static const char warnings[] =
-    "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
+static const char warnings[] = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
 
-static Str batch_text(Batch *b, const Target *target) {
-  Program program = {.arena = b->arena,
-                     .kernels = b->kernels,
-                     .n_kernels = b->count,
-                     .parts = MAX_PARTS};
-  program.target = target;
-  CWriter kernels = {0}, w = {0};
-  for (uint32_t i = 0; i < b->count; ++i) {
-    emit_vector_kernel(b->kernels[i], &kernels);
-  }
-  cw_line(&w, "#include <math.h>");
-  cw_line(&w, "#include <stddef.h>");
-  cw_line(&w, "#include <stdint.h>");
-  cw_line(&w, "#include <string.h>");
-  cw_line(&w, "#ifdef __cplusplus");
-  cw_line(&w, "#define CNN_RESTRICT __restrict");
-  cw_line(&w, "#else");
-  cw_line(&w, "#define CNN_RESTRICT restrict");
-  cw_line(&w, "#endif");
-  cw_raw(&w, str_from(embedded_step_types_c));
-  emit_vector_prologue(&program, strbuf_view(&kernels.text), &w);
-  cw_join(&w, &kernels);
-  cw_line(&w, "extern step_kernel *const table[];");
-  cw_line(&w, "step_kernel *const table[] = {");
-  for (uint32_t i = 0; i < b->count; ++i) {
-    cw_line(&w, "    " STR_FMT ",", STR_ARG(b->kernels[i]->name));
-  }
-  cw_line(&w, "};");
-  Str text = arena_copy(b->arena, strbuf_view(&w.text));
-  cw_free(&w);
-  cw_free(&kernels);
-  return text;
+static Str batch_text(Batch *b, const Target *target)
+{
+    Program program = {.arena = b->arena, .kernels = b->kernels, .n_kernels = b->count, .parts = MAX_PARTS};
+    program.target = target;
+    CWriter kernels = {0}, w = {0};
+    for (uint32_t i = 0; i < b->count; ++i) {
+        emit_vector_kernel(b->kernels[i], &kernels);
+    }
+    cw_line(&w, "#include <math.h>");
+    cw_line(&w, "#include <stddef.h>");
+    cw_line(&w, "#include <stdint.h>");
+    cw_line(&w, "#include <string.h>");
+    cw_line(&w, "#ifdef __cplusplus");
+    cw_line(&w, "#define CNN_RESTRICT __restrict");
+    cw_line(&w, "#else");
+    cw_line(&w, "#define CNN_RESTRICT restrict");
+    cw_line(&w, "#endif");
+    cw_raw(&w, str_from(embedded_step_types_c));
+    emit_vector_prologue(&program, strbuf_view(&kernels.text), &w);
+    cw_join(&w, &kernels);
+    cw_line(&w, "extern step_kernel *const table[];");
+    cw_line(&w, "step_kernel *const table[] = {");
+    for (uint32_t i = 0; i < b->count; ++i) {
+        cw_line(&w, "    " STR_FMT ",", STR_ARG(b->kernels[i]->name));
+    }
+    cw_line(&w, "};");
+    Str text = arena_copy(b->arena, strbuf_view(&w.text));
+    cw_free(&w);
+    cw_free(&kernels);
+    return text;
 }
 
-static bool has_program(const char *name) {
-  char line[64];
-  snprintf(line, sizeof line, "command -v %s > /dev/null 2>&1", name);
-  return system(line) == 0;
+static bool has_program(const char *name)
+{
+    char line[64];
+    snprintf(line, sizeof line, "command -v %s > /dev/null 2>&1", name);
+    return system(line) == 0;
 }
 
-static void run_command(Arena *arena, const char *folder, const char *line) {
-  if (system(arena_printf(arena, "cd '%s' && (%s) > log.txt 2>&1", folder, line)
-                 .ptr) != 0) {
-    Str log = STR(""), reason;
-    file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20,
-              &log, &reason);
-    cr_assert_fail("%s: " STR_FMT, line, STR_ARG(log));
-  }
+static void run_command(Arena *arena, const char *folder, const char *line)
+{
+    if (system(arena_printf(arena, "cd '%s' && (%s) > log.txt 2>&1", folder, line).ptr) != 0) {
+        Str log = STR(""), reason;
+        file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20, &log, &reason);
+        cr_assert_fail("%s: " STR_FMT, line, STR_ARG(log));
+    }
 }
 
-static step_kernel *const *batch_load(Batch *b, const char *test,
-                                      const char *cc, const char *flags) {
-  const char *build =
-      getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-  const char *folder = arena_printf(b->arena, "%s/tmp/vector_kernels-%s-%d",
-                                    build, test, (int)b->b)
-                           .ptr;
-  cr_assert_eq(system(arena_printf(b->arena, "rm -rf '%s' && mkdir -p '%s'",
-                                   folder, folder)
-                          .ptr),
-               0);
-  Str text = batch_text(b, NULL);
-  FILE *file = fopen(arena_printf(b->arena, "%s/kernels.c", folder).ptr, "w");
-  cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len &&
-            fclose(file) == 0);
-  run_command(b->arena, folder,
-              arena_printf(
-                  b->arena,
-                  "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm",
-                  cc, flags, warnings)
-                  .ptr);
-  if (has_program("g++")) {
+static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc, const char *flags)
+{
+    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
+    const char *folder = arena_printf(b->arena, "%s/tmp/vector_kernels-%s-%d", build, test, (int)b->b).ptr;
+    cr_assert_eq(system(arena_printf(b->arena, "rm -rf '%s' && mkdir -p '%s'", folder, folder).ptr), 0);
+    Str text = batch_text(b, NULL);
+    FILE *file = fopen(arena_printf(b->arena, "%s/kernels.c", folder).ptr, "w");
+    cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len && fclose(file) == 0);
     run_command(
         b->arena, folder,
-        arena_printf(b->arena,
-                     "g++ -x c++ -std=c++11 -fsyntax-only %s %s kernels.c",
-                     flags, warnings)
-            .ptr);
-  }
-  void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so",
-                                      folder[0] == '/' ? "" : "./", folder)
-                             .ptr,
-                         RTLD_NOW | RTLD_LOCAL);
-  cr_assert(library != NULL, "%s", dlerror());
-  step_kernel *const *table;
-  *(const void **)&table = dlsym(library, "table");
-  cr_assert(table != NULL);
-  return table;
+        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings).ptr);
+    if (has_program("g++")) {
+        run_command(b->arena, folder,
+                    arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s %s kernels.c", flags, warnings).ptr);
+    }
+    void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so", folder[0] == '/' ? "" : "./", folder).ptr,
+                           RTLD_NOW | RTLD_LOCAL);
+    cr_assert(library != NULL, "%s", dlerror());
+    step_kernel *const *table;
+    *(const void **)&table = dlsym(library, "table");
+    cr_assert(table != NULL);
+    return table;
 }
 
 /* --- running */
 
-static const char *describe(Batch *b, const Kernel *k) {
-  const KernelSizes *s = &k->sizes;
-  return arena_printf(b->arena,
-                      STR_FMT
-                      " (%s, b %d): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride "
-                      "%dx%d, dilation %dx%d, pad "
-                      "%d,%d, groups %d, act %s, vectors %d, tile %dx%d",
-                      STR_ARG(k->name), kernel_family_name(k->family),
-                      k->vector, s->in_channels, s->in_rows, s->in_cols,
-                      s->out_channels, s->out_rows, s->out_cols, s->kernel_rows,
-                      s->kernel_cols, s->stride_rows, s->stride_cols,
-                      s->dilation_rows, s->dilation_cols, s->pad_top,
-                      s->pad_left, s->groups, op_info(k->epilogue.act.op)->name,
-                      k->weight_format.vectors, k->tile_rows, k->tile_cols)
-      .ptr;
+static const char *describe(Batch *b, const Kernel *k)
+{
+    const KernelSizes *s = &k->sizes;
+    return arena_printf(b->arena,
+                        STR_FMT " (%s, b %d): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride "
+                                "%dx%d, dilation %dx%d, pad "
+                                "%d,%d, groups %d, act %s, vectors %d, tile %dx%d",
+                        STR_ARG(k->name), kernel_family_name(k->family), k->vector, s->in_channels, s->in_rows,
+                        s->in_cols, s->out_channels, s->out_rows, s->out_cols, s->kernel_rows, s->kernel_cols,
+                        s->stride_rows, s->stride_cols, s->dilation_rows, s->dilation_cols, s->pad_top, s->pad_left,
+                        s->groups, op_info(k->epilogue.act.op)->name, k->weight_format.vectors, k->tile_rows,
+                        k->tile_cols)
+        .ptr;
 }
 
-static void run_parts(step_kernel *function, const Kernel *kernel,
-                      step_arguments a, int parts) {
-  Memory scratch = memory_create(kernel->scratch_bytes / 4 * parts, true);
-  a.scratch = scratch.values;
-  for (int part = parts - 1; part >= 0; --part) {
-    function(&a, part, parts);
-  }
-  cr_assert(is_guard(scratch.values[-1]) &&
-            is_guard(scratch.values[scratch.count]));
-  free(scratch.base);
+static void run_parts(step_kernel *function, const Kernel *kernel, step_arguments a, int parts)
+{
+    Memory scratch = memory_create(kernel->scratch_bytes / 4 * parts, true);
+    a.scratch = scratch.values;
+    for (int part = parts - 1; part >= 0; --part) {
+        function(&a, part, parts);
+    }
+    cr_assert(is_guard(scratch.values[-1]) && is_guard(scratch.values[scratch.count]));
+    free(scratch.base);
 }
 
 /* What the kernel computes, as a record that the reference knows. */
-static Kernel reference_record(const Kernel *k) {
-  Kernel r = *k;
-  bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR ||
-                 k->family == KERNEL_WINOGRAD || k->family == KERNEL_GROUPED;
-  r.family = is_conv ? KERNEL_CONV : k->family;
-  r.in = layout_plain(
-      type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
-  r.out = layout_plain(
-      type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
-  return r;
+static Kernel reference_record(const Kernel *k)
+{
+    Kernel r = *k;
+    bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
+                   k->family == KERNEL_GROUPED;
+    r.family = is_conv ? KERNEL_CONV : k->family;
+    r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
+    r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
+    return r;
 }
 
 /* Compares the interior of y with the reference; everything outside must be
  * untouched. */
-static double compare(Batch *b, const Kernel *k, const Memory *y,
-                      const double *reference) {
-  const Layout *l = &k->out;
-  double largest = 0.0, error = 0.0;
-  bool *inside = calloc((size_t)y->count + 1, sizeof *inside);
-  int64_t planes = ceil_div(l->channels, l->block);
-  for (int64_t c = 0; c < planes * l->block; ++c) {
-    for (int64_t row = 0; row < l->rows; ++row) {
-      for (int64_t col = 0; col < l->cols; ++col) {
-        int64_t at = place(l, c, row, col);
-        inside[at] = true;
-        if (c >= l->channels) {
-          cr_assert(isfinite(y->values[at]), "pad lane is not finite: %s",
-                    describe(b, k));
-          continue;
+static double compare(Batch *b, const Kernel *k, const Memory *y, const double *reference)
+{
+    const Layout *l = &k->out;
+    double largest = 0.0, error = 0.0;
+    bool *inside = calloc((size_t)y->count + 1, sizeof *inside);
+    int64_t planes = ceil_div(l->channels, l->block);
+    for (int64_t c = 0; c < planes * l->block; ++c) {
+        for (int64_t row = 0; row < l->rows; ++row) {
+            for (int64_t col = 0; col < l->cols; ++col) {
+                int64_t at = place(l, c, row, col);
+                inside[at] = true;
+                if (c >= l->channels) {
+                    cr_assert(isfinite(y->values[at]), "pad lane is not finite: %s", describe(b, k));
+                    continue;
+                }
+                double want = reference[(c * l->rows + row) * l->cols + col], difference = fabs(y->values[at] - want);
+                largest = fmax(largest, fabs(want));
+                error = difference <= error ? error : difference;
+                cr_assert(!isnan(difference), "NaN at %d,%d,%d: %s", (int)c, (int)row, (int)col, describe(b, k));
+            }
         }
-        double want = reference[(c * l->rows + row) * l->cols + col],
-               difference = fabs(y->values[at] - want);
-        largest = fmax(largest, fabs(want));
-        error = difference <= error ? error : difference;
-        cr_assert(!isnan(difference), "NaN at %d,%d,%d: %s", (int)c, (int)row,
-                  (int)col, describe(b, k));
-      }
     }
-  }
-  for (int64_t i = 0; i < y->count; ++i) {
-    cr_assert(inside[i] || is_guard(y->values[i]),
-              "writes outside of the interior: %s", describe(b, k));
-  }
-  for (int64_t i = 1; i <= GUARD / 2; ++i) {
-    cr_assert(is_guard(y->values[-i]) && is_guard(y->values[y->count + i - 1]),
-              "writes outside of y: %s", describe(b, k));
-  }
-  free(inside);
-  return largest > 0.0 ? error / largest : error;
+    for (int64_t i = 0; i < y->count; ++i) {
+        cr_assert(inside[i] || is_guard(y->values[i]), "writes outside of the interior: %s", describe(b, k));
+    }
+    for (int64_t i = 1; i <= GUARD / 2; ++i) {
+        cr_assert(is_guard(y->values[-i]) && is_guard(y->values[y->count + i - 1]), "writes outside of y: %s",
+                  describe(b, k));
+    }
+    free(inside);
+    return largest > 0.0 ? error / largest : error;
 }
 
-static Memory pack(const Kernel *k, const KernelData *data) {
-  const KernelSizes *s = &k->sizes;
-  int64_t window = (int64_t)s->kernel_rows * s->kernel_cols;
-  switch ((int)k->family) {
-  case KERNEL_DEPTHWISE:
-    return pack_vectors(k, data->weights, s->out_channels, 1, 1);
-  case KERNEL_GROUPED:
-    return pack_vectors(k, data->weights, s->out_channels,
-                        s->in_channels / s->groups, 1);
-  case KERNEL_WINOGRAD:
-    return pack_winograd(k, data->weights, s->out_channels,
-                         s->in_channels / s->groups, s->groups);
-  case KERNEL_DIRECT:
-  case KERNEL_PLANAR:
-    return pack_vectors(k, data->weights, s->out_channels,
-                        data->weight_count / s->out_channels / window,
-                        s->groups);
-  case KERNEL_DENSE:
-    return pack_vectors(k, data->weights, s->out_channels,
-                        s->in_channels / k->weight_format.window_rows /
-                            k->weight_format.window_cols,
-                        1);
-  default:
-    return pack_vector_rows(k, data->weights, data->weight_count, 1);
-  }
+static Memory pack(const Kernel *k, const KernelData *data)
+{
+    const KernelSizes *s = &k->sizes;
+    int64_t window = (int64_t)s->kernel_rows * s->kernel_cols;
+    switch ((int)k->family) {
+    case KERNEL_DEPTHWISE:
+        return pack_vectors(k, data->weights, s->out_channels, 1, 1);
+    case KERNEL_GROUPED:
+        return pack_vectors(k, data->weights, s->out_channels, s->in_channels / s->groups, 1);
+    case KERNEL_WINOGRAD:
+        return pack_winograd(k, data->weights, s->out_channels, s->in_channels / s->groups, s->groups);
+    case KERNEL_DIRECT:
+    case KERNEL_PLANAR:
+        return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
+                            s->groups);
+    case KERNEL_DENSE:
+        return pack_vectors(k, data->weights, s->out_channels,
+                            s->in_channels / k->weight_format.window_rows / k->weight_format.window_cols, 1);
+    default:
+        return pack_vector_rows(k, data->weights, data->weight_count, 1);
+    }
 }
 
-static double check_kernel(Batch *b, const Kernel *k, step_kernel *function,
-                           double tolerance) {
-  const KernelSizes *s = &k->sizes;
-  Kernel record = reference_record(k);
-  KernelData data = {0};
-  kernel_data_sizes(&record, &data);
-  float scale = k->family == KERNEL_UNARY ? 9.0f : 1.0f;
-  for (int i = 0; i < 2; ++i) {
-    data.x[i] = random_floats(b, data.x_count[i], scale);
-  }
-  data.residual = random_floats(b, data.y_count, 1.0f);
-  data.weights = random_floats(b, data.weight_count, 1.0f);
-  data.bias = random_floats(b, data.bias_count, 1.0f);
-  double *reference = malloc((size_t)data.y_count * sizeof *reference);
-  cr_assert(reference != NULL);
-  if (k->family == KERNEL_CONVERT) {
-    for (int64_t i = 0; i < data.y_count; ++i) {
-      reference[i] = data.x[0][i];
+static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, double tolerance)
+{
+    const KernelSizes *s = &k->sizes;
+    Kernel record = reference_record(k);
+    KernelData data = {0};
+    kernel_data_sizes(&record, &data);
+    float scale = k->family == KERNEL_UNARY ? 9.0f : 1.0f;
+    for (int i = 0; i < 2; ++i) {
+        data.x[i] = random_floats(b, data.x_count[i], scale);
     }
-  } else {
-    kernel_reference(&record, &data, reference);
-  }
-  if (k->max_pool) { /* fused: from the convolution's result to the pool's */
-    int64_t rows = k->out.rows, cols = k->out.cols, in_cols = k->sizes.out_cols;
-    for (int64_t c = 0; c < k->out.channels; ++c) {
-      for (int64_t i = 0; i < rows * cols; ++i) {
-        const double *from = reference +
-                             (c * k->sizes.out_rows + i / cols * 2) * in_cols +
-                             i % cols * 2;
-        double best = fmax(fmax(from[0], from[1]),
-                           fmax(from[in_cols], from[in_cols + 1]));
-        reference[c * rows * cols + i] =
-            best; /* never past what is still to be read */
-      }
+    data.residual = random_floats(b, data.y_count, 1.0f);
+    data.weights = random_floats(b, data.weight_count, 1.0f);
+    data.bias = random_floats(b, data.bias_count, 1.0f);
+    double *reference = malloc((size_t)data.y_count * sizeof *reference);
+    cr_assert(reference != NULL);
+    if (k->family == KERNEL_CONVERT) {
+        for (int64_t i = 0; i < data.y_count; ++i) {
+            reference[i] = data.x[0][i];
+        }
+    } else {
+        kernel_reference(&record, &data, reference);
     }
-  }
+    if (k->max_pool) { /* fused: from the convolution's result to the pool's */
+        int64_t rows = k->out.rows, cols = k->out.cols, in_cols = k->sizes.out_cols;
+        for (int64_t c = 0; c < k->out.channels; ++c) {
+            for (int64_t i = 0; i < rows * cols; ++i) {
+                const double *from = reference + (c * k->sizes.out_rows + i / cols * 2) * in_cols + i % cols * 2;
+                double best = fmax(fmax(from[0], from[1]), fmax(from[in_cols], from[in_cols + 1]));
+                reference[c * rows * cols + i] = best; /* never past what is still to be read */
+            }
+        }
+    }
 
-  Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0};
-  for (int i = 0; i < 2; ++i) {
-    /* A literal is no input: the other operand is the first. */
-    bool second =
-        i == 1 || (k->family == KERNEL_BINARY && s->scalar_is_literal[0]);
-    const Layout *l = second ? &k->in2 : &k->in;
-    if (data.x_count[i] > 0 && l->channels > 0 &&
-        data.x_count[i] == (int64_t)l->channels * l->rows * l->cols) {
-      x[i] = image_memory(b, l, data.x[i]);
-    } else if (data.x_count[i] > 0) { /* a vector or one number */
-      x[i] = pack_vector_rows(k, data.x[i], data.x_count[i], 1);
+    Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0};
+    for (int i = 0; i < 2; ++i) {
+        /* A literal is no input: the other operand is the first. */
+        bool second = i == 1 || (k->family == KERNEL_BINARY && s->scalar_is_literal[0]);
+        const Layout *l = second ? &k->in2 : &k->in;
+        if (data.x_count[i] > 0 && l->channels > 0 && data.x_count[i] == (int64_t)l->channels * l->rows * l->cols) {
+            x[i] = image_memory(b, l, data.x[i]);
+        } else if (data.x_count[i] > 0) { /* a vector or one number */
+            x[i] = pack_vector_rows(k, data.x[i], data.x_count[i], 1);
+        }
     }
-  }
-  if (data.weight_count > 0) {
-    weights = pack(k, &data);
-    bias = pack_vector_rows(k, data.bias, data.bias_count,
-                            k->family == KERNEL_GROUPED ||
-                                    k->family == KERNEL_DEPTHWISE ||
-                                    k->family == KERNEL_DENSE
-                                ? 1
-                                : at_least(s->groups, 1));
-  }
-  step_arguments a = {.x = {x[0].values, x[1].values},
-                      .weights = weights.values};
-  a.bias = k->epilogue.bias ? bias.values : NULL;
-  if (k->epilogue.residual) {
-    residual = image_memory(b, &k->residual, data.residual);
-    a.residual = residual.values;
-  }
-  Memory y = image_memory(b, &k->out, NULL);
-  a.y = y.values;
-  run_parts(function, k, a, 1);
-  double error = compare(b, k, &y, reference);
-  cr_assert(error <= tolerance, "error %g: %s", error, describe(b, k));
-  for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-    Memory other = image_memory(b, &k->out, NULL);
-    a.y = other.values;
-    run_parts(function, k, a, parts);
-    cr_assert(memcmp(other.values, y.values, (size_t)y.count * 4) == 0,
-              "%d parts differ from one: %s", parts, describe(b, k));
-    free(other.base);
-  }
-  if (k->epilogue.residual && layout_equal(&k->residual, &k->out)) {
-    Memory in_place = image_memory(b, &k->out, data.residual);
-    a.y = in_place.values;
-    a.residual = in_place.values;
-    run_parts(function, k, a, 3);
-    for (int64_t c = 0; c < k->out.channels; ++c) {
-      for (int64_t i = 0; i < (int64_t)k->out.rows * k->out.cols; ++i) {
-        int64_t at = place(&k->out, c, i / k->out.cols, i % k->out.cols);
-        cr_assert(memcmp(&in_place.values[at], &y.values[at], 4) == 0,
-                  "in place differs: %s", describe(b, k));
-      }
+    if (data.weight_count > 0) {
+        weights = pack(k, &data);
+        bias =
+            pack_vector_rows(k, data.bias, data.bias_count,
+                             k->family == KERNEL_GROUPED || k->family == KERNEL_DEPTHWISE || k->family == KERNEL_DENSE
+                                 ? 1
+                                 : at_least(s->groups, 1));
     }
-    free(in_place.base);
-  }
-  float *all[] = {data.x[0], data.x[1],     data.residual, data.weights,
-                  data.bias, x[0].base,     x[1].base,     weights.base,
-                  bias.base, residual.base, y.base};
-  for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
-    free(all[i]);
-  }
-  free(reference);
-  return error;
+    step_arguments a = {.x = {x[0].values, x[1].values}, .weights = weights.values};
+    a.bias = k->epilogue.bias ? bias.values : NULL;
+    if (k->epilogue.residual) {
+        residual = image_memory(b, &k->residual, data.residual);
+        a.residual = residual.values;
+    }
+    Memory y = image_memory(b, &k->out, NULL);
+    a.y = y.values;
+    run_parts(function, k, a, 1);
+    double error = compare(b, k, &y, reference);
+    cr_assert(error <= tolerance, "error %g: %s", error, describe(b, k));
+    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
+        Memory other = image_memory(b, &k->out, NULL);
+        a.y = other.values;
+        run_parts(function, k, a, parts);
+        cr_assert(memcmp(other.values, y.values, (size_t)y.count * 4) == 0, "%d parts differ from one: %s", parts,
+                  describe(b, k));
+        free(other.base);
+    }
+    if (k->epilogue.residual && layout_equal(&k->residual, &k->out)) {
+        Memory in_place = image_memory(b, &k->out, data.residual);
+        a.y = in_place.values;
+        a.residual = in_place.values;
+        run_parts(function, k, a, 3);
+        for (int64_t c = 0; c < k->out.channels; ++c) {
+            for (int64_t i = 0; i < (int64_t)k->out.rows * k->out.cols; ++i) {
+                int64_t at = place(&k->out, c, i / k->out.cols, i % k->out.cols);
+                cr_assert(memcmp(&in_place.values[at], &y.values[at], 4) == 0, "in place differs: %s", describe(b, k));
+            }
+        }
+        free(in_place.base);
+    }
+    float *all[] = {data.x[0], data.x[1],    data.residual, data.weights,  data.bias, x[0].base,
+                    x[1].base, weights.base, bias.base,     residual.base, y.base};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
+        free(all[i]);
+    }
+    free(reference);
+    return error;
 }
 
 /* Compiles and checks a batch with gcc and with clang. */
-static void check_batch(Batch *b, const char *test, const char *flags,
-                        double tolerance) {
-  static const char *const compilers[] = {"gcc -O3", "clang -O2"};
-  for (int i = 0; i < 2; ++i) {
-    if (i == 1 && !has_program("clang")) {
-      continue;
+static void check_batch(Batch *b, const char *test, const char *flags, double tolerance)
+{
+    static const char *const compilers[] = {"gcc -O3", "clang -O2"};
+    for (int i = 0; i < 2; ++i) {
+        if (i == 1 && !has_program("clang")) {
+            continue;
+        }
+        const char *name = arena_printf(b->arena, "%s-%s", test, i == 0 ? "gcc" : "clang").ptr;
+        step_kernel *const *table = batch_load(b, name, compilers[i], flags);
+        double worst = 0.0;
+        for (uint32_t k = 0; k < b->count; ++k) {
+            worst = fmax(worst, check_kernel(b, b->kernels[k], table[k], tolerance));
+        }
+        if (getenv("CNNC_KERNELS_VERBOSE") != NULL) {
+            fprintf(stderr, "%s, b %d: %u kernels, worst error %.2e\n", name, (int)b->b, b->count, worst);
+        }
     }
-    const char *name =
-        arena_printf(b->arena, "%s-%s", test, i == 0 ? "gcc" : "clang").ptr;
-    step_kernel *const *table = batch_load(b, name, compilers[i], flags);
-    double worst = 0.0;
-    for (uint32_t k = 0; k < b->count; ++k) {
-      worst = fmax(worst, check_kernel(b, b->kernels[k], table[k], tolerance));
-    }
-    if (getenv("CNNC_KERNELS_VERBOSE") != NULL) {
-      fprintf(stderr, "%s, b %d: %u kernels, worst error %.2e\n", name,
-              (int)b->b, b->count, worst);
-    }
-  }
-  arena_destroy(b->arena);
+    arena_destroy(b->arena);
 }
 
 typedef void FillBatch(Batch *b);
-static void check_widths(const char *test, FillBatch *fill, double tolerance) {
-  for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
-    if (can_run(widths[i].b)) {
-      Batch b = {
-          .arena = arena_create(), .random = 2463534242u, .b = widths[i].b};
-      fill(&b);
-      check_batch(&b, test, widths[i].flags, tolerance);
+static void check_widths(const char *test, FillBatch *fill, double tolerance)
+{
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
+        if (can_run(widths[i].b)) {
+            Batch b = {.arena = arena_create(), .random = 2463534242u, .b = widths[i].b};
+            fill(&b);
+            check_batch(&b, test, widths[i].flags, tolerance);
+        }
     }
-  }
 }
 
 /* --- direct, planar */
 
-static const OpKind acts[] = {OP_IDENTITY, OP_RELU,       OP_RELU6,
-                              OP_SILU,     OP_LEAKY_RELU, OP_TANH};
+static const OpKind acts[] = {OP_IDENTITY, OP_RELU, OP_RELU6, OP_SILU, OP_LEAKY_RELU, OP_TANH};
 
-static void fill_direct(Batch *b) {
-  for (int i = 0; i < 40; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b),
-                     .out_channels = pick(b, 1, 7 * b->b),
-                     .groups = 1};
-    if (!random_window(b, &s)) {
-      continue;
+static void fill_direct(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .out_channels = pick(b, 1, 7 * b->b), .groups = 1};
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        if (i % 8 == 7) {
+            s.groups = pick(b, 2, 3);
+            s.in_channels = b->b * s.groups * pick(b, 1, 2);
+            s.out_channels = b->b * s.groups * pick(b, 1, 3);
+        }
+        Kernel *k = add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
+        k->tile_rows = pick(b, 1, 2);
+        k->tile_cols = k->tile_rows == 2 ? pick(b, 1, 7) : pick(b, 1, 14);
+        set_format(b, k, pick(b, 1, 4), b->b);
+        k->pixels_outer = pick(b, 0, 1);
+        k->block_tiles = k->pixels_outer ? pick(b, 1, 4) : 0;
+        k->prefetch_bytes = pick(b, 0, 1) ? 100000 : 0;
     }
-    if (i % 8 == 7) {
-      s.groups = pick(b, 2, 3);
-      s.in_channels = b->b * s.groups * pick(b, 1, 2);
-      s.out_channels = b->b * s.groups * pick(b, 1, 3);
-    }
-    Kernel *k =
-        add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
-    k->tile_rows = pick(b, 1, 2);
-    k->tile_cols = k->tile_rows == 2 ? pick(b, 1, 7) : pick(b, 1, 14);
-    set_format(b, k, pick(b, 1, 4), b->b);
-    k->pixels_outer = pick(b, 0, 1);
-    k->block_tiles = k->pixels_outer ? pick(b, 1, 4) : 0;
-    k->prefetch_bytes = pick(b, 0, 1) ? 100000 : 0;
-  }
 }
 
-Test(vector_kernels, direct) { check_widths("direct", fill_direct, 1e-5); }
-
-static void fill_planar(Batch *b) {
-  for (int i = 0; i < 30; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 4),
-                     .out_channels = pick(b, 1, 5 * b->b),
-                     .groups = 1};
-    if (!random_window(b, &s)) {
-      continue;
-    }
-    Kernel *k =
-        add(b, KERNEL_PLANAR, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
-    k->tile_rows = pick(b, 1, 2);
-    k->tile_cols = pick(b, 1, 8);
-    set_format(b, k, pick(b, 1, 4), 1);
-  }
-  KernelSizes first = window(3, 30, 31, 2 * b->b, 7, 2, 3),
-              alex = window(3, 40, 40, 4 * b->b, 11, 4, 2);
-  Kernel *k = add(b, KERNEL_PLANAR, first, true, false, OP_RELU);
-  k->tile_rows = 1;
-  k->tile_cols = 8;
-  set_format(b, k, 2, 1);
-  k = add(b, KERNEL_PLANAR, alex, true, false, OP_RELU);
-  k->tile_rows = 1;
-  k->tile_cols = 6;
-  set_format(b, k, 4, 1);
+Test(vector_kernels, direct)
+{
+    check_widths("direct", fill_direct, 1e-5);
 }
 
-Test(vector_kernels, planar) { check_widths("planar", fill_planar, 1e-5); }
+static void fill_planar(Batch *b)
+{
+    for (int i = 0; i < 30; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 4), .out_channels = pick(b, 1, 5 * b->b), .groups = 1};
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_PLANAR, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
+        k->tile_rows = pick(b, 1, 2);
+        k->tile_cols = pick(b, 1, 8);
+        set_format(b, k, pick(b, 1, 4), 1);
+    }
+    KernelSizes first = window(3, 30, 31, 2 * b->b, 7, 2, 3), alex = window(3, 40, 40, 4 * b->b, 11, 4, 2);
+    Kernel *k = add(b, KERNEL_PLANAR, first, true, false, OP_RELU);
+    k->tile_rows = 1;
+    k->tile_cols = 8;
+    set_format(b, k, 2, 1);
+    k = add(b, KERNEL_PLANAR, alex, true, false, OP_RELU);
+    k->tile_rows = 1;
+    k->tile_cols = 6;
+    set_format(b, k, 4, 1);
+}
+
+Test(vector_kernels, planar)
+{
+    check_widths("planar", fill_planar, 1e-5);
+}
 
 /* --- depthwise */
 
-static void fill_depthwise(Batch *b) {
-  for (int i = 0; i < 40; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .multiplier = 1};
-    s.out_channels = s.groups = s.in_channels;
-    if (!random_window(b, &s)) {
-      continue;
+static void fill_depthwise(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .multiplier = 1};
+        s.out_channels = s.groups = s.in_channels;
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_DEPTHWISE, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
+        k->tile_rows = pick(b, 1, 2);
+        k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
+        set_format(b, k, 1, 1);
     }
-    Kernel *k = add(b, KERNEL_DEPTHWISE, s, pick(b, 0, 3) > 0, pick(b, 0, 1),
-                    acts[i % 6]);
-    k->tile_rows = pick(b, 1, 2);
-    k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
-    set_format(b, k, 1, 1);
-  }
 }
 
-Test(vector_kernels, depthwise) {
-  check_widths("depthwise", fill_depthwise, 1e-5);
+Test(vector_kernels, depthwise)
+{
+    check_widths("depthwise", fill_depthwise, 1e-5);
 }
 
 /* --- pools */
 
-static void fill_pools(Batch *b) {
-  for (int i = 0; i < 36; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b)};
-    s.out_channels = s.in_channels;
-    if (!random_window(b, &s)) {
-      continue;
+static void fill_pools(Batch *b)
+{
+    for (int i = 0; i < 36; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b)};
+        s.out_channels = s.in_channels;
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        s.dilation_rows = s.dilation_cols = 1;
+        s.pad_top = s.pad_top < s.kernel_rows ? s.pad_top : 0;
+        s.pad_left = s.pad_left < s.kernel_cols ? s.pad_left : 0;
+        s.pad_bottom = s.pad_bottom < s.kernel_rows ? s.pad_bottom : 0;
+        s.pad_right = s.pad_right < s.kernel_cols ? s.pad_right : 0;
+        int32_t rows = s.in_rows + s.pad_top + s.pad_bottom - s.kernel_rows;
+        int32_t cols = s.in_cols + s.pad_left + s.pad_right - s.kernel_cols;
+        if (rows < 0 || cols < 0) {
+            continue;
+        }
+        s.out_rows = rows / s.stride_rows + 1;
+        s.out_cols = cols / s.stride_cols + 1;
+        bool is_max = i % 3 == 0;
+        s.count_pad = i % 3 == 1;
+        Kernel *k = add(b, is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL, s, false, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
     }
-    s.dilation_rows = s.dilation_cols = 1;
-    s.pad_top = s.pad_top < s.kernel_rows ? s.pad_top : 0;
-    s.pad_left = s.pad_left < s.kernel_cols ? s.pad_left : 0;
-    s.pad_bottom = s.pad_bottom < s.kernel_rows ? s.pad_bottom : 0;
-    s.pad_right = s.pad_right < s.kernel_cols ? s.pad_right : 0;
-    int32_t rows = s.in_rows + s.pad_top + s.pad_bottom - s.kernel_rows;
-    int32_t cols = s.in_cols + s.pad_left + s.pad_right - s.kernel_cols;
-    if (rows < 0 || cols < 0) {
-      continue;
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .in_rows = pick(b, 1, 20), .in_cols = pick(b, 1, 20)};
+        s.out_channels = s.in_channels;
+        s.out_rows = i % 2 == 0 ? pick(b, 1, 24) : 1;
+        s.out_cols = i % 2 == 0 ? pick(b, 1, 24) : 1;
+        s.adaptive = i % 2 == 0;
+        s.is_max = i % 4 == 1;
+        Kernel *k = add(b, s.adaptive ? KERNEL_AVG_POOL : KERNEL_GLOBAL_POOL, s, false, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+        if (!s.adaptive) {
+            k->out = image(1, s.out_channels, 1, 1, 0, 0, 0, 0);
+        }
     }
-    s.out_rows = rows / s.stride_rows + 1;
-    s.out_cols = cols / s.stride_cols + 1;
-    bool is_max = i % 3 == 0;
-    s.count_pad = i % 3 == 1;
-    Kernel *k = add(b, is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL, s, false,
-                    false, OP_IDENTITY);
-    k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
-  }
-  for (int i = 0; i < 12; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b),
-                     .in_rows = pick(b, 1, 20),
-                     .in_cols = pick(b, 1, 20)};
-    s.out_channels = s.in_channels;
-    s.out_rows = i % 2 == 0 ? pick(b, 1, 24) : 1;
-    s.out_cols = i % 2 == 0 ? pick(b, 1, 24) : 1;
-    s.adaptive = i % 2 == 0;
-    s.is_max = i % 4 == 1;
-    Kernel *k = add(b, s.adaptive ? KERNEL_AVG_POOL : KERNEL_GLOBAL_POOL, s,
-                    false, false, OP_IDENTITY);
-    k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
-    if (!s.adaptive) {
-      k->out = image(1, s.out_channels, 1, 1, 0, 0, 0, 0);
-    }
-  }
 }
 
-Test(vector_kernels, pools) { check_widths("pools", fill_pools, 1e-6); }
+Test(vector_kernels, pools)
+{
+    check_widths("pools", fill_pools, 1e-6);
+}
 
 /* --- elementwise */
 
-static void fill_elementwise(Batch *b) {
-  static const OpKind all[] = {
-      OP_RELU, OP_RELU6,       OP_LEAKY_RELU, OP_SIGMOID,    OP_HARD_SIGMOID,
-      OP_TANH, OP_SCALED_TANH, OP_SILU,       OP_HARD_SWISH, OP_GELU,
-      OP_ELU,  OP_SOFTPLUS,    OP_STEP,       OP_CLAMP,      OP_PRELU};
-  for (int i = 0; i < 60; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b),
-                     .in_rows = pick(b, 1, 15),
-                     .in_cols = pick(b, 1, 15)};
-    s.out_channels = s.in_channels;
-    s.out_rows = s.in_rows;
-    s.out_cols = s.in_cols;
-    bool flat = pick(b, 0, 1) == 0;
-    Kernel *k;
-    if (i < 20) {
-      k = add(b, KERNEL_UNARY, s, false, false, all[i % 15]);
-    } else if (i < 26) {
-      k = add(b, KERNEL_CHANNEL_AFFINE, s, i % 2, false, OP_IDENTITY);
-    } else {
-      static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL};
-      s.op = ops[i % 3];
-      int other = i / 3 % 2, kind = i / 6 % 4;
-      if (kind == 1) {
-        s.broadcast[other] = BROADCAST_CHANNEL;
-      } else if (kind > 1) {
-        s.broadcast[other] = BROADCAST_SCALAR;
-        s.scalar_is_literal[other] = kind == 3;
-        s.scalar[other] = kind == 3 ? -1.5 : 0.0;
-      }
-      k = add(b, KERNEL_BINARY, s, false, i % 5 == 3,
-              i % 4 == 0 ? OP_RELU : OP_IDENTITY);
+static void fill_elementwise(Batch *b)
+{
+    static const OpKind all[] = {OP_RELU, OP_RELU6,       OP_LEAKY_RELU, OP_SIGMOID,    OP_HARD_SIGMOID,
+                                 OP_TANH, OP_SCALED_TANH, OP_SILU,       OP_HARD_SWISH, OP_GELU,
+                                 OP_ELU,  OP_SOFTPLUS,    OP_STEP,       OP_CLAMP,      OP_PRELU};
+    for (int i = 0; i < 60; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .in_rows = pick(b, 1, 15), .in_cols = pick(b, 1, 15)};
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows;
+        s.out_cols = s.in_cols;
+        bool flat = pick(b, 0, 1) == 0;
+        Kernel *k;
+        if (i < 20) {
+            k = add(b, KERNEL_UNARY, s, false, false, all[i % 15]);
+        } else if (i < 26) {
+            k = add(b, KERNEL_CHANNEL_AFFINE, s, i % 2, false, OP_IDENTITY);
+        } else {
+            static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL};
+            s.op = ops[i % 3];
+            int other = i / 3 % 2, kind = i / 6 % 4;
+            if (kind == 1) {
+                s.broadcast[other] = BROADCAST_CHANNEL;
+            } else if (kind > 1) {
+                s.broadcast[other] = BROADCAST_SCALAR;
+                s.scalar_is_literal[other] = kind == 3;
+                s.scalar[other] = kind == 3 ? -1.5 : 0.0;
+            }
+            k = add(b, KERNEL_BINARY, s, false, i % 5 == 3, i % 4 == 0 ? OP_RELU : OP_IDENTITY);
+        }
+        Layout images[2];
+        for (int n = 0; n < 2; ++n) {
+            images[n] = flat ? image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
+                             : with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+        }
+        k->in = images[0];
+        if (flat) {
+            k->out = images[0];
+            k->residual = k->epilogue.residual ? images[0] : (Layout){0};
+        }
+        if (k->family == KERNEL_BINARY) {
+            bool image0 = s.broadcast[0] == BROADCAST_NONE, image1 = s.broadcast[1] == BROADCAST_NONE;
+            k->in = image0 && !s.scalar_is_literal[0] ? images[0] : (Layout){0};
+            k->in2 = image1 && !s.scalar_is_literal[1] ? images[1] : (Layout){0};
+        }
     }
-    Layout images[2];
-    for (int n = 0; n < 2; ++n) {
-      images[n] =
-          flat ? image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
-               : with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
-    }
-    k->in = images[0];
-    if (flat) {
-      k->out = images[0];
-      k->residual = k->epilogue.residual ? images[0] : (Layout){0};
-    }
-    if (k->family == KERNEL_BINARY) {
-      bool image0 = s.broadcast[0] == BROADCAST_NONE,
-           image1 = s.broadcast[1] == BROADCAST_NONE;
-      k->in = image0 && !s.scalar_is_literal[0] ? images[0] : (Layout){0};
-      k->in2 = image1 && !s.scalar_is_literal[1] ? images[1] : (Layout){0};
-    }
-  }
 }
 
-Test(vector_kernels, elementwise) {
-  check_widths("elementwise", fill_elementwise, 1e-6);
+Test(vector_kernels, elementwise)
+{
+    check_widths("elementwise", fill_elementwise, 1e-6);
 }
 
 /* --- dense */
 
-static void fill_dense(Batch *b) {
-  static const int32_t inputs[] = {1, 3, 16, 100, 512, 513, 2048, 1500};
-  for (int i = 0; i < 24; ++i) {
-    KernelSizes s = {.in_channels = inputs[i % 8],
-                     .in_rows = 1,
-                     .in_cols = 1,
-                     .out_rows = 1,
-                     .out_cols = 1};
-    s.out_channels = i % 5 == 0 ? 8 * b->b : pick(b, 1, 20 * b->b);
-    Kernel *k = add(b, KERNEL_DENSE, s, i % 4 > 0, i % 3 == 0, acts[i % 6]);
-    k->in = image(1, s.in_channels, 1, 1, 0, 0, 0, 0);
-    k->out = image(1, s.out_channels, 1, 1, 0, 0, 0, 0);
-    k->residual = k->epilogue.residual ? k->out : (Layout){0};
-    set_format(b, k, i % 7 == 0 ? 3 : 8, 1);
-    k->weight_format.window_rows = k->weight_format.window_cols = 1;
-    k->prefetch_bytes = i % 2 == 0 ? 4096 : 0;
-  }
+static void fill_dense(Batch *b)
+{
+    static const int32_t inputs[] = {1, 3, 16, 100, 512, 513, 2048, 1500};
+    for (int i = 0; i < 24; ++i) {
+        KernelSizes s = {.in_channels = inputs[i % 8], .in_rows = 1, .in_cols = 1, .out_rows = 1, .out_cols = 1};
+        s.out_channels = i % 5 == 0 ? 8 * b->b : pick(b, 1, 20 * b->b);
+        Kernel *k = add(b, KERNEL_DENSE, s, i % 4 > 0, i % 3 == 0, acts[i % 6]);
+        k->in = image(1, s.in_channels, 1, 1, 0, 0, 0, 0);
+        k->out = image(1, s.out_channels, 1, 1, 0, 0, 0, 0);
+        k->residual = k->epilogue.residual ? k->out : (Layout){0};
+        set_format(b, k, i % 7 == 0 ? 3 : 8, 1);
+        k->weight_format.window_rows = k->weight_format.window_cols = 1;
+        k->prefetch_bytes = i % 2 == 0 ? 4096 : 0;
+    }
 }
 
-Test(vector_kernels, dense) { check_widths("dense", fill_dense, 1e-5); }
+Test(vector_kernels, dense)
+{
+    check_widths("dense", fill_dense, 1e-5);
+}
 
 /* --- convert */
 
-static void fill_convert(Batch *b) {
-  for (int i = 0; i < 40; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b),
-                     .in_rows = pick(b, 1, 9),
-                     .in_cols = pick(b, 1, 40)};
-    s.out_channels = s.in_channels;
-    s.out_rows = s.in_rows;
-    s.out_cols = s.in_cols;
-    Kernel *k = add(b, KERNEL_CONVERT, s, false, false, OP_IDENTITY);
-    int32_t blocks[2] = {1, b->b}, kind = i % 8;
-    int32_t from = kind < 2    ? b->b
-                   : kind < 5  ? 1
-                   : kind == 5 ? s.in_channels
-                               : blocks[i % 2];
-    int32_t to = kind < 2    ? 1
-                 : kind < 4  ? b->b
-                 : kind == 4 ? 1
-                 : kind == 5 ? b->b
-                 : kind == 6 ? s.in_channels
-                             : b->b;
-    k->in = i % 3 == 0
-                ? image(from, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
-                : with_halo(b, from, s.in_channels, s.in_rows, s.in_cols);
-    k->out = i % 3 == 1
-                 ? image(to, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
-                 : with_halo(b, to, s.in_channels, s.in_rows, s.in_cols);
-  }
+static void fill_convert(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .in_rows = pick(b, 1, 9), .in_cols = pick(b, 1, 40)};
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows;
+        s.out_cols = s.in_cols;
+        Kernel *k = add(b, KERNEL_CONVERT, s, false, false, OP_IDENTITY);
+        int32_t blocks[2] = {1, b->b}, kind = i % 8;
+        int32_t from = kind < 2 ? b->b : kind < 5 ? 1 : kind == 5 ? s.in_channels : blocks[i % 2];
+        int32_t to = kind < 2    ? 1
+                     : kind < 4  ? b->b
+                     : kind == 4 ? 1
+                     : kind == 5 ? b->b
+                     : kind == 6 ? s.in_channels
+                                 : b->b;
+        k->in = i % 3 == 0 ? image(from, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
+                           : with_halo(b, from, s.in_channels, s.in_rows, s.in_cols);
+        k->out = i % 3 == 1 ? image(to, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
+                            : with_halo(b, to, s.in_channels, s.in_rows, s.in_cols);
+    }
 }
 
-Test(vector_kernels, convert) { check_widths("convert", fill_convert, 0.0); }
+Test(vector_kernels, convert)
+{
+    check_widths("convert", fill_convert, 0.0);
+}
 
 /* Zeros in the halo, and nowhere else. */
-Test(vector_kernels, zero_halo) {
-  Batch b = {.arena = arena_create(), .random = 99u, .b = 4};
-  for (int i = 0; i < 24; ++i) {
-    KernelSizes s = {.out_channels = pick(&b, 1, 9),
-                     .out_rows = pick(&b, 1, 4),
-                     .out_cols = pick(&b, 1, 4)};
-    Kernel *k = add(&b, KERNEL_ZERO_HALO, s, false, false, OP_IDENTITY);
-    k->in = (Layout){0};
-    k->out = with_halo(&b, i % 2 == 0 ? 4 : 1, s.out_channels, s.out_rows,
-                       s.out_cols);
-  }
-  step_kernel *const *table = batch_load(&b, "zero_halo", "gcc -O2", "");
-  for (uint32_t i = 0; i < b.count; ++i) {
-    const Layout *l = &b.kernels[i]->out;
-    Memory y = image_memory(&b, l, NULL);
-    step_arguments a = {.y = y.values};
-    run_parts(table[i], b.kernels[i], a, 1 + (int)(i % 3));
-    for (int64_t c = 0; c < ceil_div(l->channels, l->block) * l->block; ++c) {
-      for (int64_t row = -l->halo_top; row < l->rows + l->halo_bottom; ++row) {
-        for (int64_t col = -l->halo_left; col < l->cols + l->halo_right;
-             ++col) {
-          bool inside = row >= 0 && row < l->rows && col >= 0 && col < l->cols;
-          float value = y.values[place(l, c, row, col)];
-          cr_assert(inside ? is_guard(value) : value == 0.0f);
-        }
-      }
+Test(vector_kernels, zero_halo)
+{
+    Batch b = {.arena = arena_create(), .random = 99u, .b = 4};
+    for (int i = 0; i < 24; ++i) {
+        KernelSizes s = {.out_channels = pick(&b, 1, 9), .out_rows = pick(&b, 1, 4), .out_cols = pick(&b, 1, 4)};
+        Kernel *k = add(&b, KERNEL_ZERO_HALO, s, false, false, OP_IDENTITY);
+        k->in = (Layout){0};
+        k->out = with_halo(&b, i % 2 == 0 ? 4 : 1, s.out_channels, s.out_rows, s.out_cols);
     }
-    cr_assert(is_guard(y.values[-1]) && is_guard(y.values[y.count]));
-    free(y.base);
-  }
-  arena_destroy(b.arena);
+    step_kernel *const *table = batch_load(&b, "zero_halo", "gcc -O2", "");
+    for (uint32_t i = 0; i < b.count; ++i) {
+        const Layout *l = &b.kernels[i]->out;
+        Memory y = image_memory(&b, l, NULL);
+        step_arguments a = {.y = y.values};
+        run_parts(table[i], b.kernels[i], a, 1 + (int)(i % 3));
+        for (int64_t c = 0; c < ceil_div(l->channels, l->block) * l->block; ++c) {
+            for (int64_t row = -l->halo_top; row < l->rows + l->halo_bottom; ++row) {
+                for (int64_t col = -l->halo_left; col < l->cols + l->halo_right; ++col) {
+                    bool inside = row >= 0 && row < l->rows && col >= 0 && col < l->cols;
+                    float value = y.values[place(l, c, row, col)];
+                    cr_assert(inside ? is_guard(value) : value == 0.0f);
+                }
+            }
+        }
+        cr_assert(is_guard(y.values[-1]) && is_guard(y.values[y.count]));
+        free(y.base);
+    }
+    arena_destroy(b.arena);
 }
 
 /* --- Winograd */
@@ -972,105 +910,98 @@ Test(vector_kernels, zero_halo) {
  * larger. */
 static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
 
-static void add_winograd(Batch *b, int i, int32_t kernel_rows,
-                         int32_t kernel_cols, int32_t m, int32_t groups) {
-  KernelSizes s =
-      window(groups == 1 ? pick(b, 1, 4 * b->b) : groups * b->b * pick(b, 1, 2),
-             pick(b, 7, 22), pick(b, 7, 22),
-             groups == 1 ? pick(b, 1, 6 * b->b) : groups * b->b * pick(b, 1, 3),
-             1, 1, 0);
-  s.groups = groups;
-  s.kernel_rows = kernel_rows;
-  s.kernel_cols = kernel_cols;
-  s.pad_top = pick(b, 0, 2);
-  s.pad_left = pick(b, 0, 2);
-  s.pad_bottom = pick(b, 0, 2);
-  s.pad_right = pick(b, 0, 2);
-  s.out_rows = s.in_rows + s.pad_top + s.pad_bottom - kernel_rows + 1;
-  s.out_cols = s.in_cols + s.pad_left + s.pad_right - kernel_cols + 1;
-  bool pool = m == 4 && kernel_rows > 1 && kernel_cols > 1 && i % 3 == 0 &&
-              s.out_rows > 1 && s.out_cols > 1;
-  Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0,
-                  !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
-  int32_t mr = winograd_outputs(m, kernel_rows),
-          mc = winograd_outputs(m, kernel_cols);
-  int32_t tile_rows = (s.out_rows + mr - 1) / mr,
-          tile_cols = (s.out_cols + mc - 1) / mc, tiles = tile_rows * tile_cols;
-  k->in = image(
-      b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1),
-      s.pad_left + pick(b, 0, 1),
-      at_least(tile_rows * mr + kernel_rows - 1 - s.pad_top - s.in_rows, 0) +
-          pick(b, 0, 1),
-      at_least(tile_cols * mc + kernel_cols - 1 - s.pad_left - s.in_cols, 0) +
-          pick(b, 0, 1));
-  k->winograd = m;
-  k->max_pool = pool;
-  if (pool) {
-    k->out = with_halo(b, b->b, s.out_channels, s.out_rows / 2, s.out_cols / 2);
-  }
-  set_format(b, k, pick(b, 1, 3), b->b);
-  k->weight_format.kind = PACK_WINOGRAD;
-  k->weight_format.winograd = m;
-  k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
-  k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
-  k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
-  int64_t in_planes = ceil_div(s.in_channels / groups, b->b);
-  k->scratch_bytes =
-      4 * winograd_points(m, kernel_rows) * winograd_points(m, kernel_cols) *
-      ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
+static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t groups)
+{
+    KernelSizes s = window(groups == 1 ? pick(b, 1, 4 * b->b) : groups * b->b * pick(b, 1, 2), pick(b, 7, 22),
+                           pick(b, 7, 22), groups == 1 ? pick(b, 1, 6 * b->b) : groups * b->b * pick(b, 1, 3), 1, 1, 0);
+    s.groups = groups;
+    s.kernel_rows = kernel_rows;
+    s.kernel_cols = kernel_cols;
+    s.pad_top = pick(b, 0, 2);
+    s.pad_left = pick(b, 0, 2);
+    s.pad_bottom = pick(b, 0, 2);
+    s.pad_right = pick(b, 0, 2);
+    s.out_rows = s.in_rows + s.pad_top + s.pad_bottom - kernel_rows + 1;
+    s.out_cols = s.in_cols + s.pad_left + s.pad_right - kernel_cols + 1;
+    bool pool = m == 4 && kernel_rows > 1 && kernel_cols > 1 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
+    Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0, !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
+    int32_t mr = winograd_outputs(m, kernel_rows), mc = winograd_outputs(m, kernel_cols);
+    int32_t tile_rows = (s.out_rows + mr - 1) / mr, tile_cols = (s.out_cols + mc - 1) / mc,
+            tiles = tile_rows * tile_cols;
+    k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
+                  at_least(tile_rows * mr + kernel_rows - 1 - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
+                  at_least(tile_cols * mc + kernel_cols - 1 - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
+    k->winograd = m;
+    k->max_pool = pool;
+    if (pool) {
+        k->out = with_halo(b, b->b, s.out_channels, s.out_rows / 2, s.out_cols / 2);
+    }
+    set_format(b, k, pick(b, 1, 3), b->b);
+    k->weight_format.kind = PACK_WINOGRAD;
+    k->weight_format.winograd = m;
+    k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
+    k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+    k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
+    int64_t in_planes = ceil_div(s.in_channels / groups, b->b);
+    k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * winograd_points(m, kernel_cols) *
+                       ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
 }
 
-static void fill_winograd(Batch *b) {
-  static const int32_t windows[][3] = {
-      {3, 3, 2}, {3, 3, 4}, {5, 5, 2}, {1, 7, 2}, {7, 1, 2}, {3, 3, 4},
-      {1, 3, 4}, {3, 1, 4}, {1, 5, 4}, {3, 3, 2}, {3, 5, 2}};
-  for (int i = 0; i < 44; ++i) {
-    const int32_t *window = windows[i % 11];
-    add_winograd(b, i, window[0], window[1], window[2], i % 5 == 4 ? 2 : 1);
-  }
+static void fill_winograd(Batch *b)
+{
+    static const int32_t windows[][3] = {{3, 3, 2}, {3, 3, 4}, {5, 5, 2}, {1, 7, 2}, {7, 1, 2}, {3, 3, 4},
+                                         {1, 3, 4}, {3, 1, 4}, {1, 5, 4}, {3, 3, 2}, {3, 5, 2}};
+    for (int i = 0; i < 44; ++i) {
+        const int32_t *window = windows[i % 11];
+        add_winograd(b, i, window[0], window[1], window[2], i % 5 == 4 ? 2 : 1);
+    }
 }
 
-Test(vector_kernels, winograd) {
-  check_widths("winograd", fill_winograd, 2e-5);
+Test(vector_kernels, winograd)
+{
+    check_widths("winograd", fill_winograd, 2e-5);
 }
 
 /* --- grouped: groups narrower than a vector */
 
-static void fill_grouped(Batch *b) {
-  for (int i = 0; i < 30; ++i) {
-    int32_t channels = b->b == 4 ? 2 + i % 2 * 2 : 2 << i % 3,
-            groups = pick(b, 1, 3 * b->b / channels);
-    KernelSizes s = {.in_channels = channels * groups, .groups = groups};
-    s.out_channels = s.in_channels;
-    if (!random_window(b, &s)) {
-      continue;
+static void fill_grouped(Batch *b)
+{
+    for (int i = 0; i < 30; ++i) {
+        int32_t channels = b->b == 4 ? 2 + i % 2 * 2 : 2 << i % 3, groups = pick(b, 1, 3 * b->b / channels);
+        KernelSizes s = {.in_channels = channels * groups, .groups = groups};
+        s.out_channels = s.in_channels;
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_GROUPED, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
+        k->tile_rows = pick(b, 1, 2);
+        k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
+        set_format(b, k, 1, channels);
     }
-    Kernel *k = add(b, KERNEL_GROUPED, s, pick(b, 0, 3) > 0, pick(b, 0, 1),
-                    acts[i % 6]);
-    k->tile_rows = pick(b, 1, 2);
-    k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
-    set_format(b, k, 1, channels);
-  }
 }
 
-Test(vector_kernels, grouped) { check_widths("grouped", fill_grouped, 1e-5); }
+Test(vector_kernels, grouped)
+{
+    check_widths("grouped", fill_grouped, 1e-5);
+}
 
 /* --- lrn */
 
-static void fill_lrn(Batch *b) {
-  for (int i = 0; i < 16; ++i) {
-    KernelSizes s = {.in_channels = pick(b, 1, 4 * b->b),
-                     .in_rows = pick(b, 1, 5),
-                     .in_cols = pick(b, 1, 9)};
-    s.out_channels = s.in_channels;
-    s.out_rows = s.in_rows;
-    s.out_cols = s.in_cols;
-    static const double beta[] = {0.75, 0.5, 1.0, 0.6};
-    s.lrn = (LrnAttr){i % 5 == 4 ? pick(b, 1, 8) : 5, 0.5, beta[i % 4],
-                      1.0 + i % 3, i % 2 == 0};
-    Kernel *k = add(b, KERNEL_LRN, s, false, false, OP_IDENTITY);
-    k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
-  }
+static void fill_lrn(Batch *b)
+{
+    for (int i = 0; i < 16; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 4 * b->b), .in_rows = pick(b, 1, 5), .in_cols = pick(b, 1, 9)};
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows;
+        s.out_cols = s.in_cols;
+        static const double beta[] = {0.75, 0.5, 1.0, 0.6};
+        s.lrn = (LrnAttr){i % 5 == 4 ? pick(b, 1, 8) : 5, 0.5, beta[i % 4], 1.0 + i % 3, i % 2 == 0};
+        Kernel *k = add(b, KERNEL_LRN, s, false, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+    }
 }
 
-Test(vector_kernels, lrn) { check_widths("lrn", fill_lrn, 1e-6); }
+Test(vector_kernels, lrn)
+{
+    check_widths("lrn", fill_lrn, 1e-6);
+}
