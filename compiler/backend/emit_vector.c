@@ -1,5 +1,4 @@
-/* Vector targets: what stands before their kernels, activations, and which
- * emitter writes which family. */
+/* Vector targets: what stands before their kernels, activations, and which emitter writes which family. */
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>
@@ -93,13 +92,11 @@ static const Kernel *first_vector_kernel(const Program *program)
     return NULL;
 }
 
-/* Compiled for another machine the code would be wrong (no such instructions)
- * or very slow (emulated vectors). */
+/* Compiled for another machine the code would be wrong (no such instructions) or very slow (emulated vectors). */
 static void emit_checks(const Target *target, CWriter *w)
 {
     cw_line(w, "#if !defined(__GNUC__)");
-    cw_line(w, "#error \"this code uses vectors of gcc and clang; cnnc "
-               "--target=portable writes plain C99\"");
+    cw_line(w, "#error \"this code uses vectors of gcc and clang; cnnc --target=portable writes plain C99\"");
     cw_line(w, "#endif");
     if (target != NULL && target->macro != NULL) {
         cw_line(w, "#if !defined(%s)", target->macro);

@@ -1,16 +1,14 @@
-/* winograd: convolution of stride 1 with fewer multiplications: F(2x2,3x3),
- * F(4x4,3x3), F(2x2,5x5), and along one axis for windows of one row or column.
+/* winograd: convolution of stride 1 with fewer multiplications: F(2x2,3x3), F(4x4,3x3), F(2x2,5x5), and along one axis for
+ * windows of one row or column.
  *
  * The output is cut into tiles of m x m pixels. For a block of tiles
- *     NAME_input     transforms the inputs of each tile and channel: V
- * [xi][channels/b][tile][b], where xi numbers the points, (m + r - 1) along an
- * axis of r taps; micro-kernel   for each set of output channels and each xi a
- * matrix product with the transformed weights gives M [xi][chunk of
- * tiles][vector][tile of the chunk][b]; NAME_output    transforms M back and
- * applies bias, residual, activation, maybe a 2x2 max pool. V and M stay in the
- * second-level cache. Their xi strides are padded by a cache line: multiples of
- * 4 KiB would fight for the same sets of the first level. Tiles are computed by
- * one part each, in the same way in every split. */
+ *     NAME_input     transforms the inputs of each tile and channel: V [xi][channels/b][tile][b], where xi numbers the
+ *                    points, (m + r - 1) along an axis of r taps;
+ *     micro-kernel   for each set of output channels and each xi a matrix product with the transformed weights gives
+ *                    M [xi][chunk of tiles][vector][tile of the chunk][b];
+ *     NAME_output    transforms M back and applies bias, residual, activation, maybe a 2x2 max pool.
+ * V and M stay in the second-level cache. Their xi strides are padded by a cache line: multiples of 4 KiB would fight
+ * for the same sets of the first level. Tiles are computed by one part each, in the same way in every split. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -30,8 +28,7 @@ typedef struct Winograd {
     int64_t tile_rows, tile_cols, tiles; /* of the image */
     int32_t block;                       /* tiles of a block */
     int64_t blocks;
-    int32_t chunks, chunk, wide; /* of a block: the first `wide` of the chunks
-                                  have `chunk` tiles, others one less */
+    int32_t chunks, chunk, wide; /* of a block: the first `wide` of the chunks have `chunk` tiles, others one less */
     int64_t v_stride, m_stride;  /* floats from xi to xi */
     const char *index;
 } Winograd;
@@ -79,8 +76,7 @@ static Winograd winograd_of(const Kernel *kernel)
     return g;
 }
 
-/* --- tiles: chunks wide or one less, vectors full or last; the first chunk
- * asks for weights ahead of time */
+/* --- tiles: chunks wide or one less, vectors full or last; the first chunk asks for weights ahead of time */
 
 static int32_t prefetch_lines(const Winograd *g, int32_t vectors)
 {
@@ -122,8 +118,7 @@ static void open_unrolled(CWriter *w, const char *name, int32_t n)
     cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
 }
 
-/* columns[r][c] = the transform, along the rows, of what `load` reads for (r,
- * c). One tap along this axis: as it is. */
+/* columns[r][c] = the transform, along the rows, of what `load` reads for (r, c). One tap along this axis: as it is. */
 static void emit_columns(const Winograd *g, const char *load, const char *transform, int32_t from, int32_t to,
                          CWriter *w)
 {
@@ -148,10 +143,8 @@ static void emit_columns(const Winograd *g, const char *load, const char *transf
 static void emit_input(const Winograd *g, CWriter *w)
 {
     char load[120], transform[40];
-    cw_comment(w,
-               "%d x %d inputs of a tile, one vector of channels, to V: v points "
-               "at xi = 0.",
-               g->point_rows, g->point_cols);
+    cw_comment(w, "%d x %d inputs of a tile, one vector of channels, to V: v points at xi = 0.", g->point_rows,
+               g->point_cols);
     cw_line(w, "static void " STR_FMT "_input(const float *x, float *v)", STR_ARG(g->kernel->name));
     cw_body(w);
     snprintf(load, sizeof load, "vector_load(x + r * %" PRId64 " + c * %d)", g->kernel->in.row_stride, (int)g->b);
@@ -172,8 +165,7 @@ static void emit_input(const Winograd *g, CWriter *w)
     cw_blank(w);
 }
 
-/* What follows the sum of pixel (r, c) of a tile: "vector_relu(line[c] +
- * bias)". */
+/* What follows the sum of pixel (r, c) of a tile: "vector_relu(line[c] + bias)". */
 static void emit_pixel(const Winograd *g, const char *target, CWriter *w)
 {
     const Epilogue *e = &g->kernel->epilogue;
@@ -198,9 +190,7 @@ static void emit_output(const Winograd *g, CWriter *w)
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
     bool pool = kernel->max_pool;
-    cw_comment(w,
-               "A tile of one vector of channels from M to y%s: rows x cols "
-               "pixels of it exist.%s",
+    cw_comment(w, "A tile of one vector of channels from M to y%s: rows x cols pixels of it exist.%s",
                pool ? ", through the 2x2 max pool" : "", e->residual ? " residual may be y itself." : "");
     cw_line(w, "static void " STR_FMT "_output(const float *m,%s%s float *y, int rows, int cols)",
             STR_ARG(kernel->name), e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "");
@@ -235,10 +225,8 @@ static void emit_output(const Winograd *g, CWriter *w)
         cw_line(w, "CNN_UNROLL(2)");
         cw_open(w, "for (int c = 0; c < 2; ++c)");
         cw_open(w, "if (r < rows && c < cols)");
-        cw_line(w, "const vector upper = vector_max(pixels[2 * r][2 * c], pixels[2 "
-                   "* r][2 * c + 1]);");
-        cw_line(w, "const vector lower = vector_max(pixels[2 * r + 1][2 * c], "
-                   "pixels[2 * r + 1][2 * c + 1]);");
+        cw_line(w, "const vector upper = vector_max(pixels[2 * r][2 * c], pixels[2 * r][2 * c + 1]);");
+        cw_line(w, "const vector lower = vector_max(pixels[2 * r + 1][2 * c], pixels[2 * r + 1][2 * c + 1]);");
         cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, vector_max(upper, lower));", kernel->out.row_stride,
                 g->b);
         cw_close(w, "");
@@ -285,8 +273,7 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
     cw_close(w, "");
 }
 
-/* The product of one set of channels for all points: V times weights gives M.
- */
+/* The product of one set of channels for all points: V times weights gives M. */
 static void emit_products(const Winograd *g, int32_t vectors, CWriter *w)
 {
     int64_t depth = g->in_planes * g->b * vectors * g->b;
@@ -435,22 +422,20 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
     if (g->groups > 1) {
         snprintf(groups, sizeof groups, ", %d groups", s->groups);
     }
-    cw_comment(w,
-               "Convolution %dx%d, stride 1x1, padding from top left %dx%d%s: %dx%dx%d "
-               "-> %dx%dx%d%s%s%s%s%s, by "
-               "Winograd's F(%dx%d,%dx%d).\nx, y [channels/%d][row][column][%d], "
-               "weights [%d/%d][%d][%d/%d][%d][%d][%d]; "
-               "%" PRId64 " tiles, %d at a time.",
-               s->kernel_rows, s->kernel_cols, s->pad_top, s->pad_left, groups, s->in_channels, s->in_rows, s->in_cols,
-               s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               g->kernel->max_pool ? ", max pool 2x2" : "", g->out_rows, g->out_cols, s->kernel_rows, s->kernel_cols,
-               g->b, g->b, s->out_channels, g->vectors * g->b, g->area, s->in_channels / s->groups, g->b, g->b,
-               g->vectors, g->b, g->tiles, g->block);
+    cw_comment(
+        w,
+        "Convolution %dx%d, stride 1x1, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
+        "Winograd's F(%dx%d,%dx%d).\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d/%d][%d][%d][%d]; "
+        "%" PRId64 " tiles, %d at a time.",
+        s->kernel_rows, s->kernel_cols, s->pad_top, s->pad_left, groups, s->in_channels, s->in_rows, s->in_cols,
+        s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+        e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+        g->kernel->max_pool ? ", max pool 2x2" : "", g->out_rows, g->out_cols, s->kernel_rows, s->kernel_cols, g->b,
+        g->b, s->out_channels, g->vectors * g->b, g->area, s->in_channels / s->groups, g->b, g->b, g->vectors, g->b,
+        g->tiles, g->block);
 }
 
-/* Blocks of tiles are shared out: of each block, every group's inputs are
- * transformed, then its sets are done. */
+/* Blocks of tiles are shared out: of each block, every group's inputs are transformed, then its sets are done. */
 static void emit_by_blocks(const Winograd *g, CWriter *w)
 {
     emit_split(w, "block", g->blocks);
@@ -470,8 +455,7 @@ static void emit_by_blocks(const Winograd *g, CWriter *w)
     }
 }
 
-/* One block: parts share out the sets of all groups, and each transforms the
- * inputs that it needs for itself. */
+/* One block: parts share out the sets of all groups, and each transforms the inputs that it needs for itself. */
 static void emit_by_sets(const Winograd *g, CWriter *w)
 {
     emit_split(w, "job", g->groups * g->sets);

@@ -1,17 +1,13 @@
-/* Layout assignment: before anything is lowered, which values lie in blocks of
- * channels, how wide their halos are, and which parts of a concat are written
- * straight into its result.
+/* Layout assignment: before anything is lowered, which values lie in blocks of channels, how wide their halos are, and
+ * which parts of a concat are written straight into its result.
  *
- *   1. forward: a node is blocked where its op has a kernel for blocks and its
- * operand is there already, or where it is a convolution, which is worth a
- * conversion
- *   2. values that should lie alike are brought together: the result of a step
- * and the operand whose memory it may take, the parts of a concat and the
- * concat
+ *   1. forward: a node is blocked where its op has a kernel for blocks and its operand is there already, or where it is
+ *      a convolution, which is worth a conversion
+ *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
+ *      the parts of a concat and the concat
  *   3. the halo of such a class is what its greediest reader needs
  *
- * All of it follows from shapes and target. On a target without vectors nothing
- * is blocked, and nothing else changes. */
+ * All of it follows from shapes and target. On a target without vectors nothing is blocked, and nothing else changes. */
 #include "lower/lowering.h"
 
 const Node *lower_value_of(const Node *node)
@@ -54,8 +50,7 @@ static bool assign_conv(const Lowering *l, const Node *node)
     return kernel.family != KERNEL_DENSE;
 }
 
-/* The family that serves an op other than a convolution in blocks;
- * FAMILY_COUNT: none. */
+/* The family that serves an op other than a convolution in blocks; FAMILY_COUNT: none. */
 static KernelFamily family_of(const Node *node)
 {
     if ((op_info(node->op)->flags & OPF_ACT) != 0 || node->op == OP_PRELU) {
@@ -76,8 +71,7 @@ static KernelFamily family_of(const Node *node)
     return KERNEL_FAMILY_COUNT;
 }
 
-/* Operands of a sum or product in blocks: images of the result's size, vectors
- * of whole blocks, numbers. */
+/* Operands of a sum or product in blocks: images of the result's size, vectors of whole blocks, numbers. */
 static bool binary_fits(const Lowering *l, const Node *node)
 {
     int64_t elements = type_elements(node->type);
@@ -109,8 +103,7 @@ static bool concat_fits(const Lowering *l, const Node *node)
     return any;
 }
 
-/* A pool of plain values (behind an LRN, say) is worth a conversion, unless
- * most lanes would be empty. */
+/* A pool of plain values (behind an LRN, say) is worth a conversion, unless most lanes would be empty. */
 static bool pool_pays(const Lowering *l, const Node *node)
 {
     return type_channels(node->type) >= l->program->target->channel_block;
@@ -161,8 +154,7 @@ static bool same_image(const Node *a, const Node *b)
            type_width(a->type) == type_width(b->type);
 }
 
-/* Results of steps that write blocks themselves, in one piece, may be written
- * into a concat's memory instead. */
+/* Results of steps that write blocks themselves, in one piece, may be written into a concat's memory instead. */
 static void place_parts(const Lowering *l, const Node *concat)
 {
     int32_t channel = 0;

@@ -8,8 +8,7 @@ int64_t pack_vectors_size(const PackFormat *f, int32_t rows, int32_t inputs)
     return int_align_up(rows, f->lanes) * int_align_up(inputs, f->in_block) * f->window_rows * f->window_cols;
 }
 
-/* out is [inputs / in_block][window][in_block][rows padded to lanes]: V vectors
- * of lanes are one row of outputs. */
+/* out is [inputs / in_block][window][in_block][rows padded to lanes]: V vectors of lanes are one row of outputs. */
 void pack_vectors(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
     int64_t window = (int64_t)f->window_rows * f->window_cols, width = int_align_up(rows, f->lanes);

@@ -1,6 +1,5 @@
-/* Segments: which constants lie where in the weights blob, in the order in
- * which the steps read them. Packing proper is pack.c's; here it is decided.
- * Constants with the same recipe, wanted in the same order, are one segment. */
+/* Segments: which constants lie where in the weights blob, in the order in which the steps read them. Packing proper
+ * is pack.c's; here it is decided. Constants with the same recipe, wanted in the same order, are one segment. */
 #include <inttypes.h>
 
 #include "lower/lowering.h"
@@ -38,8 +37,8 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     }
 }
 
-/* "pack 4x4 rows 64 cols 147 groups 1 = @conv1.weight * ...": all that the
- * bytes of a segment depend on, but for the values of the weights. */
+/* "pack 4x4 rows 64 cols 147 groups 1 = @conv1.weight * ...": all that the bytes of a segment depend on, but for the
+ * values of the weights. */
 static void describe_packing(const Packing *packing, const Node *source, StrBuf *out)
 {
     strbuf_append(out, STR("pack "));
@@ -92,8 +91,7 @@ const Segment *lower_vector(Lowering *l, const Kernel *kernel, const Node *sourc
     return lower_segment(l, source, packing, user, role);
 }
 
-/* --- recipes made by lowering. They are no part of the graph: only segments
- * point to them. */
+/* --- recipes made by lowering. They are no part of the graph: only segments point to them. */
 
 Node *lower_values(Lowering *l, int32_t count, const double *values)
 {

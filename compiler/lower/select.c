@@ -1,11 +1,8 @@
-/* Selection: which kernel family carries out an operation. A function of shape
- * and target only, so that a network gives the same code whatever its weights
- * are. The constants of the chosen kernel (tiles, packing, scratch) are
- * tiles.c's.
+/* Selection: which kernel family carries out an operation. A function of shape and target only, so that a network gives
+ * the same code whatever its weights are. The constants of the chosen kernel (tiles, packing, scratch) are tiles.c's.
  *
- * One table of rules; the first whose condition holds decides. A faster kernel
- * is a new row above the general one, with its condition on target and shape
- * and what it sets in the record. */
+ * One table of rules; the first whose condition holds decides. A faster kernel is a new row above the general one, with
+ * its condition on target and shape and what it sets in the record. */
 #include "lower/program.h"
 
 /* Rows are set as emitters come in. */
@@ -21,17 +18,15 @@ typedef struct Rule {
     bool (*holds)(const Target *target, const KernelSizes *sizes);
 } Rule;
 
-/* One input channel that feeds many outputs is better served as a matrix
- * product (LeNet's first layer). */
+/* One input channel that feeds many outputs is better served as a matrix product (LeNet's first layer). */
 static bool is_depthwise(const Target *target, const KernelSizes *s)
 {
     (void)target;
     return s->groups == s->in_channels && (s->in_channels > 1 || s->out_channels == 1);
 }
 
-/* A window that covers the whole input is a dense layer over the input as it
- * lies in memory (LeNet's C5, squeeze layers). The weights [oc][ic][ky][kx] are
- * in that order already. */
+/* A window that covers the whole input is a dense layer over the input as it lies in memory (LeNet's C5, squeeze
+ * layers). The weights [oc][ic][ky][kx] are in that order already. */
 static bool is_dense(const Target *target, const KernelSizes *s)
 {
     (void)target;
@@ -68,8 +63,7 @@ static void become_dense(Kernel *kernel)
 
 /* --- vector targets */
 
-/* Where a channel's data are worth blocks at all: vectors are plain in every
- * target. */
+/* Where a channel's data are worth blocks at all: vectors are plain in every target. */
 static bool is_image(int32_t rows, int32_t cols)
 {
     return (int64_t)rows * cols > 1;
@@ -95,9 +89,8 @@ static bool is_direct(const Target *target, const KernelSizes *s)
     return s->groups == 1 || (s->in_channels / s->groups % block == 0 && s->out_channels / s->groups % block == 0);
 }
 
-/* 0: none; else m. Large images pay for the transforms of F(4x4); in small ones
- * F(2x2) is steadier, streams fewer weights and has a quarter of the rounding
- * error. Longer windows need the points of F(4x4) for two outputs already. */
+/* 0: none; else m. Large images pay for the transforms of F(4x4); in small ones F(2x2) is steadier, streams fewer weights
+ * and has a quarter of the rounding error. Longer windows need the points of F(4x4) for two outputs already. */
 static int32_t winograd_of(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_CHANNELS = 16, LEAST_ROWS = 4, LARGE_ROWS = 28 };

@@ -1,14 +1,11 @@
-/* Tiles of vector kernels: accumulators, order of loops, prefetch, packing,
- * scratch. The figures come from measurements on AVX-512 with gcc 12 and clang
- * 14 (bench/NOTES.md); with 16 registers a tile has a dozen accumulators at
- * most. */
+/* Tiles of vector kernels: accumulators, order of loops, prefetch, packing, scratch. The figures come from measurements
+ * on AVX-512 with gcc 12 and clang 14 (bench/NOTES.md); with 16 registers a tile has a dozen accumulators at most. */
 #include "lower/tiles.h"
 #include "support/ints.h"
 
 enum {
     PREFETCH_FROM = 200 * 1024,   /* bytes of weights below which the hardware fetches well enough */
-    PIXELS_INPUT = 600 * 1024,    /* bytes: a larger input is read again and again
-                                from the third level */
+    PIXELS_INPUT = 600 * 1024,    /* bytes: a larger input is read again and again from the third level */
     PIXELS_WEIGHTS = 600 * 1024,  /* bytes: as many weights stay in the second level */
     WINOGRAD_STREAM = 600 * 1024, /* bytes of transformed weights that come from memory */
     WINOGRAD_AHEAD = 8 * 1024,
@@ -16,8 +13,7 @@ enum {
     DENSE_VECTORS = 8,
     WINOGRAD_TILES = 28,     /* transformed at once */
     WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
-    WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of
-                       the cache */
+    WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
 static int32_t ceil_div(int64_t a, int64_t b)
@@ -31,8 +27,7 @@ static int32_t even_piece(int64_t count, int32_t most)
     return ceil_div(count, ceil_div(count, most));
 }
 
-/* Pixels of a tile of two vectors of channels: 28 accumulators of 32 registers,
- * 12 of 16. */
+/* Pixels of a tile of two vectors of channels: 28 accumulators of 32 registers, 12 of 16. */
 static int32_t tile_pixels(const Target *target)
 {
     return target->registers >= 32 ? 14 : 6;
@@ -79,8 +74,7 @@ static void choose_direct(const Target *target, Kernel *kernel)
     }
 }
 
-/* Eight pixels: each is broadcast from a plane of its own, and gcc spills
- * above. */
+/* Eight pixels: each is broadcast from a plane of its own, and gcc spills above. */
 static void choose_planar(const Target *target, Kernel *kernel)
 {
     int32_t vectors = ceil_div(kernel->sizes.out_channels, kernel->vector) > 1 ? 2 : 1;
@@ -115,8 +109,7 @@ static void choose_grouped(const Target *target, Kernel *kernel)
     choose_tile(kernel, target->registers >= 32 ? 14 : 6);
 }
 
-/* Windows of neighbouring outputs share their inputs: two rows where every row
- * is computed. */
+/* Windows of neighbouring outputs share their inputs: two rows where every row is computed. */
 static void choose_depthwise(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;

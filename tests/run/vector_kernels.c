@@ -1,8 +1,6 @@
-/* Generated vector kernels against their definitions, for every vector width
- * that this machine can run. Records are built directly, with random halos; a
- * kernel runs alone and in several parts (the same bits), with the residual in
- * the output's memory (the same bits), over memory that holds NaN wherever
- * nothing may be read or written. */
+/* Generated vector kernels against their definitions, for every vector width that this machine can run. Records are
+ * built directly, with random halos; a kernel runs alone and in several parts (the same bits), with the residual in the
+ * output's memory (the same bits), over memory that holds NaN wherever nothing may be read or written. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <math.h>
@@ -149,8 +147,7 @@ static Layout for_windows(Batch *b, int32_t block, const KernelSizes *s)
                  at_least(bottom, 0) + pick(b, 0, 1), at_least(right, 0) + pick(b, 0, 1));
 }
 
-/* Zeros in the halo, finite numbers in lanes past the channels. `values` NULL:
- * everything stays NaN. */
+/* Zeros in the halo, finite numbers in lanes past the channels. `values` NULL: everything stays NaN. */
 static Memory image_memory(Batch *b, const Layout *l, const float *values)
 {
     int64_t planes = (l->channels + l->block - 1) / l->block;
@@ -420,8 +417,7 @@ static const char *describe(Batch *b, const Kernel *k)
 {
     const KernelSizes *s = &k->sizes;
     return arena_printf(b->arena,
-                        STR_FMT " (%s, b %d): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride "
-                                "%dx%d, dilation %dx%d, pad "
+                        STR_FMT " (%s, b %d): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %dx%d, dilation %dx%d, pad "
                                 "%d,%d, groups %d, act %s, vectors %d, tile %dx%d",
                         STR_ARG(k->name), kernel_family_name(k->family), k->vector, s->in_channels, s->in_rows,
                         s->in_cols, s->out_channels, s->out_rows, s->out_cols, s->kernel_rows, s->kernel_cols,
@@ -454,8 +450,7 @@ static Kernel reference_record(const Kernel *k)
     return r;
 }
 
-/* Compares the interior of y with the reference; everything outside must be
- * untouched. */
+/* Compares the interior of y with the reference; everything outside must be untouched. */
 static double compare(Batch *b, const Kernel *k, const Memory *y, const double *reference)
 {
     const Layout *l = &k->out;
@@ -906,8 +901,7 @@ Test(vector_kernels, zero_halo)
 
 /* --- Winograd */
 
-/* The sums are large: an activation that saturates would make their errors look
- * larger. */
+/* The sums are large: an activation that saturates would make their errors look larger. */
 static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
 
 static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t groups)
