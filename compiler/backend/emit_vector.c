@@ -167,7 +167,7 @@ static bool uses_any(Str text, const char *const *names)
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
-    static const char *const winograd[] = {"winograd2_input", "winograd4_input", NULL};
+    static const char *const winograd[] = {"winograd_input4", "winograd_input6", "winograd_input8", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
     const Kernel *kernel = first_vector_kernel(program);
     if (kernel == NULL) {

@@ -1,14 +1,16 @@
-/* winograd: 3x3 convolution of stride 1 with fewer multiplications, F(2x2,3x3) or F(4x4,3x3).
+/* winograd: convolution of stride 1 with fewer multiplications: F(2x2,3x3), F(4x4,3x3), F(2x2,5x5), and along one axis for
+ * windows of one row or column.
  *
  * The output is cut into tiles of m x m pixels. For a block of tiles
- *     NAME_input     transforms the (m+2) x (m+2) inputs of each tile and channel: V [xi][channels/b][tile][b], where xi
- *                    numbers the (m+2)^2 points;
+ *     NAME_input     transforms the inputs of each tile and channel: V [xi][channels/b][tile][b], where xi numbers the
+ *                    points, (m + r - 1) along an axis of r taps;
  *     micro-kernel   for each set of output channels and each xi a matrix product with the transformed weights gives
  *                    M [xi][chunk of tiles][vector][tile of the chunk][b];
  *     NAME_output    transforms M back and applies bias, residual, activation, maybe a 2x2 max pool.
  * V and M stay in the second-level cache. Their xi strides are padded by a cache line: multiples of 4 KiB would fight
  * for the same sets of the first level. Tiles are computed by one part each, in the same way in every split. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "backend/emit_vector.h"
 
@@ -17,8 +19,10 @@ enum { XI_PAD = 16 }; /* floats */
 typedef struct Winograd {
     const Kernel *kernel;
     const KernelSizes *s;
-    int32_t b, m, t, area; /* t = m + 2, area = t * t */
-    int64_t in_planes, out_planes;
+    int32_t b;
+    int32_t out_rows, out_cols;            /* pixels of a tile */
+    int32_t point_rows, point_cols, area;  /* points of a tile; area: all */
+    int64_t groups, in_planes, out_planes; /* of one group */
     int32_t vectors, last_vectors;
     int64_t sets, set_floats;
     int64_t tile_rows, tile_cols, tiles; /* of the image */
@@ -33,21 +37,28 @@ static Winograd winograd_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
-    Winograd g = {.kernel = kernel, .s = s, .b = kernel->vector, .m = kernel->winograd};
-    if ((g.m != 2 && g.m != 4) || f->kind != PACK_WINOGRAD || f->vectors < 1 || kernel->block_tiles < 1 ||
-        kernel->tile_cols < 1 || (kernel->max_pool && (g.m != 4 || kernel->epilogue.residual))) {
+    Winograd g = {.kernel = kernel, .s = s, .b = kernel->vector};
+    int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    if ((m != 2 && m != 4) || f->kind != PACK_WINOGRAD || f->vectors < 1 || kernel->block_tiles < 1 ||
+        kernel->tile_cols < 1 ||
+        (kernel->max_pool && (m != 4 || kernel->epilogue.residual || s->kernel_rows == 1 || s->kernel_cols == 1)) ||
+        (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
         ICE("kernel '" STR_FMT "' is not one of Winograd's convolution", STR_ARG(kernel->name));
     }
-    g.t = g.m + 2;
-    g.area = g.t * g.t;
-    g.in_planes = (s->in_channels + g.b - 1) / g.b;
-    g.out_planes = (s->out_channels + g.b - 1) / g.b;
+    g.out_rows = winograd_outputs(m, s->kernel_rows);
+    g.out_cols = winograd_outputs(m, s->kernel_cols);
+    g.point_rows = winograd_points(m, s->kernel_rows);
+    g.point_cols = winograd_points(m, s->kernel_cols);
+    g.area = g.point_rows * g.point_cols;
+    g.groups = s->groups;
+    g.in_planes = (in_channels + g.b - 1) / g.b;
+    g.out_planes = (out_channels + g.b - 1) / g.b;
     g.vectors = f->vectors < g.out_planes ? f->vectors : (int32_t)g.out_planes;
     g.sets = (g.out_planes + g.vectors - 1) / g.vectors;
     g.last_vectors = (int32_t)(g.out_planes - (g.sets - 1) * g.vectors);
     g.set_floats = (int64_t)g.area * g.in_planes * g.b * g.vectors * g.b;
-    g.tile_rows = (s->out_rows + g.m - 1) / g.m;
-    g.tile_cols = (s->out_cols + g.m - 1) / g.m;
+    g.tile_rows = (s->out_rows + g.out_rows - 1) / g.out_rows;
+    g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
     g.tiles = g.tile_rows * g.tile_cols;
     g.block = kernel->block_tiles < g.tiles ? kernel->block_tiles : (int32_t)g.tiles;
     g.blocks = (g.tiles + g.block - 1) / g.block;
@@ -56,8 +67,8 @@ static Winograd winograd_of(const Kernel *kernel)
     g.wide = g.block - (g.chunk - 1) * g.chunks;
     g.v_stride = g.in_planes * g.block * g.b + XI_PAD;
     g.m_stride = (int64_t)g.vectors * g.block * g.b + XI_PAD;
-    int64_t in = g.in_planes * kernel->in.plane_stride, out = g.out_planes * kernel->out.plane_stride;
-    int64_t weights = g.sets * g.set_floats;
+    int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
+    int64_t weights = g.groups * g.sets * g.set_floats;
     g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
     if (kernel->scratch_bytes < 4 * g.area * (g.v_stride + g.m_stride)) {
         ICE("winograd kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
@@ -100,33 +111,55 @@ int winograd_tiles(const Kernel *kernel, TileShape *shapes)
 
 /* --- transforms */
 
+/* "for (int NAME = 0; NAME < n; ++NAME)", unrolled. */
+static void open_unrolled(CWriter *w, const char *name, int32_t n)
+{
+    cw_line(w, "CNN_UNROLL(%d)", n);
+    cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
+}
+
+/* columns[r][c] = the transform, along the rows, of what `load` reads for (r, c). One tap along this axis: as it is. */
+static void emit_columns(const Winograd *g, const char *load, const char *transform, int32_t from, int32_t to,
+                         CWriter *w)
+{
+    cw_line(w, "vector columns[%d][%d];", to, g->point_cols);
+    open_unrolled(w, "c", g->point_cols);
+    if (from == 1) {
+        cw_line(w, "const int r = 0;");
+        cw_line(w, "columns[r][c] = %s;", load);
+    } else {
+        cw_line(w, "vector d[%d], t[%d];", from, to);
+        open_unrolled(w, "r", from);
+        cw_line(w, "d[r] = %s;", load);
+        cw_close(w, "");
+        cw_line(w, "%s(d, t);", transform);
+        open_unrolled(w, "r", to);
+        cw_line(w, "columns[r][c] = t[r];");
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+}
+
 static void emit_input(const Winograd *g, CWriter *w)
 {
-    cw_comment(w, "%d x %d inputs of a tile, one vector of channels, to V: v points at xi = 0.", g->t, g->t);
+    char load[120], transform[40];
+    cw_comment(w, "%d x %d inputs of a tile, one vector of channels, to V: v points at xi = 0.", g->point_rows,
+               g->point_cols);
     cw_line(w, "static void " STR_FMT "_input(const float *x, float *v)", STR_ARG(g->kernel->name));
     cw_body(w);
-    cw_line(w, "vector columns[%d][%d];", g->t, g->t);
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", g->t);
-    cw_line(w, "vector d[%d], t[%d];", g->t, g->t);
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int r = 0; r < %d; ++r)", g->t);
-    cw_line(w, "d[r] = vector_load(x + r * %" PRId64 " + c * %d);", g->kernel->in.row_stride, g->b);
-    cw_close(w, "");
-    cw_line(w, "winograd%d_input(d, t);", g->m);
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int r = 0; r < %d; ++r)", g->t);
-    cw_line(w, "columns[r][c] = t[r];");
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int r = 0; r < %d; ++r)", g->t);
-    cw_line(w, "vector t[%d];", g->t);
-    cw_line(w, "winograd%d_input(columns[r], t);", g->m);
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", g->t);
-    cw_line(w, "vector_store(v + (r * %d + c) * %" PRId64 ", t[c]);", g->t, g->v_stride);
-    cw_close(w, "");
+    snprintf(load, sizeof load, "vector_load(x + r * %" PRId64 " + c * %d)", g->kernel->in.row_stride, (int)g->b);
+    snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
+    emit_columns(g, load, transform, g->point_rows, g->point_rows, w);
+    open_unrolled(w, "r", g->point_rows);
+    if (g->point_cols == 1) {
+        cw_line(w, "vector_store(v + r * %" PRId64 ", columns[r][0]);", g->v_stride);
+    } else {
+        cw_line(w, "vector t[%d];", g->point_cols);
+        cw_line(w, "winograd_input%d(columns[r], t);", g->point_cols);
+        open_unrolled(w, "c", g->point_cols);
+        cw_line(w, "vector_store(v + (r * %d + c) * %" PRId64 ", t[c]);", g->point_cols, g->v_stride);
+        cw_close(w, "");
+    }
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
@@ -162,29 +195,21 @@ static void emit_output(const Winograd *g, CWriter *w)
     cw_line(w, "static void " STR_FMT "_output(const float *m,%s%s float *y, int rows, int cols)",
             STR_ARG(kernel->name), e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "");
     cw_body(w);
-    cw_line(w, "vector columns[%d][%d];", g->m, g->t);
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", g->t);
-    cw_line(w, "vector d[%d], t[%d];", g->t, g->m);
-    cw_line(w, "CNN_UNROLL(%d)", g->t);
-    cw_open(w, "for (int r = 0; r < %d; ++r)", g->t);
-    cw_line(w, "d[r] = vector_load(m + (r * %d + c) * %" PRId64 ");", g->t, g->m_stride);
-    cw_close(w, "");
-    cw_line(w, "winograd%d_output(d, t);", g->m);
-    cw_line(w, "CNN_UNROLL(%d)", g->m);
-    cw_open(w, "for (int r = 0; r < %d; ++r)", g->m);
-    cw_line(w, "columns[r][c] = t[r];");
-    cw_close(w, "");
-    cw_close(w, "");
+    char load[120], transform[40];
+    snprintf(load, sizeof load, "vector_load(m + (r * %d + c) * %" PRId64 ")", (int)g->point_cols, g->m_stride);
+    snprintf(transform, sizeof transform, "winograd_output%d_%d", (int)g->point_rows, (int)g->out_rows);
+    emit_columns(g, load, transform, g->point_rows, g->out_rows, w);
     if (pool) {
         cw_line(w, "vector pixels[4][4];");
     }
-    cw_line(w, "CNN_UNROLL(%d)", g->m);
-    cw_open(w, "for (int r = 0; r < %d; ++r)", g->m);
-    cw_line(w, "vector line[%d];", g->m);
-    cw_line(w, "winograd%d_output(columns[r], line);", g->m);
-    cw_line(w, "CNN_UNROLL(%d)", g->m);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", g->m);
+    open_unrolled(w, "r", g->out_rows);
+    if (g->point_cols == 1) {
+        cw_line(w, "const vector *const line = columns[r];");
+    } else {
+        cw_line(w, "vector line[%d];", g->out_cols);
+        cw_line(w, "winograd_output%d_%d(columns[r], line);", g->point_cols, g->out_cols);
+    }
+    open_unrolled(w, "c", g->out_cols);
     if (pool) {
         emit_pixel(g, "pixels[r][c]", w);
     } else {
@@ -221,6 +246,7 @@ static void emit_tile_place(const Winograd *g, CWriter *w)
             cexpr_mod("tile", g->tile_cols).text);
 }
 
+/* The transforms of all inputs that one group's outputs need. */
 static void emit_all_inputs(const Winograd *g, CWriter *w)
 {
     const Layout *in = &g->kernel->in;
@@ -236,9 +262,10 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
     }
     emit_tile_place(g, w);
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1},
+                                 {"group", g->groups > 1 ? g->in_planes * in->plane_stride : 0},
                                  {"plane", in->plane_stride},
-                                 {"ty", g->m * in->row_stride},
-                                 {"tx", (int64_t)g->m * g->b},
+                                 {"ty", g->tile_rows > 1 ? g->out_rows * in->row_stride : 0},
+                                 {"tx", (int64_t)g->out_cols * g->b},
                                  {NULL, 0}},
                         emit_window_origin(g->kernel));
     cw_line(w, STR_FMT "_input(%s, v + (plane * %d + i) * %d);", STR_ARG(g->kernel->name), x.text, g->block, g->b);
@@ -299,7 +326,8 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    int32_t step = kernel->max_pool ? g->m / 2 : g->m;
+    int32_t step_rows = kernel->max_pool ? g->out_rows / 2 : g->out_rows;
+    int32_t step_cols = kernel->max_pool ? g->out_cols / 2 : g->out_cols;
     const Layout *out = &kernel->out;
     bool many = g->vectors > 1;
     if (g->tiles % g->block != 0) {
@@ -311,21 +339,27 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     }
     cw_line(w, "const int tile = %s;", g->blocks > 1 ? "first_tile + i" : "i");
     emit_tile_place(g, w);
-    bool uneven_rows = g->tile_rows * step != out->rows, uneven_cols = g->tile_cols * step != out->cols;
+    bool uneven_rows = g->tile_rows * step_rows != out->rows, uneven_cols = g->tile_cols * step_cols != out->cols;
     cw_line(w, "const int rows = %s;",
-            uneven_rows ? cexpr_sum((Term[]){{"ty", -step}, {NULL, 0}}, out->rows).text : cexpr_int(step).text);
+            uneven_rows ? cexpr_sum((Term[]){{"ty", -step_rows}, {NULL, 0}}, out->rows).text
+                        : cexpr_int(step_rows).text);
     cw_line(w, "const int cols = %s;",
-            uneven_cols ? cexpr_sum((Term[]){{"tx", -step}, {NULL, 0}}, out->cols).text : cexpr_int(step).text);
+            uneven_cols ? cexpr_sum((Term[]){{"tx", -step_cols}, {NULL, 0}}, out->cols).text
+                        : cexpr_int(step_cols).text);
     emit_place_in_m(g, many ? vectors : "1", w);
     if (many) {
         cw_open(w, "for (int k = 0; k < %s; ++k)", vectors);
     }
-    CExpr plane = cexpr_sum((Term[]){{"set", g->sets > 1 ? g->vectors : 0}, {"k", many}, {NULL, 0}}, 0);
+    CExpr plane = cexpr_sum((Term[]){{"group", g->groups > 1 ? g->out_planes : 0},
+                                     {"set", g->sets > 1 ? g->vectors : 0},
+                                     {"k", many},
+                                     {NULL, 0}},
+                            0);
     cw_line(w, "const %s plane = %s;", g->index, plane.text);
     CExpr to = cexpr_sum((Term[]){{"a->y", 1},
                                   {"plane", out->plane_stride},
-                                  {"ty", step * out->row_stride},
-                                  {"tx", (int64_t)step * g->b},
+                                  {"ty", step_rows * out->row_stride},
+                                  {"tx", (int64_t)step_cols * g->b},
                                   {NULL, 0}},
                          emit_interior(out));
     CExpr from =
@@ -337,8 +371,8 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     if (e->residual) {
         CExpr residual = cexpr_sum((Term[]){{"a->residual", 1},
                                             {"plane", kernel->residual.plane_stride},
-                                            {"ty", step * kernel->residual.row_stride},
-                                            {"tx", (int64_t)step * g->b},
+                                            {"ty", step_rows * kernel->residual.row_stride},
+                                            {"tx", (int64_t)step_cols * g->b},
                                             {NULL, 0}},
                                    emit_interior(&kernel->residual));
         cw_line(w, "const float *const residual = %s;", residual.text);
@@ -358,12 +392,13 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
 static void emit_set(const Winograd *g, CWriter *w)
 {
     bool uneven = g->sets > 1 && g->last_vectors != g->vectors;
-    if (g->sets > 1) {
-        cw_line(w, "const float *const weights = a->weights + set * %s%" PRId64 ";",
-                strcmp(g->index, "int") == 0 ? "" : "(ptrdiff_t)", g->set_floats);
-    } else {
-        cw_line(w, "const float *const weights = a->weights;");
-    }
+    int64_t group_floats = g->area * g->in_planes * g->b * g->out_planes * g->b;
+    CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
+                                       {"group", g->groups > 1 ? group_floats : 0},
+                                       {"set", g->sets > 1 ? g->set_floats : 0},
+                                       {NULL, 0}},
+                              0);
+    cw_line(w, "const float *const weights = %s;", weights.text);
     CExpr vectors = cexpr_int(g->sets > 1 ? g->vectors : g->last_vectors);
     if (uneven) {
         cw_line(w, "const int vectors = set < %" PRId64 " ? %d : %d;", g->sets - 1, g->vectors, g->last_vectors);
@@ -383,15 +418,65 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
 {
     const KernelSizes *s = g->s;
     const Epilogue *e = &g->kernel->epilogue;
-    cw_comment(w,
-               "Convolution 3x3, stride 1x1, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
-               "Winograd's F(%dx%d,3x3).\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d/%d][%d][%d][%d]; "
-               "%" PRId64 " tiles, %d at a time.",
-               s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
-               s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               g->kernel->max_pool ? ", max pool 2x2" : "", g->m, g->m, g->b, g->b, s->out_channels, g->vectors * g->b,
-               g->area, s->in_channels, g->b, g->b, g->vectors, g->b, g->tiles, g->block);
+    char groups[32] = "";
+    if (g->groups > 1) {
+        snprintf(groups, sizeof groups, ", %d groups", s->groups);
+    }
+    cw_comment(
+        w,
+        "Convolution %dx%d, stride 1x1, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
+        "Winograd's F(%dx%d,%dx%d).\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d/%d][%d][%d][%d]; "
+        "%" PRId64 " tiles, %d at a time.",
+        s->kernel_rows, s->kernel_cols, s->pad_top, s->pad_left, groups, s->in_channels, s->in_rows, s->in_cols,
+        s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+        e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+        g->kernel->max_pool ? ", max pool 2x2" : "", g->out_rows, g->out_cols, s->kernel_rows, s->kernel_cols, g->b,
+        g->b, s->out_channels, g->vectors * g->b, g->area, s->in_channels / s->groups, g->b, g->b, g->vectors, g->b,
+        g->tiles, g->block);
+}
+
+/* Blocks of tiles are shared out: of each block, every group's inputs are transformed, then its sets are done. */
+static void emit_by_blocks(const Winograd *g, CWriter *w)
+{
+    emit_split(w, "block", g->blocks);
+    cw_blank(w);
+    cw_open(w, "for (int block = first_block; block < end_block; ++block)");
+    cw_line(w, "const int first_tile = block * %d;", g->block);
+    if (g->groups > 1) {
+        cw_open(w, "for (%s group = 0; group < %" PRId64 "; ++group)", g->index, g->groups);
+    }
+    emit_all_inputs(g, w);
+    if (g->sets > 1) {
+        cw_open(w, "for (%s set = 0; set < %" PRId64 "; ++set)", g->index, g->sets);
+    }
+    emit_set(g, w);
+    for (int scopes = 1 + (g->groups > 1) + (g->sets > 1); scopes > 0; --scopes) {
+        cw_close(w, "");
+    }
+}
+
+/* One block: parts share out the sets of all groups, and each transforms the inputs that it needs for itself. */
+static void emit_by_sets(const Winograd *g, CWriter *w)
+{
+    emit_split(w, "job", g->groups * g->sets);
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
+    if (g->groups > 1) {
+        cw_line(w, "const %s group = %s;", g->index, cexpr_div("job", g->sets).text);
+    }
+    if (g->sets > 1) {
+        cw_line(w, "const %s set = %s;", g->index, g->groups > 1 ? cexpr_mod("job", g->sets).text : "job");
+    }
+    bool again = g->groups > 1 && g->sets > 1;
+    if (g->groups == 1 || g->sets > 1) {
+        cw_open(w, again ? "if (job == first_job || set == 0)" : "if (job == first_job)");
+    }
+    emit_all_inputs(g, w);
+    if (g->groups == 1 || g->sets > 1) {
+        cw_close(w, "");
+    }
+    emit_set(g, w);
+    cw_close(w, "");
 }
 
 void emit_winograd(const Kernel *kernel, CWriter *w)
@@ -408,30 +493,9 @@ void emit_winograd(const Kernel *kernel, CWriter *w)
     cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d tiles][%d][%d] in chunks */", g.area * g.v_stride, g.area,
             g.block, g.vectors, g.b);
     if (g.blocks > 1) {
-        emit_split(w, "block", g.blocks);
-        cw_blank(w);
-        cw_open(w, "for (int block = first_block; block < end_block; ++block)");
-        cw_line(w, "const int first_tile = block * %d;", g.block);
-        emit_all_inputs(&g, w);
-        if (g.sets > 1) {
-            cw_open(w, "for (%s set = 0; set < %" PRId64 "; ++set)", g.index, g.sets);
-        }
-        emit_set(&g, w);
-        if (g.sets > 1) {
-            cw_close(w, "");
-        }
-        cw_close(w, "");
+        emit_by_blocks(&g, w);
     } else {
-        /* One block: parts share out the sets, and each transforms the input for itself. */
-        emit_split(w, "set", g.sets);
-        cw_blank(w);
-        cw_open(w, "if (first_set == end_set)");
-        cw_line(w, "return; /* more parts than sets */");
-        cw_close(w, "");
-        emit_all_inputs(&g, w);
-        cw_open(w, "for (%s set = first_set; set < end_set; ++set)", g.index);
-        emit_set(&g, w);
-        cw_close(w, "");
+        emit_by_sets(&g, w);
     }
     cw_close(w, "");
     cw_blank(w);

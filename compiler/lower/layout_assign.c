@@ -203,9 +203,10 @@ static int64_t reach(int32_t in, int32_t out, int32_t kernel, int32_t stride, in
     return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - pad - in;
 }
 
-static int64_t winograd_reach(int32_t in, int32_t out, int32_t m, int32_t pad)
+static int64_t winograd_reach(int32_t in, int32_t out, int32_t kernel, int32_t m, int32_t pad)
 {
-    return ((int64_t)out + m - 1) / m * m + 2 - pad - in;
+    int64_t outputs = winograd_outputs(m, kernel);
+    return (out + outputs - 1) / outputs * outputs + kernel - 1 - pad - in;
 }
 
 static void need_halo(const Lowering *l, const Node *node)
@@ -224,8 +225,8 @@ static void need_halo(const Lowering *l, const Node *node)
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
     int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
     if (layout->family == KERNEL_WINOGRAD) {
-        bottom = winograd_reach(s->in_rows, s->out_rows, layout->winograd, s->pad_top);
-        right = winograd_reach(s->in_cols, s->out_cols, layout->winograd, s->pad_left);
+        bottom = winograd_reach(s->in_rows, s->out_rows, s->kernel_rows, layout->winograd, s->pad_top);
+        right = winograd_reach(s->in_cols, s->out_cols, s->kernel_cols, layout->winograd, s->pad_left);
     }
     halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);

@@ -27,45 +27,73 @@ void pack_vectors(const PackFormat *f, const float *in, int32_t rows, int32_t in
 
 int64_t pack_winograd_size(const PackFormat *f, int32_t rows, int32_t inputs)
 {
-    int64_t t = f->winograd + 2;
-    return t * t * int_align_up(rows, f->lanes) * int_align_up(inputs, f->lanes);
+    int64_t area = winograd_points(f->winograd, f->window_rows) * winograd_points(f->winograd, f->window_cols);
+    return area * int_align_up(rows, f->lanes) * int_align_up(inputs, f->lanes);
 }
 
-/* G of F(2x2,3x3) and of F(4x4,3x3). */
-static const double transform2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-static const double transform4[6][3] = {{1.0 / 4, 0, 0},
-                                        {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                        {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                        {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                        {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                        {0, 0, 1}};
+/* G of one axis. */
+typedef struct AxisTransform {
+    int32_t points, taps;
+    double g[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_POINTS];
+} AxisTransform;
+
+static AxisTransform axis_transform(int32_t m, int32_t taps)
+{
+    static const double points[WINOGRAD_MOST_POINTS - 1] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
+    AxisTransform axis = {.points = winograd_points(m, taps), .taps = taps};
+    if (taps == 1) {
+        axis.g[0][0] = 1.0;
+        return axis;
+    }
+    if (axis.points > WINOGRAD_MOST_POINTS) {
+        ICE("Winograd's convolution with %d points", (int)axis.points);
+    }
+    for (int32_t i = 0; i < axis.points - 1; ++i) {
+        double n = 1.0, power = 1.0;
+        for (int32_t k = 0; k < axis.points - 1; ++k) {
+            n *= k == i ? 1.0 : points[i] - points[k];
+        }
+        n = i == 0 && n < 0.0 ? -n : n;
+        for (int32_t j = 0; j < taps; ++j, power *= points[i]) {
+            axis.g[i][j] = power / n;
+        }
+    }
+    axis.g[axis.points - 1][taps - 1] = 1.0; /* infinity */
+    return axis;
+}
 
 /* G g G^T of one filter into out[xi * step]. */
-static void transform(int32_t t, const double (*g)[3], const float filter[9], float *out, int64_t step)
+static void transform(const AxisTransform *down, const AxisTransform *across, const float *filter, float *out,
+                      int64_t step)
 {
-    double half[6][3];
-    for (int32_t i = 0; i < t; ++i) {
-        for (int j = 0; j < 3; ++j) {
-            half[i][j] = g[i][0] * (double)filter[j] + g[i][1] * (double)filter[3 + j] + g[i][2] * (double)filter[6 + j];
+    for (int32_t i = 0; i < down->points; ++i) {
+        double half[WINOGRAD_MOST_POINTS] = {0.0}; /* row i of G g */
+        for (int32_t x = 0; x < across->taps; ++x) {
+            for (int32_t y = 0; y < down->taps; ++y) {
+                half[x] += down->g[i][y] * (double)filter[y * across->taps + x];
+            }
         }
-    }
-    for (int32_t i = 0; i < t; ++i) {
-        for (int32_t j = 0; j < t; ++j) {
-            out[(i * t + j) * step] = (float)(half[i][0] * g[j][0] + half[i][1] * g[j][1] + half[i][2] * g[j][2]);
+        for (int32_t j = 0; j < across->points; ++j) {
+            double sum = 0.0;
+            for (int32_t x = 0; x < across->taps; ++x) {
+                sum += half[x] * across->g[j][x];
+            }
+            out[(i * across->points + j) * step] = (float)sum;
         }
     }
 }
 
-/* out is [T*T][inputs padded to lanes][rows padded to lanes]. */
+/* out is [xi][inputs padded to lanes][rows padded to lanes]. */
 void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
-    enum { TAPS = 9 };
     int64_t width = int_align_up(rows, f->lanes), step = int_align_up(inputs, f->lanes) * width;
+    int64_t taps = (int64_t)f->window_rows * f->window_cols;
+    AxisTransform down = axis_transform(f->winograd, f->window_rows);
+    AxisTransform across = axis_transform(f->winograd, f->window_cols);
     memset(out, 0, (size_t)pack_winograd_size(f, rows, inputs) * sizeof *out);
     for (int32_t i = 0; i < inputs; ++i) {
         for (int32_t row = 0; row < rows; ++row) {
-            const float *filter = in + (row * (int64_t)inputs + i) * TAPS;
-            transform(f->winograd + 2, f->winograd == 2 ? transform2 : transform4, filter, out + i * width + row, step);
+            transform(&down, &across, in + (row * (int64_t)inputs + i) * taps, out + i * width + row, step);
         }
     }
 }

@@ -96,14 +96,12 @@ typedef enum PackKind {
      *   dense: in_block 1, window 1x1: [oc sets][I][V][lanes]; from a blocked image: I, KH, KW, in_block of the image,
      *   which is the order in which the image lies in memory. */
     PACK_VECTORS,
-    /* [oc sets][T*T][round_up(I, lanes)][V][lanes] with T = winograd + 2: G g G^T of each 3x3 filter, worked out in double.
-     * Points of F(2x2,3x3): 0, 1, -1, inf; of F(4x4,3x3): 0, 1, -1, 2, -2, inf, in this order:
-     *   F2  G   = 1 0 0 | 1/2 1/2 1/2 | 1/2 -1/2 1/2 | 0 0 1
-     *       B^T = 1 0 -1 0 | 0 1 1 0 | 0 -1 1 0 | 0 -1 0 1             A^T = 1 1 1 0 | 0 1 -1 1
-     *   F4  G   = 1/4 0 0 | -1/6 -1/6 -1/6 | -1/6 1/6 -1/6 | 1/24 1/12 1/6 | 1/24 -1/12 1/6 | 0 0 1
-     *       B^T = 4 0 -5 0 1 0 | 0 -4 -4 1 1 0 | 0 4 -4 -1 1 0 | 0 -2 -1 2 1 0 | 0 2 -1 -2 1 0 | 0 4 0 -5 0 1
-     *       A^T = 1 1 1 1 1 0 | 0 1 -1 2 -2 0 | 0 1 1 4 4 0 | 0 1 -1 8 -8 1
-     * xi = row * T + column of the T x T result. */
+    /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
+     * m x m outputs at once: an axis of r taps has T = winograd_points(m, r) points p, 0, 1, -1, 2, -2, 1/2, -1/2 as far
+     * as they are needed and infinity. With N_i the product of p_i - p_k over the other finite points, j from 0 on:
+     *   G [i][j] = p_i^j / N_i (r columns)   B^T[i] = coefficients of the product of x - p_k over k != i, lowest first
+     *   A^T[j][i] = p_i^j (m rows)           at infinity: G = 0 .. 0 1, A^T = 0 .. 0 1 downwards, B^T of all points.
+     * The row of point 0 is negated in G and B^T where N_0 < 0. An axis of one tap is left as it is: T = 1, and one output at a time. */
     PACK_WINOGRAD
 } PackKind;
 
@@ -122,6 +120,17 @@ static inline PackFormat pack_rows(int32_t row_block, int32_t col_block)
 }
 bool pack_format_equal(const PackFormat *a, const PackFormat *b);
 void pack_format_describe(const PackFormat *format, StrBuf *out); /* for dumps and fingerprints */
+
+/* Along an axis of r taps: points of the transform, and outputs of a tile. */
+static inline int32_t winograd_points(int32_t m, int32_t r)
+{
+    return r == 1 ? 1 : m + r - 1;
+}
+static inline int32_t winograd_outputs(int32_t m, int32_t r)
+{
+    return r == 1 ? 1 : m;
+}
+enum { WINOGRAD_MOST_POINTS = 8 };
 
 typedef struct Segment {
     uint32_t id;
@@ -170,7 +179,7 @@ typedef enum KernelFamily {
     /* Of vector targets only. */
     KERNEL_DIRECT,        /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
-    KERNEL_WINOGRAD,      /* 3x3 convolution of stride 1, blocked -> blocked */
+    KERNEL_WINOGRAD,      /* convolution of stride 1, blocked -> blocked; groups as in DIRECT */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
     KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
     KERNEL_ZERO_HALO,     /* writes zeros to the halo of `out`, nothing else */
@@ -263,7 +272,7 @@ typedef struct Kernel {
     int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT) */
     int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD: how far ahead in the weights. DIRECT: the size of one oc set's
                                     weights, to be spread over the tiles of the set before */
-    int32_t winograd;            /* WINOGRAD: m of F(m x m, 3 x 3), 2 or 4. The halo of `in` covers whole tiles: (ceil(out_rows / m)
+    int32_t winograd;            /* WINOGRAD: m, 2 or 4, along each axis of more than one tap. The halo of `in` covers whole tiles: (ceil(out_rows / m)
                                     * m + 2) rows from -pad_top are inside buffer and halo, columns alike */
     bool max_pool;               /* WINOGRAD 4: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
                                     out.rows, out.cols the pool's (floor) */

@@ -15,10 +15,12 @@ int64_t segment_elements(const Segment *segment)
         int64_t cols = int_align_up(segment->cols, format->col_block);
         return segment->groups * rows * cols;
     }
-    int64_t window = (int64_t)format->window_rows * format->window_cols, t = format->winograd + 2;
+    int64_t window = (int64_t)format->window_rows * format->window_cols;
+    int64_t points = (int64_t)winograd_points(format->winograd, format->window_rows) *
+                     winograd_points(format->winograd, format->window_cols);
     int64_t inputs = int_align_up(segment->cols / window, format->in_block);
     int64_t outputs = int_align_up(group_rows, format->lanes);
-    return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? t * t : window);
+    return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? points : window);
 }
 
 /* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16" */
@@ -27,8 +29,8 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     if (format->kind == PACK_ROWS) {
         strbuf_printf(out, "%dx%d", (int)format->row_block, (int)format->col_block);
     } else if (format->kind == PACK_WINOGRAD) {
-        strbuf_printf(out, "winograd %d vectors %dx%d", (int)format->winograd, (int)format->vectors,
-                      (int)format->lanes);
+        strbuf_printf(out, "winograd %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
+                      (int)format->window_cols, (int)format->vectors, (int)format->lanes);
     } else {
         strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
                       (int)format->in_block, (int)format->window_rows, (int)format->window_cols);

@@ -7,21 +7,10 @@
 
 /* Rows are set as emitters come in. */
 const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
-    [KERNEL_DEPTHWISE] = true,
-    [KERNEL_DENSE] = true,
-    [KERNEL_MAX_POOL] = true,
-    [KERNEL_AVG_POOL] = true,
-    [KERNEL_GLOBAL_POOL] = true,
-    [KERNEL_UNARY] = true,
-    [KERNEL_BINARY] = true,
-    [KERNEL_CHANNEL_AFFINE] = true,
-    [KERNEL_DIRECT] = true,
-    [KERNEL_PLANAR] = true,
-    [KERNEL_CONVERT] = true,
-    [KERNEL_ZERO_HALO] = true,
-    [KERNEL_WINOGRAD] = true,
-    [KERNEL_LRN] = true,
-    [KERNEL_GROUPED] = true,
+    [KERNEL_DEPTHWISE] = true,   [KERNEL_DENSE] = true,  [KERNEL_MAX_POOL] = true, [KERNEL_AVG_POOL] = true,
+    [KERNEL_GLOBAL_POOL] = true, [KERNEL_UNARY] = true,  [KERNEL_BINARY] = true,   [KERNEL_CHANNEL_AFFINE] = true,
+    [KERNEL_DIRECT] = true,      [KERNEL_PLANAR] = true, [KERNEL_CONVERT] = true,  [KERNEL_ZERO_HALO] = true,
+    [KERNEL_WINOGRAD] = true,    [KERNEL_LRN] = true,    [KERNEL_GROUPED] = true,
 };
 
 typedef struct Rule {
@@ -100,16 +89,28 @@ static bool is_direct(const Target *target, const KernelSizes *s)
     return s->groups == 1 || (s->in_channels / s->groups % block == 0 && s->out_channels / s->groups % block == 0);
 }
 
-/* 0: none. Large images pay for the transforms of F(4x4); in small ones F(2x2) is steadier, streams fewer weights and
- * has a quarter of the rounding error. */
-static int32_t winograd_of(const KernelSizes *s)
+/* 0: none; else m. Large images pay for the transforms of F(4x4); in small ones F(2x2) is steadier, streams fewer weights
+ * and has a quarter of the rounding error. Longer windows need the points of F(4x4) for two outputs already. */
+static int32_t winograd_of(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_CHANNELS = 16, LEAST_ROWS = 4, LARGE_ROWS = 28 };
-    bool fits = s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows == 1 && s->stride_cols == 1 &&
-                s->dilation_rows == 1 && s->dilation_cols == 1 && s->groups == 1 &&
-                s->in_channels >= LEAST_CHANNELS && s->out_channels >= LEAST_CHANNELS && s->out_rows >= LEAST_ROWS &&
-                s->out_cols >= LEAST_ROWS;
-    return !fits ? 0 : s->out_rows >= LARGE_ROWS && s->out_cols >= LARGE_ROWS ? 4 : 2;
+    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    int32_t block = target->channel_block, rows = s->kernel_rows, cols = s->kernel_cols;
+    bool groups_fit = s->groups == 1 || (in_channels % block == 0 && out_channels % block == 0);
+    bool unit = s->stride_rows == 1 && s->stride_cols == 1 && s->dilation_rows == 1 && s->dilation_cols == 1;
+    bool worth = in_channels >= LEAST_CHANNELS && out_channels >= LEAST_CHANNELS && s->out_rows >= LEAST_ROWS &&
+                 s->out_cols >= LEAST_ROWS;
+    if (!groups_fit || !unit || !worth) {
+        return 0;
+    }
+    if (rows == 3 && cols == 3) {
+        return s->out_rows >= LARGE_ROWS && s->out_cols >= LARGE_ROWS ? 4 : 2;
+    }
+    if (rows == 5 && cols == 5) {
+        return 2;
+    }
+    int32_t taps = rows == 1 ? cols : cols == 1 ? rows : 0;
+    return taps == 3 ? 4 : taps == 7 ? 2 : 0;
 }
 
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
@@ -139,7 +140,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
         kernel->family = KERNEL_PLANAR;
         return ready[KERNEL_PLANAR];
     }
-    int32_t m = winograd && ready[KERNEL_WINOGRAD] ? winograd_of(s) : 0;
+    int32_t m = winograd && ready[KERNEL_WINOGRAD] ? winograd_of(target, s) : 0;
     kernel->winograd = m;
     kernel->family = m > 0 ? KERNEL_WINOGRAD : KERNEL_DIRECT;
     return m > 0 || (is_direct(target, s) && ready[KERNEL_DIRECT]);

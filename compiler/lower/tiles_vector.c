@@ -85,17 +85,19 @@ static void choose_planar(const Target *target, Kernel *kernel)
 static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int32_t m = kernel->winograd, area = (m + 2) * (m + 2);
-    int32_t vectors = ceil_div(s->out_channels, kernel->vector) > 1 ? 2 : 1;
+    int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    int32_t area = winograd_points(m, s->kernel_rows) * winograd_points(m, s->kernel_cols);
+    int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_WINOGRAD;
     kernel->weight_format.winograd = m;
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m);
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, s->kernel_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m, s->kernel_cols));
     kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
     kernel->tile_rows = 1;
     kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
-    int64_t in_blocks = ceil_div(s->in_channels, kernel->vector);
-    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(s->out_channels, kernel->vector);
+    int64_t in_blocks = ceil_div(in_channels, kernel->vector);
+    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes =
         4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);

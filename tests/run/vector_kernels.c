@@ -280,38 +280,46 @@ static Memory pack_vectors(const Kernel *k, const float *values, int64_t rows, i
     return m;
 }
 
-static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
+/* Row i of G for an axis of r taps, from its definition. */
+static double winograd_g(int m, int r, int64_t i, int64_t j)
 {
-    static const double g2[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
-    static const double g4[6][3] = {{1 / 4.0, 0, 0},
-                                    {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-                                    {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-                                    {1 / 24.0, 1 / 12.0, 1 / 6.0},
-                                    {1 / 24.0, -1 / 12.0, 1 / 6.0},
-                                    {0, 0, 1}};
-    const PackFormat *f = &k->weight_format;
-    int64_t T = f->winograd + 2, blocks = ceil_div(rows, f->lanes), padded = ceil_div(inputs, f->lanes) * f->lanes;
-    Memory m = memory_create(blocks * f->lanes * padded * T * T, true);
-    for (int64_t i = 0; i < m.count; ++i) {
-        m.values[i] = 0.0f;
+    static const double points[] = {0, 1, -1, 2, -2, .5, -.5};
+    int t = winograd_points(m, r);
+    double n = 1.0;
+    if (r == 1 || i == t - 1) {
+        return j == r - 1;
     }
-    for (int64_t o = 0; o < rows; ++o) {
-        int64_t set = o / f->lanes / f->vectors, v = o / f->lanes % f->vectors;
+    for (int k = 0; k < t - 1; ++k) {
+        n *= k == i ? 1.0 : points[i] - points[k];
+    }
+    return (j == 0 ? 1.0 : pow(points[i], (double)j)) / (i == 0 ? fabs(n) : n);
+}
+
+static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, int64_t inputs, int64_t groups)
+{
+    const PackFormat *f = &k->weight_format;
+    int kr = f->window_rows, kc = f->window_cols, m = f->winograd, tc = winograd_points(m, kc);
+    int64_t area = winograd_points(m, kr) * tc, O = rows / groups, blocks = ceil_div(O, f->lanes);
+    int64_t padded = ceil_div(inputs, f->lanes) * f->lanes, group = blocks * f->lanes * padded * area;
+    Memory packed = memory_create(group * groups, true);
+    for (int64_t i = 0; i < packed.count; ++i) {
+        packed.values[i] = 0.0f;
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+        int64_t o = r % O, set = o / f->lanes / f->vectors, v = o / f->lanes % f->vectors;
         int64_t width = blocks - set * f->vectors < f->vectors ? blocks - set * f->vectors : f->vectors;
-        for (int64_t i = 0; i < inputs; ++i) {
-            for (int64_t xi = 0; xi < T * T; ++xi) {
-                const double *gr = f->winograd == 2 ? g2[xi / T] : g4[xi / T];
-                const double *gc = f->winograd == 2 ? g2[xi % T] : g4[xi % T];
-                double sum = 0.0;
-                for (int at = 0; at < 9; ++at) {
-                    sum += gr[at / 3] * gc[at % 3] * values[(o * inputs + i) * 9 + at];
-                }
-                m.values[set * f->vectors * f->lanes * padded * T * T + ((xi * padded + i) * width + v) * f->lanes +
-                         o % f->lanes] = (float)sum;
+        for (int64_t i = 0; i < inputs * area; ++i) {
+            int64_t xi = i % area, input = i / area;
+            double sum = 0.0;
+            for (int at = 0; at < kr * kc; ++at) {
+                sum += winograd_g(m, kr, xi / tc, at / kc) * winograd_g(m, kc, xi % tc, at % kc) *
+                       values[(r * inputs + input) * kr * kc + at];
             }
+            packed.values[r / O * group + set * f->vectors * f->lanes * padded * area +
+                          ((xi * padded + input) * width + v) * f->lanes + o % f->lanes] = (float)sum;
         }
     }
-    return m;
+    return packed;
 }
 
 static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t rows, int64_t groups)
@@ -486,7 +494,7 @@ static Memory pack(const Kernel *k, const KernelData *data)
     case KERNEL_GROUPED:
         return pack_vectors(k, data->weights, s->out_channels, s->in_channels / s->groups, 1);
     case KERNEL_WINOGRAD:
-        return pack_winograd(k, data->weights, s->out_channels, s->in_channels);
+        return pack_winograd(k, data->weights, s->out_channels, s->in_channels / s->groups, s->groups);
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
         return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
@@ -545,8 +553,11 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     }
     if (data.weight_count > 0) {
         weights = pack(k, &data);
-        bias = pack_vector_rows(k, data.bias, data.bias_count,
-                                k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR ? k->sizes.groups : 1);
+        bias =
+            pack_vector_rows(k, data.bias, data.bias_count,
+                             k->family == KERNEL_GROUPED || k->family == KERNEL_DEPTHWISE || k->family == KERNEL_DENSE
+                                 ? 1
+                                 : at_least(s->groups, 1));
     }
     step_arguments a = {.x = {x[0].values, x[1].values}, .weights = weights.values};
     a.bias = k->epilogue.bias ? bias.values : NULL;
@@ -893,38 +904,50 @@ Test(vector_kernels, zero_halo)
 /* The sums are large: an activation that saturates would make their errors look larger. */
 static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
 
+static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t groups)
+{
+    KernelSizes s = window(groups == 1 ? pick(b, 1, 4 * b->b) : groups * b->b * pick(b, 1, 2), pick(b, 7, 22),
+                           pick(b, 7, 22), groups == 1 ? pick(b, 1, 6 * b->b) : groups * b->b * pick(b, 1, 3), 1, 1, 0);
+    s.groups = groups;
+    s.kernel_rows = kernel_rows;
+    s.kernel_cols = kernel_cols;
+    s.pad_top = pick(b, 0, 2);
+    s.pad_left = pick(b, 0, 2);
+    s.pad_bottom = pick(b, 0, 2);
+    s.pad_right = pick(b, 0, 2);
+    s.out_rows = s.in_rows + s.pad_top + s.pad_bottom - kernel_rows + 1;
+    s.out_cols = s.in_cols + s.pad_left + s.pad_right - kernel_cols + 1;
+    bool pool = m == 4 && kernel_rows > 1 && kernel_cols > 1 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
+    Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0, !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
+    int32_t mr = winograd_outputs(m, kernel_rows), mc = winograd_outputs(m, kernel_cols);
+    int32_t tile_rows = (s.out_rows + mr - 1) / mr, tile_cols = (s.out_cols + mc - 1) / mc,
+            tiles = tile_rows * tile_cols;
+    k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
+                  at_least(tile_rows * mr + kernel_rows - 1 - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
+                  at_least(tile_cols * mc + kernel_cols - 1 - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
+    k->winograd = m;
+    k->max_pool = pool;
+    if (pool) {
+        k->out = with_halo(b, b->b, s.out_channels, s.out_rows / 2, s.out_cols / 2);
+    }
+    set_format(b, k, pick(b, 1, 3), b->b);
+    k->weight_format.kind = PACK_WINOGRAD;
+    k->weight_format.winograd = m;
+    k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
+    k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+    k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
+    int64_t in_planes = ceil_div(s.in_channels / groups, b->b);
+    k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * winograd_points(m, kernel_cols) *
+                       ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
+}
+
 static void fill_winograd(Batch *b)
 {
+    static const int32_t windows[][3] = {{3, 3, 2}, {3, 3, 4}, {5, 5, 2}, {1, 7, 2}, {7, 1, 2}, {3, 3, 4},
+                                         {1, 3, 4}, {3, 1, 4}, {1, 5, 4}, {3, 3, 2}, {3, 5, 2}};
     for (int i = 0; i < 44; ++i) {
-        int32_t m = i % 2 == 0 ? 2 : 4;
-        KernelSizes s = window(pick(b, 1, 4 * b->b), pick(b, 3, 22), pick(b, 3, 22), pick(b, 1, 6 * b->b), 3, 1, 0);
-        s.pad_top = pick(b, 0, 2);
-        s.pad_left = pick(b, 0, 2);
-        s.pad_bottom = pick(b, 0, 2);
-        s.pad_right = pick(b, 0, 2);
-        s.out_rows = s.in_rows + s.pad_top + s.pad_bottom - 2;
-        s.out_cols = s.in_cols + s.pad_left + s.pad_right - 2;
-        bool pool = m == 4 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
-        Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0, !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
-        int32_t tile_rows = (s.out_rows + m - 1) / m, tile_cols = (s.out_cols + m - 1) / m,
-                tiles = tile_rows * tile_cols;
-        k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
-                      at_least(tile_rows * m + 2 - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
-                      at_least(tile_cols * m + 2 - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
-        k->winograd = m;
-        k->max_pool = pool;
-        if (pool) {
-            k->out = with_halo(b, b->b, s.out_channels, s.out_rows / 2, s.out_cols / 2);
-        }
-        set_format(b, k, pick(b, 1, 3), b->b);
-        k->weight_format.kind = PACK_WINOGRAD;
-        k->weight_format.winograd = m;
-        k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
-        k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
-        k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
-        int64_t in_planes = ceil_div(s.in_channels, b->b);
-        k->scratch_bytes =
-            4 * (m + 2) * (m + 2) * ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
+        const int32_t *window = windows[i % 11];
+        add_winograd(b, i, window[0], window[1], window[2], i % 5 == 4 ? 2 : 1);
     }
 }
 

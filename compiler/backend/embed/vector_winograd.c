@@ -1,6 +1,6 @@
-/* One dimension of the transforms of Winograd's convolution, F(m, 3): the input of m outputs, and the way back. Points
- * 0, 1, -1, infinity for m = 2; 0, 1, -1, 2, -2, infinity for m = 4. */
-CNN_INLINE void winograd2_input(const vector *d, vector *t)
+/* One axis of the transforms of Winograd's convolution: winograd_inputT takes T inputs to T points, winograd_outputT_m
+ * takes them to m outputs. Points 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed, and infinity. */
+CNN_INLINE void winograd_input4(const vector *d, vector *t)
 {
     t[0] = d[0] - d[2];
     t[1] = d[1] + d[2];
@@ -8,13 +8,13 @@ CNN_INLINE void winograd2_input(const vector *d, vector *t)
     t[3] = d[3] - d[1];
 }
 
-CNN_INLINE void winograd2_output(const vector *m, vector *y)
+CNN_INLINE void winograd_output4_2(const vector *m, vector *y)
 {
     y[0] = m[0] + m[1] + m[2];
     y[1] = m[1] - m[2] + m[3];
 }
 
-CNN_INLINE void winograd4_input(const vector *d, vector *t)
+CNN_INLINE void winograd_input6(const vector *d, vector *t)
 {
     const vector even1 = d[4] - 4.0f * d[2], odd1 = d[3] - 4.0f * d[1];
     const vector even2 = d[4] - d[2], odd2 = 2.0f * (d[3] - d[1]);
@@ -26,7 +26,7 @@ CNN_INLINE void winograd4_input(const vector *d, vector *t)
     t[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
 }
 
-CNN_INLINE void winograd4_output(const vector *m, vector *y)
+CNN_INLINE void winograd_output6_4(const vector *m, vector *y)
 {
     const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
     const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
@@ -34,4 +34,42 @@ CNN_INLINE void winograd4_output(const vector *m, vector *y)
     y[1] = difference1 + 2.0f * difference2;
     y[2] = sum1 + 4.0f * sum2;
     y[3] = difference1 + 8.0f * difference2 + m[5];
+}
+
+CNN_INLINE void winograd_output6_2(const vector *m, vector *y)
+{
+    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+    y[1] = m[1] - m[2] + 2.0f * (m[3] - m[4]) + m[5];
+}
+
+CNN_INLINE void winograd_input8(const vector *d, vector *t)
+{
+    const vector even1 = d[6] - 4.25f * d[4] + d[2], odd1 = d[5] - 4.25f * d[3] + d[1];
+    const vector even2 = d[6] - 1.25f * d[4] + 0.25f * d[2], odd2 = 2.0f * d[5] - 2.5f * d[3] + 0.5f * d[1];
+    const vector even3 = d[6] - 5.0f * d[4] + 4.0f * d[2], odd3 = 0.5f * d[5] - 2.5f * d[3] + 2.0f * d[1];
+    t[0] = d[0] - d[6] + 5.25f * (d[4] - d[2]);
+    t[1] = even1 + odd1;
+    t[2] = even1 - odd1;
+    t[3] = even2 + odd2;
+    t[4] = even2 - odd2;
+    t[5] = even3 + odd3;
+    t[6] = even3 - odd3;
+    t[7] = d[7] - d[1] + 5.25f * (d[3] - d[5]);
+}
+
+CNN_INLINE void winograd_output8_2(const vector *m, vector *y)
+{
+    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]) + (m[5] + m[6]);
+    y[1] = m[1] - m[2] + 2.0f * (m[3] - m[4]) + 0.5f * (m[5] - m[6]) + m[7];
+}
+
+CNN_INLINE void winograd_output8_4(const vector *m, vector *y)
+{
+    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    const vector sum3 = m[5] + m[6], difference3 = m[5] - m[6];
+    y[0] = m[0] + sum1 + sum2 + sum3;
+    y[1] = difference1 + 2.0f * difference2 + 0.5f * difference3;
+    y[2] = sum1 + 4.0f * sum2 + 0.25f * sum3;
+    y[3] = difference1 + 8.0f * difference2 + 0.125f * difference3 + m[7];
 }
