@@ -167,7 +167,8 @@ static bool uses_any(Str text, const char *const *names)
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
-    static const char *const winograd[] = {"winograd_input4", "winograd_input6", "winograd_input8", NULL};
+    static const char *const winograd[] = {"winograd_input4", "winograd_input5", "winograd_input6", "winograd_input7",
+                                           "winograd_input8", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
     const Kernel *kernel = first_vector_kernel(program);
     if (kernel == NULL) {
@@ -228,6 +229,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         return;
     case KERNEL_CONVERT:
         emit_convert(kernel, w);
+        return;
+    case KERNEL_SPACE_TO_DEPTH:
+        emit_space_to_depth(kernel, w);
         return;
     case KERNEL_ZERO_HALO:
         emit_zero_halo(kernel, w);

@@ -12,6 +12,8 @@ typedef struct NodeLayout {
     bool vector_conv;       /* a convolution with a vector kernel: */
     KernelFamily family;
     int32_t winograd;
+    bool space_to_depth;    /* a first layer, whose phases lie in lanes */
+    const Node *pool;       /* the max pool that the convolution does too; NULL: none */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
@@ -52,6 +54,8 @@ Buffer *lower_concat_result(Lowering *l, const Node *concat);
 Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel);
 /* The node's value is that of `same`, which is plain, element for element in the same order: no step. */
 void lower_view(Lowering *l, const Node *node, Buffer *same);
+/* A new arena buffer that is no node's value. */
+Buffer *lower_temporary(Lowering *l, Str name, Layout layout);
 /* A record of one family with the logical sizes and layouts of operand and result. */
 Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out);
 /* Sets epilogue.residual and epilogue.act from a node with OPF_EPILOGUE. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "lower/lowering.h"
+#include "lower/pack_vector.h"
 #include "support/hash.h"
 #include "support/ints.h"
 
@@ -16,11 +17,11 @@ int64_t segment_elements(const Segment *segment)
         return segment->groups * rows * cols;
     }
     int64_t window = (int64_t)format->window_rows * format->window_cols;
-    int64_t points = (int64_t)winograd_points(format->winograd, format->window_rows) *
-                     winograd_points(format->winograd, format->window_cols);
-    int64_t inputs = int_align_up(segment->cols / window, format->in_block);
+    int32_t inputs = (int32_t)(segment->cols / window);
     int64_t outputs = int_align_up(group_rows, format->lanes);
-    return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? points : window);
+    int64_t products = format->kind == PACK_WINOGRAD ? pack_winograd_inputs(format, inputs)
+                                                     : int_align_up(inputs, format->in_block) * window;
+    return segment->groups * outputs * products;
 }
 
 /* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16" */
@@ -31,6 +32,9 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     } else if (format->kind == PACK_WINOGRAD) {
         strbuf_printf(out, "winograd %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
                       (int)format->window_cols, (int)format->vectors, (int)format->lanes);
+        if (format->phases > 1) {
+            strbuf_printf(out, " phases %d%s", (int)format->phases, format->phase_lanes ? " in lanes" : "");
+        }
     } else {
         strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
                       (int)format->in_block, (int)format->window_rows, (int)format->window_cols);

@@ -210,6 +210,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;

@@ -86,17 +86,26 @@ static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    int32_t area = winograd_points(m, s->kernel_rows) * winograd_points(m, s->kernel_cols);
+    int32_t stride = s->stride_rows;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
+    int32_t area = winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
     int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_WINOGRAD;
     kernel->weight_format.winograd = m;
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, s->kernel_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m, s->kernel_cols));
+    kernel->weight_format.phases = stride > 1 ? stride : 0;
+    if (kernel->lane_phases > 0) {
+        kernel->weight_format.window_rows = kernel->lane_rows;
+        kernel->weight_format.window_cols = kernel->lane_cols;
+        kernel->weight_format.phases = kernel->lane_phases;
+        kernel->weight_format.phase_lanes = true;
+    }
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
     kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
     kernel->tile_rows = 1;
     kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
-    int64_t in_blocks = ceil_div(in_channels, kernel->vector);
+    int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
     int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes =
@@ -170,6 +179,7 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_BINARY:
     case KERNEL_LRN:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
         return;
     case KERNEL_CONV:

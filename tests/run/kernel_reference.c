@@ -106,6 +106,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
     case KERNEL_CONV_TRANSPOSE:
@@ -365,6 +366,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
     case KERNEL_CONV_TRANSPOSE:

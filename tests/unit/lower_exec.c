@@ -632,6 +632,7 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_CONVERT:
         run_convert(e, step);
         return;
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO: /* not a step: Step.zero_halo */
     case KERNEL_FAMILY_COUNT:
         break;
