@@ -183,6 +183,7 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
         return;
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:

@@ -202,6 +202,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_PLANAR:
         emit_direct(kernel, w);
         return;
+    case KERNEL_ROWS:
+        emit_rows(kernel, w);
+        return;
     case KERNEL_WINOGRAD:
         emit_winograd(kernel, w);
         return;

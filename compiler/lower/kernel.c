@@ -59,6 +59,8 @@ const char *kernel_family_name(KernelFamily family)
         return "direct";
     case KERNEL_PLANAR:
         return "planar";
+    case KERNEL_ROWS:
+        return "rows";
     case KERNEL_WINOGRAD:
         return "winograd";
     case KERNEL_GROUPED:
@@ -409,6 +411,9 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_PLANAR:
     case KERNEL_GROUPED:
         name_product(&name, "conv", kernel);
+        break;
+    case KERNEL_ROWS:
+        name_product(&name, "rows", kernel);
         break;
     case KERNEL_WINOGRAD:
         strbuf_printf(&name, "winograd%d_", (int)kernel->winograd);

@@ -49,7 +49,7 @@ static bool assign_conv(const Lowering *l, const Node *node)
     layout->family = kernel.family;
     layout->winograd = kernel.winograd;
     layout->space_to_depth = kernel.lane_phases > 0;
-    return kernel.family != KERNEL_DENSE;
+    return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_ROWS;
 }
 
 /* The family that serves an op other than a convolution in blocks; FAMILY_COUNT: none. */
@@ -114,7 +114,7 @@ static bool pool_pays(const Lowering *l, const Node *node)
 static bool wants_blocks(const Lowering *l, const Node *node)
 {
     if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
-        return assign_conv(l, node); /* may be a dense layer, whose result is no image */
+        return assign_conv(l, node); /* may be one whose result is plain */
     }
     if (node->n_data == 0 || node->type.rank != 3 || !is_image(node->type) || node->type.dtype != DT_F32) {
         return false;
@@ -256,7 +256,7 @@ static void need_halo(const Lowering *l, const Node *node)
         return;
     }
     const Node *x = lower_value_of(node->inputs[0]);
-    bool planar = layout->family == KERNEL_PLANAR;
+    bool planar = layout->family == KERNEL_PLANAR || layout->family == KERNEL_ROWS;
     int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
     const Kernel record = lower_conv_record(node);
     const KernelSizes *s = &record.sizes;

@@ -167,7 +167,8 @@ static Buffer *vector_input(Lowering *l, const Node *node, Kernel *kernel)
     if (kernel->lane_phases > 0) {
         return phases_in_lanes(l, node, kernel);
     }
-    return kernel->family == KERNEL_PLANAR ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
+    bool planar = kernel->family == KERNEL_PLANAR || kernel->family == KERNEL_ROWS;
+    return planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
 }
 
 static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols)

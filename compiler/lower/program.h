@@ -197,6 +197,7 @@ typedef enum KernelFamily {
     /* Of vector targets only. */
     KERNEL_DIRECT,        /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
+    KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
     KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
     KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
@@ -256,6 +257,8 @@ typedef struct Epilogue {
  * and families take and give:
  *   DIRECT, WINOGRAD, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
  *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
+ *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
+ *                        ROWS of row_block = channels of a set; tile_cols = columns of a pass
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
  *                        sizes.in_channels floats in a row either way. out, residual plain vectors of any length, not padded
  *                        and maybe the caller's: aligned as floats only

@@ -12,7 +12,7 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_GLOBAL_POOL] = true, [KERNEL_UNARY] = true,  [KERNEL_BINARY] = true,   [KERNEL_CHANNEL_AFFINE] = true,
     [KERNEL_DIRECT] = true,      [KERNEL_PLANAR] = true, [KERNEL_CONVERT] = true,  [KERNEL_ZERO_HALO] = true,
     [KERNEL_WINOGRAD] = true,    [KERNEL_LRN] = true,    [KERNEL_GROUPED] = true,
-    [KERNEL_SPACE_TO_DEPTH] = true,
+    [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
 };
 
 typedef struct Rule {
@@ -65,6 +65,11 @@ static void become_dense(Kernel *kernel)
 
 /* --- vector targets */
 
+static int32_t ceil_div(int32_t a, int32_t b)
+{
+    return (int32_t)int_div_up(a, b);
+}
+
 /* Where a channel's data are worth blocks at all: vectors are plain in every target. */
 static bool is_image(int32_t rows, int32_t cols)
 {
@@ -74,8 +79,18 @@ static bool is_image(int32_t rows, int32_t cols)
 /* The input of a first layer: few planes, of which each pixel is broadcast. */
 static bool is_planar(const Target *target, const KernelSizes *s)
 {
-    enum { MOST_PLANES = 4 };
-    return s->groups == 1 && s->in_channels <= MOST_PLANES && s->in_channels < target->channel_block;
+    enum { FEW_PLANES = 4 };
+    return s->groups == 1 && s->in_channels < target->channel_block &&
+           (s->in_channels <= FEW_PLANES || s->in_channels * 2 <= target->channel_block);
+}
+
+/* Where channels fill a small part of a vector, neighbouring pixels of a row may fill more. */
+static bool is_rows(const Target *target, const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t b = target->channel_block;
+    return is_planar(target, s) && s->out_channels < b && s->stride_cols == 1 && s->out_cols >= b &&
+           !kernel->epilogue.residual && ceil_div(s->out_cols, b) * s->out_channels * 3 < s->out_cols * 2;
 }
 
 static bool is_grouped_by_shuffles(const Target *target, const KernelSizes *s)
@@ -89,11 +104,6 @@ static bool is_direct(const Target *target, const KernelSizes *s)
 {
     int32_t block = target->channel_block;
     return s->groups == 1 || (s->in_channels / s->groups % block == 0 && s->out_channels / s->groups % block == 0);
-}
-
-static int32_t ceil_div(int32_t a, int32_t b)
-{
-    return (int32_t)int_div_up(a, b);
 }
 
 /* --- Winograd: which tiles, if any. Costs are counted in products of one vector, as the micro-kernel does one a cycle. */
@@ -229,6 +239,10 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     if (is_grouped_by_shuffles(target, s)) {
         kernel->family = KERNEL_GROUPED;
         return ready[KERNEL_GROUPED];
+    }
+    if (ready[KERNEL_ROWS] && is_rows(target, kernel)) {
+        kernel->family = KERNEL_ROWS;
+        return true;
     }
     if (is_planar(target, s)) {
         kernel->winograd = winograd && ready[KERNEL_SPACE_TO_DEPTH] ? space_to_depth_of(target, s) : 0;

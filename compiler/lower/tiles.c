@@ -207,6 +207,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_COPY:
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:

@@ -74,12 +74,23 @@ static void choose_direct(const Target *target, Kernel *kernel)
     }
 }
 
-/* Eight pixels: each is broadcast from a plane of its own, and gcc spills above. */
+/* Eight pixels of two vectors: each is broadcast from a plane of its own, and gcc spills above. */
 static void choose_planar(const Target *target, Kernel *kernel)
 {
     int32_t vectors = ceil_div(kernel->sizes.out_channels, kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, 1);
-    choose_tile(kernel, target->registers >= 32 ? 8 : 6);
+    choose_tile(kernel, target->registers < 32 ? 6 : vectors == 1 ? 14 : 8);
+}
+
+/* Sums of a pass over a row: some vectors of columns by some channels, of which each set has the same number if that
+ * leaves no set much smaller than the registers allow. */
+static void choose_rows(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t sums = target->registers >= 32 ? 24 : 12, vectors = ceil_div(s->out_cols, kernel->vector);
+    kernel->tile_rows = 1;
+    kernel->tile_cols = kernel->vector * even_piece(vectors, 2);
+    kernel->weight_format = pack_rows(even_piece(s->out_channels, sums / 2), 1);
 }
 
 static void choose_winograd(const Target *target, Kernel *kernel)
@@ -152,6 +163,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         return;
     case KERNEL_PLANAR:
         choose_planar(target, kernel);
+        return;
+    case KERNEL_ROWS:
+        choose_rows(target, kernel);
         return;
     case KERNEL_WINOGRAD:
         choose_winograd(target, kernel);

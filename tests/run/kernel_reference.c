@@ -103,6 +103,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_SOFTMAX:
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:

@@ -581,6 +581,7 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_DENSE:
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
         run_product(e, step);
