@@ -106,7 +106,8 @@ static void emit_stores(const Rows *r, CWriter *w)
     if (e->bias) {
         cw_line(w, "const float bias = a->bias[%s];", channel.text);
     }
-    CExpr y = cexpr_sum((Term[]){{"a->y", 1}, {channel.text, out->plane_stride}, {"row", out->row_stride}, {NULL, 0}}, 0);
+    CExpr y =
+        cexpr_sum((Term[]){{"a->y", 1}, {channel.text, out->plane_stride}, {"row", out->row_stride}, {NULL, 0}}, 0);
     if (r->sets > 1) {
         cw_line(w, "const int channel = %s;", channel.text);
         y = cexpr_sum((Term[]){{"a->y", 1}, {"channel", out->plane_stride}, {"row", out->row_stride}, {NULL, 0}}, 0);

@@ -14,11 +14,12 @@ void emit_space_to_depth(const Kernel *kernel, CWriter *w)
     int32_t planes = (lanes + b - 1) / b;
     const char *index =
         cexpr_index_type(layout_elements(in) > layout_elements(out) ? layout_elements(in) : layout_elements(out));
-    cw_comment(w,
-               "%dx%dx%d, padded by %d rows above and %d columns on the left, to %dx%dx%d: every %dth row and column from "
-               "each of %d x %d places on, as channels in blocks of %d.",
-               s->in_channels, s->in_rows, s->in_cols, s->pad_top, s->pad_left, lanes, out->rows, out->cols, stride,
-               stride, stride, b);
+    cw_comment(
+        w,
+        "%dx%dx%d, padded by %d rows above and %d columns on the left, to %dx%dx%d: every %dth row and column from "
+        "each of %d x %d places on, as channels in blocks of %d.",
+        s->in_channels, s->in_rows, s->in_cols, s->pad_top, s->pad_left, lanes, out->rows, out->cols, stride, stride,
+        stride, b);
     emit_kernel_head(kernel, w);
     emit_split(w, "row", out->rows);
     cw_blank(w);
@@ -28,8 +29,7 @@ void emit_space_to_depth(const Kernel *kernel, CWriter *w)
     if (planes > 1) {
         cw_open(w, "for (int plane = 0; plane < %d; ++plane)", planes);
         cw_line(w, "memset(%s, 0, %" PRId64 " * sizeof(float));",
-                cexpr_sum((Term[]){{"y", 1}, {"plane", out->plane_stride}, {NULL, 0}}, 0).text,
-                (int64_t)out->cols * b);
+                cexpr_sum((Term[]){{"y", 1}, {"plane", out->plane_stride}, {NULL, 0}}, 0).text, (int64_t)out->cols * b);
         cw_close(w, "");
     } else {
         cw_line(w, "memset(y, 0, %" PRId64 " * sizeof(float));", (int64_t)out->cols * b);

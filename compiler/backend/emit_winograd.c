@@ -141,8 +141,8 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
     cw_line(w, "float *const to = v + (plane * %d + i) * %d;", g->block, g->b);
     for (int32_t phase = 0; phase < g->stride * g->stride; ++phase) {
         int32_t qr = phase / g->stride, qc = phase % g->stride;
-        cw_line(w, STR_FMT "_input%s(x%s, to);", STR_ARG(g->kernel->name),
-                emit_winograd_input_suffix(g, qr, qc).text, emit_offset(qr * in->row_stride + qc * g->b).text);
+        cw_line(w, STR_FMT "_input%s(x%s, to);", STR_ARG(g->kernel->name), emit_winograd_input_suffix(g, qr, qc).text,
+                emit_offset(qr * in->row_stride + qc * g->b).text);
     }
     cw_close(w, "");
     cw_close(w, "");
@@ -322,13 +322,13 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
         "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
         "Winograd's F(%dx%d,%dx%d)%s.\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d%s/%d][%d][%d][%d]; "
         "%" PRId64 " tiles, %d at a time.",
-        s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups, s->in_channels, s->in_rows, s->in_cols,
-        s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-        e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-        g->kernel->max_pool ? ", max pool 2x2" : "", g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1,
-        g->point_cols - g->out_cols + 1, g->stride > 1 ? " in four phases" : "", g->b, g->b, s->out_channels,
-        g->vectors * g->b, g->area, s->in_channels / s->groups, g->stride > 1 ? "/phases" : "", g->b, g->b,
-        g->vectors, g->b, g->tiles, g->block);
+        s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups, s->in_channels,
+        s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
+        e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->kernel->max_pool ? ", max pool 2x2" : "",
+        g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1,
+        g->stride > 1 ? " in four phases" : "", g->b, g->b, s->out_channels, g->vectors * g->b, g->area,
+        s->in_channels / s->groups, g->stride > 1 ? "/phases" : "", g->b, g->b, g->vectors, g->b, g->tiles, g->block);
 }
 
 /* Blocks of tiles are shared out: of each block, every group's inputs are transformed, then its sets are done. */

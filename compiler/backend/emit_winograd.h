@@ -14,7 +14,7 @@ typedef struct Winograd {
     int32_t stride;                        /* S: the input is taken as S x S phases, each convolved with stride 1 */
     int64_t groups, in_planes, out_planes; /* of one group; in_planes: of one phase */
     int32_t vectors, last_vectors;
-    int64_t products;                      /* of one output, padding included: over points and their planes */
+    int64_t products; /* of one output, padding included: over points and their planes */
     int64_t sets, set_floats;
     int64_t tile_rows, tile_cols, tiles; /* of the image */
     int32_t block;                       /* tiles of a block */

@@ -43,8 +43,8 @@ static int64_t point_inputs(const PackFormat *f, int32_t inputs, bool last_row, 
     if (f->phase_lanes) {
         return int_align_up((int64_t)stride * stride * inputs, f->lanes);
     }
-    return winograd_phases(f->window_rows, stride, last_row) * (int64_t)winograd_phases(f->window_cols, stride, last_col) *
-           phase_inputs(f, inputs);
+    return winograd_phases(f->window_rows, stride, last_row) *
+           (int64_t)winograd_phases(f->window_cols, stride, last_col) * phase_inputs(f, inputs);
 }
 
 int64_t pack_winograd_inputs(const PackFormat *f, int32_t inputs)
@@ -133,16 +133,15 @@ void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t i
         int32_t qr = phase / stride, qc = phase % stride;
         for (int32_t input = 0; input < inputs; ++input) {
             for (int32_t row = 0; row < rows; ++row) {
-                Filter filter =
-                    transform(&down, &across, f, qr, qc, in + ((int64_t)row * inputs + input) * window);
+                Filter filter = transform(&down, &across, f, qr, qc, in + ((int64_t)row * inputs + input) * window);
                 float *to = out + row;
                 for (int32_t i = 0; i < down.points; ++i) {
                     bool last_row = down.points > 1 && i == down.points - 1;
                     for (int32_t j = 0; j < across.points; ++j) {
                         bool last_col = across.points > 1 && j == across.points - 1;
                         int32_t cols = winograd_phases(f->window_cols, stride, last_col);
-                        bool adds = f->phase_lanes ||
-                                    (qr < winograd_phases(f->window_rows, stride, last_row) && qc < cols);
+                        bool adds =
+                            f->phase_lanes || (qr < winograd_phases(f->window_rows, stride, last_row) && qc < cols);
                         int64_t place = f->phase_lanes ? phase * (int64_t)inputs + input
                                                        : (qr * cols + qc) * phase_inputs(f, inputs) + input;
                         if (adds) {

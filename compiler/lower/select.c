@@ -11,8 +11,8 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_DEPTHWISE] = true,   [KERNEL_DENSE] = true,  [KERNEL_MAX_POOL] = true, [KERNEL_AVG_POOL] = true,
     [KERNEL_GLOBAL_POOL] = true, [KERNEL_UNARY] = true,  [KERNEL_BINARY] = true,   [KERNEL_CHANNEL_AFFINE] = true,
     [KERNEL_DIRECT] = true,      [KERNEL_PLANAR] = true, [KERNEL_CONVERT] = true,  [KERNEL_ZERO_HALO] = true,
-    [KERNEL_WINOGRAD] = true,    [KERNEL_LRN] = true,    [KERNEL_GROUPED] = true,
-    [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
+    [KERNEL_WINOGRAD] = true,    [KERNEL_LRN] = true,    [KERNEL_GROUPED] = true,  [KERNEL_SPACE_TO_DEPTH] = true,
+    [KERNEL_ROWS] = true,
 };
 
 typedef struct Rule {
@@ -154,7 +154,8 @@ static double direct_cost(const Target *target, const KernelSizes *s, double in_
 
 static bool has_transform(int32_t m, int32_t taps)
 {
-    static const bool known[WINOGRAD_MOST_POINTS + 1][7] = {[4] = {[2] = true}, [5] = {[3] = true, [4] = true},
+    static const bool known[WINOGRAD_MOST_POINTS + 1][7] = {[4] = {[2] = true},
+                                                            [5] = {[3] = true, [4] = true},
                                                             [6] = {[2] = true, [4] = true},
                                                             [7] = {[4] = true, [5] = true},
                                                             [8] = {[2] = true, [4] = true, [6] = true}};

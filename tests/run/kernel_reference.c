@@ -364,6 +364,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
         break;
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:

@@ -181,7 +181,8 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
     kernel->epilogue.bias = bias;
     kernel->epilogue.residual = residual;
     kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
-    kernel->in = for_windows(b, family == KERNEL_PLANAR ? 1 : b->b, &sizes);
+    bool planar = family == KERNEL_PLANAR || family == KERNEL_ROWS;
+    kernel->in = for_windows(b, planar ? 1 : b->b, &sizes);
     kernel->out = with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
     if (residual) {
         kernel->residual =
@@ -309,7 +310,8 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
     int64_t O = rows / groups, blocks = ceil_div(O, f->lanes), padded = ceil_div(inputs, f->lanes) * f->lanes;
     int64_t products = 0;
     for (int xi = 0; xi < tr * tc; ++xi) {
-        products += phases_at(kr, S, tr > 1 && xi / tc == tr - 1) * phases_at(kc, S, tc > 1 && xi % tc == tc - 1) * padded;
+        products +=
+            phases_at(kr, S, tr > 1 && xi / tc == tr - 1) * phases_at(kc, S, tc > 1 && xi % tc == tc - 1) * padded;
     }
     int64_t group = blocks * f->lanes * products;
     Memory packed = memory_create(group * groups, true);
@@ -319,9 +321,11 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
     for (int64_t r = 0; r < rows; ++r) {
         int64_t o = r % O, set = o / f->lanes / f->vectors, v = o / f->lanes % f->vectors;
         int64_t width = blocks - set * f->vectors < f->vectors ? blocks - set * f->vectors : f->vectors;
-        float *to = packed.values + r / O * group + set * f->vectors * f->lanes * products + v * f->lanes + o % f->lanes;
+        float *to =
+            packed.values + r / O * group + set * f->vectors * f->lanes * products + v * f->lanes + o % f->lanes;
         for (int xi = 0; xi < tr * tc; ++xi) {
-            int64_t pr = phases_at(kr, S, tr > 1 && xi / tc == tr - 1), pc = phases_at(kc, S, tc > 1 && xi % tc == tc - 1);
+            int64_t pr = phases_at(kr, S, tr > 1 && xi / tc == tr - 1),
+                    pc = phases_at(kc, S, tc > 1 && xi % tc == tc - 1);
             for (int64_t i = 0; i < pr * pc * inputs; ++i) {
                 int64_t phase = i / inputs, input = i % inputs, qr = phase / pc, qc = phase % pc;
                 double sum = 0.0;
@@ -338,6 +342,18 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
         }
     }
     return packed;
+}
+
+/* [rows / row_block][cols][row_block], zeros past the rows. */
+static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, int64_t cols)
+{
+    int64_t block = k->weight_format.row_block;
+    Memory m = memory_create(ceil_div(rows, block) * block * cols, true);
+    for (int64_t i = 0; i < m.count; ++i) {
+        int64_t row = i / (block * cols) * block + i % block, col = i / block % cols;
+        m.values[i] = row < rows ? values[row * cols + col] : 0.0f;
+    }
+    return m;
 }
 
 static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t rows, int64_t groups)
@@ -461,7 +477,7 @@ static Kernel reference_record(const Kernel *k)
 {
     Kernel r = *k;
     bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
-                   k->family == KERNEL_GROUPED;
+                   k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS;
     r.family = is_conv ? KERNEL_CONV : k->family;
     r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
     r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
@@ -517,11 +533,30 @@ static Memory pack(const Kernel *k, const KernelData *data)
     case KERNEL_PLANAR:
         return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
                             s->groups);
+    case KERNEL_ROWS:
+        return pack_rows_of(k, data->weights, s->out_channels, data->weight_count / s->out_channels);
     case KERNEL_DENSE:
         return pack_vectors(k, data->weights, s->out_channels,
                             s->in_channels / k->weight_format.window_rows / k->weight_format.window_cols, 1);
     default:
         return pack_vector_rows(k, data->weights, data->weight_count, 1);
+    }
+}
+
+static void reference_space_to_depth(const Kernel *k, const float *x, double *y)
+{
+    const KernelSizes *s = &k->sizes;
+    int32_t stride = s->stride_rows;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                int32_t phase = c / s->in_channels, row = stride * i + phase / stride - s->pad_top,
+                        col = stride * j + phase % stride - s->pad_left;
+                bool inside = row >= 0 && row < s->in_rows && col >= 0 && col < s->in_cols;
+                y[((int64_t)c * s->out_rows + i) * s->out_cols + j] =
+                    inside ? x[(c % s->in_channels * (int64_t)s->in_rows + row) * s->in_cols + col] : 0.0;
+            }
+        }
     }
 }
 
@@ -544,6 +579,8 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         for (int64_t i = 0; i < data.y_count; ++i) {
             reference[i] = data.x[0][i];
         }
+    } else if (k->family == KERNEL_SPACE_TO_DEPTH) {
+        reference_space_to_depth(k, data.x[0], reference);
     } else {
         kernel_reference(&record, &data, reference);
     }
@@ -708,6 +745,34 @@ static void fill_planar(Batch *b)
 Test(vector_kernels, planar)
 {
     check_widths("planar", fill_planar, 1e-5);
+}
+
+/* --- rows: few planes to few planes, vectors are pixels */
+
+static void fill_rows(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 8), .out_channels = pick(b, 1, 17), .groups = 1};
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        s.in_cols = pick(b, 1, 3) * b->b + pick(b, 0, 9) + 8;
+        s.stride_cols = 1;
+        s.out_cols = s.in_cols + s.pad_left + s.pad_right - (s.kernel_cols - 1) * s.dilation_cols;
+        if (s.out_cols < b->b) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_ROWS, s, pick(b, 0, 3) > 0, false, acts[i % 6]);
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+        k->tile_rows = 1;
+        k->tile_cols = b->b * pick(b, 1, 3);
+        k->weight_format = pack_rows(pick(b, 1, 8), 1);
+    }
+}
+
+Test(vector_kernels, rows)
+{
+    check_widths("rows", fill_rows, 1e-5);
 }
 
 /* --- depthwise */
@@ -942,9 +1007,10 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
     int32_t tap_rows = winograd_taps(kernel_rows, stride), tap_cols = winograd_taps(kernel_cols, stride);
     int32_t mr = winograd_outputs(m, tap_rows), mc = winograd_outputs(m, tap_cols);
     int32_t tiles = (s.out_rows + mr - 1) / mr * ((s.out_cols + mc - 1) / mc);
-    k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
-                  at_least(winograd_reach(s.out_rows, kernel_rows, stride, m) - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
-                  at_least(winograd_reach(s.out_cols, kernel_cols, stride, m) - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
+    k->in =
+        image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
+              at_least(winograd_reach(s.out_rows, kernel_rows, stride, m) - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
+              at_least(winograd_reach(s.out_cols, kernel_cols, stride, m) - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
     k->winograd = m;
     k->max_pool = pool;
     if (pool) {
@@ -964,10 +1030,10 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
 
 static void fill_winograd(Batch *b)
 {
-    static const int32_t windows[][4] = {
-        {3, 3, 2, 1}, {3, 3, 4, 1}, {5, 5, 2, 1}, {1, 7, 2, 1}, {7, 1, 2, 1}, {3, 3, 6, 1}, {1, 3, 4, 1}, {3, 1, 4, 1},
-        {1, 5, 4, 1}, {3, 3, 3, 1}, {3, 5, 2, 1}, {3, 3, 5, 1}, {4, 4, 4, 1}, {2, 2, 4, 1}, {3, 3, 4, 2}, {5, 5, 4, 2},
-        {7, 7, 4, 2}, {5, 3, 4, 2}, {3, 3, 4, 1}, {7, 5, 4, 2}};
+    static const int32_t windows[][4] = {{3, 3, 2, 1}, {3, 3, 4, 1}, {5, 5, 2, 1}, {1, 7, 2, 1}, {7, 1, 2, 1},
+                                         {3, 3, 6, 1}, {1, 3, 4, 1}, {3, 1, 4, 1}, {1, 5, 4, 1}, {3, 3, 3, 1},
+                                         {3, 5, 2, 1}, {3, 3, 5, 1}, {4, 4, 4, 1}, {2, 2, 4, 1}, {3, 3, 4, 2},
+                                         {5, 5, 4, 2}, {7, 7, 4, 2}, {5, 3, 4, 2}, {3, 3, 4, 1}, {7, 5, 4, 2}};
     enum { COUNT = sizeof windows / sizeof windows[0] };
     for (int i = 0; i < 3 * COUNT; ++i) {
         const int32_t *window = windows[i % COUNT];
@@ -978,6 +1044,32 @@ static void fill_winograd(Batch *b)
 Test(vector_kernels, winograd)
 {
     check_widths("winograd", fill_winograd, 2e-5);
+}
+
+/* A first layer: its phases side by side in lanes. Then the convolution of stride 1 is an ordinary one; how its filters are
+ * packed is tested with the whole network (tests/unit/lower_vector.c) and in pack.c. */
+static void fill_space_to_depth(Batch *b)
+{
+    for (int i = 0; i < 30; ++i) {
+        int32_t stride = pick(b, 2, 4), channels = pick(b, 1, 4), rows = pick(b, 1, 23), cols = pick(b, 1, 40);
+        KernelSizes s = {.in_channels = channels,
+                         .in_rows = rows,
+                         .in_cols = cols,
+                         .out_channels = stride * stride * channels,
+                         .out_rows = pick(b, 1, 14),
+                         .out_cols = pick(b, 1, 24),
+                         .stride_rows = stride,
+                         .stride_cols = stride,
+                         .pad_top = pick(b, 0, 5),
+                         .pad_left = pick(b, 0, 5)};
+        Kernel *k = add(b, KERNEL_SPACE_TO_DEPTH, s, false, false, OP_IDENTITY);
+        k->in = image(1, channels, rows, cols, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, space_to_depth)
+{
+    check_widths("space_to_depth", fill_space_to_depth, 0.0);
 }
 
 /* --- grouped: groups narrower than a vector */
