@@ -13,6 +13,9 @@ enum {
     DENSE_VECTORS = 8,
     WINOGRAD_TILES = 28,     /* transformed at once */
     WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
+    WINOGRAD_FEW_TILES = 7,  /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_NEAR = 256 * 1024,          /* bytes of transforms */
+    WINOGRAD_AGAIN = 6 * 1024 * 1024,    /* bytes of weights that may be read again and again for few tiles each */
     WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -113,11 +116,15 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     }
     int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
                     ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
-    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
-    kernel->tile_rows = 1;
-    kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
     int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
     int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
+    int64_t near = WINOGRAD_NEAR / (4 * area * in_blocks * kernel->vector), most = WINOGRAD_TILES;
+    if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
+        most = near < WINOGRAD_FEW_TILES ? WINOGRAD_FEW_TILES : near;
+    }
+    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, (int32_t)most);
+    kernel->tile_rows = 1;
+    kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes =
         4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
