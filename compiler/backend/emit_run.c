@@ -324,6 +324,11 @@ void emit_run(const Program *program, const ApiNames *names, const EmitOptions *
                                                     : STR("built_in_weights()");
         cw_line(w, "const float *const " STR_FMT " = " STR_FMT ";", STR_ARG(names->local_weights), STR_ARG(value));
     }
+    bool uses_net = program->parts > 1 || text_uses_name(strbuf_view(&steps.text), names->local_arena) ||
+                    text_uses_name(strbuf_view(&steps.text), names->local_weights);
+    if (options->set != NULL && !uses_net) {
+        cw_line(w, "(void)" STR_FMT ";", STR_ARG(names->net));
+    }
     cw_blank(w);
     cw_join(w, &steps);
     cw_line(w, "return CNN_OK;");
