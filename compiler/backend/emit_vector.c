@@ -100,8 +100,9 @@ static void emit_checks(const Target *target, CWriter *w)
     cw_line(w, "#endif");
     if (target != NULL && target->macro != NULL) {
         cw_line(w, "#if !defined(%s)", target->macro);
-        cw_line(w, "#error \"written for %s: compile it for that machine%s%s\"", target->name,
-                target->flags != NULL ? ", with " : "", target->flags != NULL ? target->flags : "");
+        cw_line(w, "#error \"written for %s: compile it %s%s; cnnc --target=portable writes code for any machine\"",
+                target->name, target->flags != NULL ? "with " : "for that machine",
+                target->flags != NULL ? target->flags : "");
         cw_line(w, "#endif");
     }
     cw_comment(w, "Product and sum as one instruction, in strict C too.");

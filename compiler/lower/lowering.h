@@ -93,6 +93,9 @@ Node *lower_values(Lowering *l, int32_t count, const double *values);
 Node *lower_recipe(Lowering *l, ConstExpr expr, const Node *a, const Node *b, double eps);
 /* Offsets of all segments, blob size, fingerprint. */
 void segments_finish(Program *program);
+/* The same again for programs that share a blob: what is packed to the same bytes lies there once. Sets segments,
+ * blob_bytes and fingerprint of `whole` too. */
+void segments_share(Program *const *programs, int n_programs, Program *whole);
 
 /* --- kernel.c, title.c */
 /* Name of a record without ordinal: "conv3x3_s1p1_64x56x56_to_64x56x56_relu". */

@@ -21,10 +21,15 @@ typedef struct Target {
     int registers;         /* vector registers */
     const char *macro;     /* the compiler defines it where its flags fit: "__AVX512F__"; NULL: nothing to check */
     const char *flags;     /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
+    const char *architecture; /* "x86-64"; NULL: any */
+    int level;             /* x86-64-v4: 4; 1: of every processor of the architecture */
+    const char *features;  /* what a compiler must be allowed to use, in gcc's and clang's names: "avx,fma"; NULL: nothing */
+    const char *tuned_for; /* the processor whose timings clang goes by with these flags; NULL: says nothing */
 } Target;
 /* NULL where unknown. "native": the best of the list that the machine we run on can execute. */
 const Target *target_find(Str name);
 extern const Target targets[];       /* name NULL ends it; "native" is not in it */
+enum { TARGETS_MAX = 4 };            /* in one file set: those of one architecture, and portable */
 
 /* --- layout: how a [C,H,W] (or [C]) tensor lies in memory. Element (c, y, x) is at float
  *     ((c / block) * plane_stride + (y + halo_top) * row_stride + (x + halo_left) * block) + c % block
@@ -369,6 +374,20 @@ typedef struct LowerOptions {
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
 Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Diag *diag);
+
+/* program_set.c: one network for several targets in one file set. The programs have ports, batch and parts in common, and
+ * the blob, which holds each distinct packing once; so their segments' offsets, blob_bytes and fingerprint are those of the
+ * set. For one target the set is that program alone. */
+typedef struct ProgramSet {
+    Program **programs; /* one a target, in the order given */
+    int n_programs;
+    /* What they have in common: every distinct segment, the largest arena, all kernels (for their names), a target that is
+     * called after all of them; no steps. Of a single program that program. */
+    const Program *whole;
+} ProgramSet;
+/* `options->target` is not looked at. NULL after an error. */
+ProgramSet *lower_set(Arena *arena, const Graph *graph, const LowerOptions *options, const Target *const *targets,
+                      int n_targets, Diag *diag);
 
 /* Which families have an emitter for vector > 1: a row is set when the emitter is in; until then lowering takes the
  * portable kernel on plain values. CONVERT and ZERO_HALO must be first: without them nothing is blocked. (select.c) */

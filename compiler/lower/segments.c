@@ -136,6 +136,57 @@ static void describe_ports(const char *role, Buffer *const *ports, uint32_t coun
     }
 }
 
+/* The same text for segments of the same bytes: of a vector (bias) only its padded length counts. */
+static void describe_bytes(const Segment *segment, StrBuf *out)
+{
+    Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
+    if (packing.format.kind == PACK_ROWS && packing.cols == 1 && packing.format.col_block == 1) {
+        packing.format.row_block = 1;
+        strbuf_printf(out, "padded to %" PRId64 " ", segment_elements(segment) / segment->groups);
+    }
+    describe_packing(&packing, segment->source, out);
+}
+
+void segments_share(Program *const *programs, int n_programs, Program *whole)
+{
+    Arena *scratch = arena_create();
+    Map *places = map_create(scratch); /* bytes, described -> the first segment that has them */
+    StrBuf text = {0}, manifest = {0};
+    uint32_t most = 0;
+    for (int p = 0; p < n_programs; ++p) {
+        most += programs[p]->n_segments;
+    }
+    whole->segments = ARENA_ARRAY(whole->arena, Segment *, most);
+    whole->n_segments = 0;
+    int64_t end = 0;
+    strbuf_printf(&manifest, "cnnc weights of several targets\n");
+    for (int p = 0; p < n_programs; ++p) {
+        strbuf_printf(&manifest, "program %016" PRIx64 "\n", programs[p]->fingerprint);
+        for (uint32_t i = 0; i < programs[p]->n_segments; ++i) {
+            Segment *segment = programs[p]->segments[i];
+            strbuf_clear(&text);
+            describe_bytes(segment, &text);
+            const Segment *same = map_get(places, strbuf_view(&text));
+            segment->offset = same != NULL ? same->offset : end;
+            if (same == NULL) {
+                end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
+                whole->segments[whole->n_segments++] = segment;
+                map_put(places, arena_copy(scratch, strbuf_view(&text)), segment);
+            }
+            strbuf_printf(&manifest, "at %" PRId64 "\n", segment->offset);
+        }
+    }
+    whole->blob_bytes = BLOB_HEADER_BYTES + end;
+    whole->fingerprint = hash_fnv1a_64(strbuf_view(&manifest));
+    for (int p = 0; p < n_programs; ++p) {
+        programs[p]->blob_bytes = whole->blob_bytes;
+        programs[p]->fingerprint = whole->fingerprint;
+    }
+    strbuf_free(&text);
+    strbuf_free(&manifest);
+    arena_destroy(scratch);
+}
+
 void segments_finish(Program *program)
 {
     StrBuf manifest = {0};

@@ -26,7 +26,7 @@ void read_weights_unmap(cnn_weights *weights);
 
 Test(runtime, every_status_has_a_text_of_its_own)
 {
-    for (int i = 0; i <= (int)CNN_ERROR_THREAD_START; ++i) {
+    for (int i = 0; i <= (int)CNN_ERROR_PROCESSOR; ++i) {
         const char *text = cnn_status_text((cnn_status)i);
         cr_assert(text != NULL && strlen(text) > 5);
         cr_assert(strcmp(text, "unknown status") != 0, "status %d has no text", i);
