@@ -3,6 +3,7 @@
 #define CNNC_OPTIONS_H
 
 #include "frontend/frontend.h"
+#include "lower/program.h"
 #include "passes/pass.h"
 
 typedef enum Command {
@@ -41,6 +42,7 @@ typedef struct Options {
     Str target;
     int32_t batch, threads_max;
     bool no_winograd;
+    Storage dense_storage;
     EmitStage emit;
     EmbedChoice embed;
     bool summary, verify, verify_ir, time_passes;
