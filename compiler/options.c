@@ -43,6 +43,8 @@ const char options_help[] =
     "                           machine, -march=native; portable: strict C99, any machine and compiler\n"
     "      --target=NAME,NAME   code for each of them, among which init chooses: see README.md; no -march needed\n"
     "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
+    "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 decimal digits, numbers up to\n"
+    "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32 either way\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
@@ -77,6 +79,7 @@ enum OptionCode {
     CODE_THREADS,
     CODE_TARGET,
     CODE_NO_WINOGRAD,
+    CODE_DENSE_STORAGE,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -115,6 +118,7 @@ static const struct option long_options[] = {
     {"version", no_argument, NULL, CODE_VERSION},
     {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
     {"no-winograd", no_argument, NULL, CODE_NO_WINOGRAD},
+    {"dense-storage", required_argument, NULL, CODE_DENSE_STORAGE},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -455,6 +459,13 @@ static bool take_option(Parse *parse, int code, const char *value)
         return parse_target(parse, value);
     case CODE_NO_WINOGRAD:
         options->no_winograd = true;
+        return true;
+    case CODE_DENSE_STORAGE:
+        if (!storage_find(str_from(value), &options->dense_storage)) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--dense-storage wants f32, f16 or bf16, not '%s'",
+                          value);
+            return false;
+        }
         return true;
     case CODE_SUMMARY:
         options->summary = true;

@@ -43,6 +43,7 @@ typedef struct Options {
     int n_targets;
     int32_t batch, threads_max;
     bool no_winograd;
+    Storage dense_storage;
     EmitStage emit;
     EmbedChoice embed;
     bool summary, verify, verify_ir, time_passes;

@@ -168,6 +168,7 @@ static bool uses_any(Str text, const char *const *names)
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
+    static const char *const half[] = {"vector_load_f16", "vector_load_bf16", NULL};
     static const char *const winograd[] = {"winograd_input4", "winograd_input5", "winograd_input6", "winograd_input7",
                                            "winograd_input8", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
@@ -181,6 +182,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
     cw_blank(w);
     if (uses_any(text, math)) {
         cw_raw(w, str_from(embedded_vector_math_c));
+        cw_blank(w);
+    }
+    if (uses_any(text, half)) {
+        cw_raw(w, str_from(embedded_vector_half_c));
         cw_blank(w);
     }
     if (uses_any(text, winograd)) {

@@ -150,7 +150,7 @@ bool pack_format_equal(const PackFormat *a, const PackFormat *b)
     return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block &&
            a->lanes == b->lanes && a->vectors == b->vectors && a->in_block == b->in_block &&
            a->window_rows == b->window_rows && a->window_cols == b->window_cols && a->winograd == b->winograd &&
-           a->phases == b->phases && a->phase_lanes == b->phase_lanes;
+           a->phases == b->phases && a->phase_lanes == b->phase_lanes && a->storage == b->storage;
 }
 
 /* Members that only kernels of vector targets use. */
@@ -273,6 +273,9 @@ static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
         strbuf_printf(name, "_g%d", (int)s->groups);
     }
     name_in_out(name, s);
+    if (kernel->weight_format.storage != STORE_F32) {
+        strbuf_printf(name, "_%s", storage_name(kernel->weight_format.storage));
+    }
     strbuf_printf(name, "%s", kernel->epilogue.bias ? "" : "_nobias");
     name_epilogue(name, &kernel->epilogue);
 }

@@ -116,6 +116,21 @@ typedef enum PackKind {
     PACK_WINOGRAD
 } PackKind;
 
+/* What a number of the blob is. Kernels compute in f32 whatever the storage. */
+typedef enum Storage {
+    STORE_F32,
+    STORE_F16, /* IEEE binary16, without infinities and NaN */
+    STORE_BF16 /* the upper half of an f32 */
+} Storage;
+/* storage.c */
+const char *storage_name(Storage storage); /* "f16" */
+bool storage_find(Str name, Storage *storage);
+int64_t storage_bytes(Storage storage);  /* of one number */
+double storage_largest(Storage storage); /* finite number */
+uint16_t storage_encode(Storage storage,
+                        float value);                 /* F16, BF16: nearest, ties to even; |value| <= storage_largest */
+float storage_decode(Storage storage, uint16_t bits); /* exact */
+
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
@@ -124,6 +139,7 @@ typedef struct PackFormat {
     int32_t winograd;                     /* WINOGRAD: m, 2 to 6 */
     int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                     /* WINOGRAD */
+    Storage storage;                      /* of 16 bits in weights of DENSE only */
 } PackFormat;
 /* The bias of a VECTORS or WINOGRAD weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
 
@@ -166,7 +182,7 @@ typedef struct Segment {
     int32_t rows, cols, groups;
     bool transposed; /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
     int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
-    int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
+    int64_t bytes;   /* of segment_elements() numbers, whole words: without the gap up to the next segment */
 } Segment;
 /* Packed floats, padding included. */
 int64_t segment_elements(const Segment *segment);
@@ -359,6 +375,7 @@ typedef struct Program {
     Buffer **inputs, **outputs; /* by port */
     int32_t batch;              /* images a run */
     int32_t parts;              /* most parts a step is split into (--threads-max) */
+    Storage dense_storage;      /* of the weights of DENSE kernels */
     int64_t arena_bytes;        /* by plan.c */
     int64_t arena_lower_bound;  /* largest sum of live bytes at any step */
     int32_t peak_step;
@@ -370,6 +387,7 @@ typedef struct LowerOptions {
     const Target *target;
     int32_t batch, parts;
     bool no_winograd;
+    Storage dense_storage;
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
@@ -400,7 +418,8 @@ void select_conv(const Target *target, Kernel *kernel);
  * on plain values). Layouts and tiles are the caller's. */
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
 
-/* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,
+/* tiles.c: completes a record of any family whose sizes, layouts, epilogue and weight_format.storage are filled: the rest of
+ * weight_format, tile_pixels,
  * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */
 void tiles_choose(const Target *target, Kernel *kernel);
 

@@ -137,7 +137,7 @@ static void choose_gram(Kernel *kernel)
     kernel->scratch_bytes = 4 * (taps * (tile + CONV_ROWS) + int_align_up(channels, CONV_ROWS) * tile);
 }
 
-void tiles_choose(const Target *target, Kernel *kernel)
+static void choose(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = (PackFormat){0};
     kernel->tile_pixels = kernel->tile_taps = 0;
@@ -217,4 +217,11 @@ void tiles_choose(const Target *target, Kernel *kernel)
         break;
     }
     kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+}
+
+void tiles_choose(const Target *target, Kernel *kernel)
+{
+    const Storage storage = kernel->weight_format.storage;
+    choose(target, kernel);
+    kernel->weight_format.storage = storage;
 }

@@ -718,3 +718,10 @@ Test(generated, sanitizers_find_nothing_in_blocks)
 {
     check_sanitized("sanitized-blocks", "tests/run/nets/blocks.net", "--no-embed-weights --threads-max=5 --batch=2");
 }
+
+Test(generated, sanitizers_find_nothing_in_dense_of_16_bits)
+{
+    check_sanitized("sanitized-f16", "tests/run/nets/dense_storage.net",
+                    "--no-embed-weights --dense-storage=f16 --threads-max=3");
+    check_sanitized("sanitized-bf16", "tests/run/nets/dense_storage.net", "--embed-weights --dense-storage=bf16");
+}

@@ -573,6 +573,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     data.residual = random_floats(b, data.y_count, 1.0f);
     data.weights = random_floats(b, data.weight_count, 1.0f);
     data.bias = random_floats(b, data.bias_count, 1.0f);
+    half_round(k->weight_format.storage, data.weights, data.weight_count);
     double *reference = malloc((size_t)data.y_count * sizeof *reference);
     cr_assert(reference != NULL);
     if (k->family == KERNEL_CONVERT) {
@@ -608,6 +609,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     }
     if (data.weight_count > 0) {
         weights = pack(k, &data);
+        half_pack(k->weight_format.storage, weights.values, weights.count);
         bias =
             pack_vector_rows(k, data.bias, data.bias_count,
                              k->family == KERNEL_GROUPED || k->family == KERNEL_DEPTHWISE || k->family == KERNEL_DENSE
@@ -919,6 +921,24 @@ static void fill_dense(Batch *b)
 Test(vector_kernels, dense)
 {
     check_widths("dense", fill_dense, 1e-5);
+}
+
+static void fill_dense_halves(Batch *b)
+{
+    fill_dense(b);
+    fill_dense(b);
+    for (uint32_t i = 0; i < b->count; ++i) {
+        Kernel *k = b->kernels[i];
+        k->weight_format.storage = i < b->count / 2 ? STORE_F16 : STORE_BF16;
+        if (k->epilogue.act.op == OP_TANH) { /* at most 1, of sums around 20: their error would count twenty times */
+            k->epilogue.act.op = OP_RELU;
+        }
+    }
+}
+
+Test(vector_kernels, dense_of_16_bits)
+{
+    check_widths("dense-half", fill_dense_halves, 1e-5);
 }
 
 /* --- convert */
