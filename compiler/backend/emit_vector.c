@@ -117,7 +117,8 @@ static void emit_checks(const Target *target, CWriter *w)
 static bool same_shape(const TileShape *a, const TileShape *b)
 {
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
-           a->unroll == b->unroll && a->prefetch == b->prefetch;
+           a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
+           a->row_prefetch == b->row_prefetch;
 }
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)

@@ -157,10 +157,10 @@ bool pack_format_equal(const PackFormat *a, const PackFormat *b)
 static bool vector_equal(const Kernel *a, const Kernel *b)
 {
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
-           a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->pixels_outer == b->pixels_outer &&
-           a->block_tiles == b->block_tiles && a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd &&
-           a->max_pool == b->max_pool && a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows &&
-           a->lane_cols == b->lane_cols;
+           a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
+           a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles &&
+           a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
+           a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)

@@ -48,7 +48,10 @@ static void dump_buffer(const Buffer *buffer, bool is_result, Arena *scratch, St
     strbuf_printf(out, " " STR_FMT, STR_ARG(layout));
     if (buffer->parent != NULL) {
         bool is_part = buffer->layout.block > 1 && buffer->layout.channels != buffer->parent->layout.channels;
-        strbuf_printf(out, " %s b%" PRIu32, is_part ? "part of" : is_result ? "in place of" : "view of",
+        strbuf_printf(out, " %s b%" PRIu32,
+                      is_part     ? "part of"
+                      : is_result ? "in place of"
+                                  : "view of",
                       buffer->parent->id);
         if (buffer->parent_offset > 0) {
             strbuf_printf(out, "+%" PRId64, buffer->parent_offset);
@@ -80,6 +83,9 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
     strbuf_printf(out, ", vectors of %d", (int)kernel->vector);
     if (kernel->tile_rows > 0) {
         strbuf_printf(out, ", tile %dx%d", (int)kernel->tile_rows, (int)kernel->tile_cols);
+    }
+    if (kernel->tile_round > 0) {
+        strbuf_printf(out, " by %d", (int)kernel->tile_round);
     }
     if (kernel->winograd > 0) {
         strbuf_printf(out, ", F(%d), %d tiles a block", (int)kernel->winograd, (int)kernel->block_tiles);

@@ -707,8 +707,9 @@ static void fill_direct(Batch *b)
             s.out_channels = b->b * s.groups * pick(b, 1, 3);
         }
         Kernel *k = add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
-        k->tile_rows = pick(b, 1, 2);
-        k->tile_cols = k->tile_rows == 2 ? pick(b, 1, 7) : pick(b, 1, 14);
+        k->tile_rows = pick(b, 1, 3);
+        k->tile_cols = k->tile_rows > 1 ? pick(b, 1, 7) : pick(b, 1, 14);
+        k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
         set_format(b, k, pick(b, 1, 4), b->b);
         k->pixels_outer = pick(b, 0, 1);
         k->block_tiles = k->pixels_outer ? pick(b, 1, 4) : 0;
@@ -731,6 +732,7 @@ static void fill_planar(Batch *b)
         Kernel *k = add(b, KERNEL_PLANAR, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
         k->tile_rows = pick(b, 1, 2);
         k->tile_cols = pick(b, 1, 8);
+        k->tile_round = pick(b, 0, 1);
         set_format(b, k, pick(b, 1, 4), 1);
     }
     KernelSizes first = window(3, 30, 31, 2 * b->b, 7, 2, 3), alex = window(3, 40, 40, 4 * b->b, 11, 4, 2);
@@ -1042,6 +1044,7 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
     k->weight_format.phases = stride > 1 ? stride : 0;
     k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
     k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+    k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
     k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
     int64_t in_planes = stride * stride * ceil_div(s.in_channels / groups, b->b);
     k->scratch_bytes = 4 * winograd_points(m, tap_rows) * winograd_points(m, tap_cols) *
