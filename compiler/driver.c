@@ -147,6 +147,9 @@ static Str settings_text(Driver *d, const Options *options)
     if (options->threads_max != 1) {
         text = arena_printf(d->arena, STR_FMT " --threads-max=%d", STR_ARG(text), (int)options->threads_max);
     }
+    if (options->threads_max != 1 && options->split_from != SPLIT_FROM) {
+        text = arena_printf(d->arena, STR_FMT " --split-from=%d", STR_ARG(text), (int)options->split_from);
+    }
     for (size_t i = 0; pass_pipeline[i].name != NULL; ++i) {
         if (options->pass_off[i]) {
             text = arena_printf(d->arena, STR_FMT " --no-%s", STR_ARG(text), pass_pipeline[i].name);
@@ -390,6 +393,7 @@ static bool compile(Driver *d)
     LowerOptions lower_options = {.batch = options->batch,
                                   .parts = options->threads_max,
                                   .no_winograd = options->no_winograd,
+                                  .split_from = options->split_from,
                                   .dense_storage = options->dense_storage};
     if (options->summary) {
         print_summary(d, file, graph, &lower_options);

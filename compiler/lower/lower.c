@@ -293,6 +293,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
         segments_finish(program);
         plan_buffers(program, scratch);
         halos_zero(&l);
+        steps_decide_alone(program, options->split_from);
     }
     arena_destroy(scratch);
     return program;

@@ -357,6 +357,7 @@ typedef struct Step {
     Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
     const Kernel *zero_halo; /* a ZERO_HALO to be run on halo_of before the kernel; NULL: none */
     Buffer *halo_of;
+    bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
     const Node *node;      /* comments: path, types, span */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
@@ -390,6 +391,7 @@ typedef struct LowerOptions {
     int32_t batch, parts;
     bool no_winograd;
     Storage dense_storage;
+    int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
@@ -436,6 +438,10 @@ bool transposed_sees(const TransposedAxis *axis, int32_t i, int32_t tap); /* ins
 
 /* plan.c: lifetimes, in-place, views, offsets, peak and lower bound. */
 void plan_buffers(Program *program, Arena *scratch);
+
+/* alone.c: sets Step.alone and halo_alone. Results do not depend on them. */
+enum { SPLIT_FROM = 5 }; /* microseconds: handing out and waiting take about one, and the data change their cores */
+void steps_decide_alone(Program *program, int32_t split_from);
 
 /* program_dump.c */
 void program_dump(const Program *program, StrBuf *out);

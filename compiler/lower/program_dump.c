@@ -184,6 +184,9 @@ static void dump_step(const Program *program, uint32_t index, StrBuf *out)
     if (step->macs > 0) {
         strbuf_printf(out, ", %" PRId64 " MACs", step->macs);
     }
+    if (program->parts > 1 && step->alone) {
+        strbuf_printf(out, ", not split");
+    }
     dump_place(program, step, out);
     strbuf_char(out, '\n');
 }

@@ -76,7 +76,8 @@ Test(generated_code, clean_conv)
 
 Test(generated_code, clean_conv_parallel)
 {
-    check_warnings("conv-parallel", "tests/run/nets/conv.net", "--no-embed-weights --threads-max=4 --batch=2");
+    check_warnings("conv-parallel", "tests/run/nets/conv.net",
+                   "--no-embed-weights --threads-max=4 --batch=2 --split-from=0");
 }
 
 Test(generated_code, clean_pool)
@@ -106,7 +107,7 @@ Test(generated_code, clean_camera)
 
 Test(generated_code, ops_are_clean)
 {
-    check_warnings("ops-conv", "tests/run/nets/ops_conv.net", "--threads-max=4");
+    check_warnings("ops-conv", "tests/run/nets/ops_conv.net", "--threads-max=4 --split-from=0");
     check_warnings("ops-norm", "tests/run/nets/ops_norm.net", "--no-embed-weights --batch=2");
     check_warnings("ops-resample", "tests/run/nets/ops_resample.net", "--threads-max=3 --batch=2");
     check_warnings("ops-ties", "tests/run/nets/ops_ties.net", "");
