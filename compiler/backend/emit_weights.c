@@ -62,7 +62,7 @@ static void emit_mixed_weights(const Program *program, const float *values, CWri
     for (uint32_t i = 0; i < program->n_segments; ++i) {
         const Segment *segment = program->segments[i];
         int64_t end = i + 1 < program->n_segments ? program->segments[i + 1]->offset : count * FLOAT_BYTES;
-        cw_line(w, "%s w%" PRIu32 "[%" PRId64 "];", emit_weight_type(segment->format.storage), segment->id,
+        cw_line(w, "%s w%" PRIu32 "[%" PRId64 "];", emit_weight_type(segment->format.storage), i,
                 (end - segment->offset) / storage_bytes(segment->format.storage));
     }
     cw_close(w, " values = {");
@@ -71,7 +71,7 @@ static void emit_mixed_weights(const Program *program, const float *values, CWri
         const Segment *segment = program->segments[i];
         int64_t first = segment->offset / FLOAT_BYTES;
         int64_t end = i + 1 < program->n_segments ? program->segments[i + 1]->offset / FLOAT_BYTES : count;
-        cw_comment(w, "w%" PRIu32 ": " STR_FMT, segment->id, STR_ARG(segment->name));
+        cw_comment(w, "w%" PRIu32 ": " STR_FMT, i, STR_ARG(segment->name));
         cw_line(w, "{");
         if (segment->format.storage == STORE_F32) {
             emit_values(values, first, end, w);

@@ -26,7 +26,8 @@ static const Program *make_whole(Arena *arena, const ProgramSet *set, const Targ
                        .inputs = first->inputs,
                        .outputs = first->outputs,
                        .batch = first->batch,
-                       .parts = first->parts};
+                       .parts = first->parts,
+                       .dense_storage = first->dense_storage};
     uint32_t n_kernels = 0;
     for (int p = 0; p < set->n_programs; ++p) {
         const Program *program = set->programs[p];
