@@ -185,6 +185,7 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_PLANAR:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:

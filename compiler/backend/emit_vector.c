@@ -208,6 +208,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_GROUPED:
         emit_depthwise_vector(kernel, w);
         return;
+    case KERNEL_FEW:
+        emit_conv_few(kernel, w);
+        return;
     case KERNEL_DENSE:
         emit_dense_vector(kernel, w);
         return;

@@ -63,6 +63,8 @@ const char *kernel_family_name(KernelFamily family)
         return "winograd";
     case KERNEL_GROUPED:
         return "grouped";
+    case KERNEL_FEW:
+        return "few";
     case KERNEL_CONVERT:
         return "convert";
     case KERNEL_ZERO_HALO:
@@ -404,6 +406,7 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
         name_product(&name, "conv", kernel);
         break;
     case KERNEL_WINOGRAD:

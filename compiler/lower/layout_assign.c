@@ -47,7 +47,7 @@ static bool assign_conv(const Lowering *l, const Node *node)
     layout->vector_conv = true;
     layout->family = kernel.family;
     layout->winograd = kernel.winograd;
-    return kernel.family != KERNEL_DENSE;
+    return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_FEW;
 }
 
 /* The family that serves an op other than a convolution in blocks; FAMILY_COUNT: none. */
@@ -112,7 +112,7 @@ static bool pool_pays(const Lowering *l, const Node *node)
 static bool wants_blocks(const Lowering *l, const Node *node)
 {
     if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
-        return assign_conv(l, node); /* may be a dense layer, whose result is no image */
+        return assign_conv(l, node); /* may be one whose result is plain */
     }
     if (node->n_data == 0 || node->type.rank != 3 || !is_image(node->type) || node->type.dtype != DT_F32) {
         return false;

@@ -93,6 +93,7 @@ typedef enum PackKind {
      *   Zeros for channels that do not exist.
      *   direct: in_block = lanes. planar: in_block 1. depthwise: I = 1, vectors 1: [C/lanes][KH][KW][lanes]. grouped by
      *   shuffles: groups 1, I = in_block = channels of a group, vectors 1: [C/lanes][KH][KW][I][lanes].
+     *   few: lanes and vectors 1, in_block = the kernel's vector: [O][ceil(I/in_block)][KH][KW][in_block].
      *   dense: in_block 1, window 1x1: [oc sets][I][V][lanes]; from a blocked image: I, KH, KW, in_block of the image,
      *   which is the order in which the image lies in memory. */
     PACK_VECTORS,
@@ -181,6 +182,7 @@ typedef enum KernelFamily {
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
     KERNEL_WINOGRAD,      /* convolution of stride 1, blocked -> blocked; groups as in DIRECT */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
+    KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
     KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
     KERNEL_ZERO_HALO,     /* writes zeros to the halo of `out`, nothing else */
     KERNEL_FAMILY_COUNT
@@ -237,6 +239,7 @@ typedef struct Epilogue {
  * and families take and give:
  *   DIRECT, WINOGRAD, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
  *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
+ *   FEW                  in blocked, out plain, maybe the caller's: aligned as floats only; no residual, no groups
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
  *                        sizes.in_channels floats in a row either way. out, residual plain vectors of any length, not padded
  *                        and maybe the caller's: aligned as floats only
@@ -262,7 +265,7 @@ typedef struct Kernel {
     /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
      */
     int32_t tile_pixels, tile_taps;
-    /* Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
+    /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
      * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
      * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product. A 1x1

@@ -209,6 +209,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_PLANAR:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:

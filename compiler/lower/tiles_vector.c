@@ -109,6 +109,20 @@ static void choose_grouped(const Target *target, Kernel *kernel)
     choose_tile(kernel, target->registers >= 32 ? 14 : 6);
 }
 
+/* Two dozen sums in registers, one a pixel and output channel; a power of two, so that their lanes can be added in pairs. */
+static void choose_few(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    kernel->weight_format = vectors_format(kernel, 1, kernel->vector);
+    kernel->weight_format.lanes = kernel->weight_format.row_block = 1;
+    int32_t sums = target->registers >= 32 ? 24 : 12;
+    kernel->tile_rows = kernel->tile_cols = 1;
+    while (2 * kernel->tile_cols * s->out_channels <= sums && 2 * kernel->tile_cols <= kernel->vector &&
+           2 * kernel->tile_cols <= s->out_cols) {
+        kernel->tile_cols *= 2;
+    }
+}
+
 /* Windows of neighbouring outputs share their inputs: two rows where every row is computed. */
 static void choose_depthwise(const Target *target, Kernel *kernel)
 {
@@ -149,6 +163,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         return;
     case KERNEL_GROUPED:
         choose_grouped(target, kernel);
+        return;
+    case KERNEL_FEW:
+        choose_few(target, kernel);
         return;
     case KERNEL_DEPTHWISE:
         choose_depthwise(target, kernel);

@@ -105,6 +105,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_PLANAR:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
@@ -364,6 +365,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_PLANAR:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:

@@ -443,7 +443,7 @@ static Kernel reference_record(const Kernel *k)
 {
     Kernel r = *k;
     bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
-                   k->family == KERNEL_GROUPED;
+                   k->family == KERNEL_GROUPED || k->family == KERNEL_FEW;
     r.family = is_conv ? KERNEL_CONV : k->family;
     r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
     r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
@@ -497,6 +497,7 @@ static Memory pack(const Kernel *k, const KernelData *data)
         return pack_winograd(k, data->weights, s->out_channels, s->in_channels / s->groups, s->groups);
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_FEW:
         return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
                             s->groups);
     case KERNEL_DENSE:
@@ -690,6 +691,32 @@ static void fill_planar(Batch *b)
 Test(vector_kernels, planar)
 {
     check_widths("planar", fill_planar, 1e-5);
+}
+
+/* --- few: output channels that would not fill a vector */
+
+static void fill_few(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .out_channels = pick(b, 1, 4), .groups = 1};
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_FEW, s, pick(b, 0, 3) > 0, false, acts[i % 6]);
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+        k->tile_rows = k->tile_cols = 1;
+        int32_t most = 1 << pick(b, 0, 4);
+        while (2 * k->tile_cols <= b->b && 2 * k->tile_cols <= s.out_cols && k->tile_cols < most) {
+            k->tile_cols *= 2;
+        }
+        set_format(b, k, 1, b->b);
+        k->weight_format.lanes = 1;
+    }
+}
+
+Test(vector_kernels, few)
+{
+    check_widths("few", fill_few, 1e-5);
 }
 
 /* --- depthwise */

@@ -583,6 +583,7 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_PLANAR:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
         run_product(e, step);
         return;
     case KERNEL_MAX_POOL:
