@@ -68,7 +68,8 @@ class Program:
         if halo:
             self.calls.append(Call(halo, self.families[halo], self.vectors[halo], "zeros around " + title, 0, 0, 0))
         operands = [word.split("+")[0] for word in re.findall(r"\b[bw]\d+", operands.split(", scratch")[0])]
-        moved = self.bytes[out] + sum(self.bytes[name] for name in operands if name[0] == "b")
+        read = sum(self.bytes[name] for name in operands if name[0] == "b")
+        moved = self.bytes[out] - read if kernel.startswith("frame_") else self.bytes[out] + read  # around what is there already
         weights = sum(self.weights[name] for name in operands if name[0] == "w")
         self.calls.append(Call(kernel, self.families[kernel], self.vectors[kernel], title, int(macs.group(1)) if macs else 0, weights, moved))
 

@@ -181,6 +181,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
         cw_raw(w, str_from(embedded_vector_math_c));
         cw_blank(w);
     }
+    if (text_uses(text, "vector_moments")) {
+        cw_raw(w, str_from(embedded_vector_moments_c));
+        cw_blank(w);
+    }
     if (uses_any(text, winograd)) {
         cw_raw(w, str_from(embedded_vector_winograd_c));
         cw_blank(w);
@@ -226,6 +230,15 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_CHANNEL_AFFINE:
         emit_elementwise_vector(kernel, w);
         return;
+    case KERNEL_INSTANCE_NORM:
+        emit_instance_norm_vector(kernel, w);
+        return;
+    case KERNEL_BORDER:
+        emit_border_vector(kernel, w);
+        return;
+    case KERNEL_UPSAMPLE:
+        emit_upsample_vector(kernel, w);
+        return;
     case KERNEL_LRN:
         emit_lrn_vector(kernel, w);
         return;
@@ -242,10 +255,7 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
     case KERNEL_SUBSAMPLE:
-    case KERNEL_INSTANCE_NORM:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_BORDER:
-    case KERNEL_UPSAMPLE:
     case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:

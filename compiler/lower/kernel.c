@@ -124,7 +124,7 @@ static bool table_equal(const IntTable *a, const IntTable *b)
 /* Members that only families of one op have. */
 static bool special_sizes_equal(const KernelSizes *a, const KernelSizes *b)
 {
-    return a->eps == b->eps && a->border == b->border && a->bilinear == b->bilinear && a->k == b->k &&
+    return a->eps == b->eps && a->border == b->border && a->frame == b->frame && a->bilinear == b->bilinear && a->k == b->k &&
            a->indices == b->indices && lrn_equal(&a->lrn, &b->lrn) && table_equal(&a->table, &b->table);
 }
 
@@ -366,7 +366,10 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         name_in_out(&name, s);
         break;
     case KERNEL_BORDER:
-        strbuf_printf(&name, s->border == PAD_REFLECT ? "pad_reflect" : "pad_edge");
+        strbuf_printf(&name, "%s_%s", s->frame ? "frame" : "pad",
+                      s->border == PAD_REFLECT ? "reflect"
+                      : s->border == PAD_EDGE  ? "edge"
+                                               : "value");
         name_in_out(&name, s);
         break;
     case KERNEL_UPSAMPLE:
@@ -377,6 +380,7 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_INSTANCE_NORM:
         strbuf_printf(&name, kernel->epilogue.bias ? "instance_norm_affine" : "instance_norm");
         name_in(&name, s);
+        name_epilogue(&name, &kernel->epilogue);
         break;
     case KERNEL_PIXELS:
         strbuf_printf(&name, kernel->in.block > 1 ? "pixels_hwc" : "pixels");

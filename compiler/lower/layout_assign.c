@@ -5,7 +5,8 @@
  *      a convolution, which is worth a conversion
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
- *   3. the halo of such a class is what its greediest reader needs
+ *   3. the halo of such a class is what its greediest reader needs; an image that gets a border of its own pixels is
+ *      written into the interior of the result, so its halo is the border and the result's halo
  *
  * All of it follows from shapes and target. On a target without vectors nothing is blocked, and nothing else changes. */
 #include "lower/lowering.h"
@@ -65,13 +66,26 @@ static KernelFamily family_of(const Node *node)
     if (node->op == OP_MAX_POOL || node->op == OP_AVG_POOL || node->op == OP_ADAPTIVE_AVG_POOL) {
         return node->op == OP_MAX_POOL ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
     }
+    if (node->op == OP_INSTANCE_NORM) {
+        return KERNEL_INSTANCE_NORM;
+    }
+    if (node->op == OP_UPSAMPLE &&
+        (node->attr.shape.upsample_mode == UPSAMPLE_NEAREST || node->attr.shape.scale[1] <= 8)) {
+        return KERNEL_UPSAMPLE;
+    }
+    if (node->op == OP_PAD) {
+        return KERNEL_BORDER;
+    }
+    if (node->op == OP_CROP || (node->op == OP_SLICE && node->attr.shape.axis > 0)) {
+        return KERNEL_CONVERT;
+    }
     if (node->op == OP_LRN && node->attr.lrn.size / 2 <= 4) { /* neighbours within the next vector, of any target */
         return KERNEL_LRN;
     }
     return KERNEL_FAMILY_COUNT;
 }
 
-/* Operands of a sum or product in blocks: images of the result's size, vectors of whole blocks, numbers. */
+/* Operands of a sum or product in blocks: images of the result's size, vectors, numbers. */
 static bool binary_fits(const Lowering *l, const Node *node)
 {
     int64_t elements = type_elements(node->type);
@@ -81,7 +95,7 @@ static bool binary_fits(const Lowering *l, const Node *node)
         int64_t own = type_elements(operand->type);
         if (own == elements && !node_is_constant(operand)) {
             any = any || lower_is_blocked(l, operand);
-        } else if (own != 1 && (is_image(operand->type) || own % l->program->target->channel_block != 0)) {
+        } else if (own != 1 && is_image(operand->type)) {
             return false;
         }
     }
@@ -161,12 +175,40 @@ static void place_parts(const Lowering *l, const Node *concat)
     for (uint32_t i = 0; i < concat->n_data; ++i) {
         const Node *part = lower_value_of(concat->inputs[i]);
         NodeLayout *layout = &l->layouts[part->id];
-        if (layout->blocked && layout->concat == NULL && part != concat) {
+        if (layout->blocked && layout->concat == NULL && layout->border == NULL && part != concat) {
             layout->concat = concat;
             layout->concat_channel = channel;
             join(l, part, concat);
         }
         channel += type_channels(part->type);
+    }
+}
+
+/* True where the node's kernel relies on zeros around the value that it reads in blocks. */
+static bool reads_halo(const Lowering *l, const Node *node)
+{
+    const NodeLayout *layout = &l->layouts[node->id];
+    return layout->vector_conv && layout->family != KERNEL_DENSE && layout->family != KERNEL_PLANAR;
+}
+
+/* A value that a border is put around is written inside of it, unless somebody else wants it with zeros around. */
+static void place_interiors(const Lowering *l)
+{
+    const Graph *graph = l->graph;
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        const Node *node = graph->nodes[i];
+        if (node->op != OP_PAD || !l->layouts[i].blocked) {
+            continue;
+        }
+        NodeLayout *inside = layout_of(l, node->inputs[0]);
+        if (inside->blocked && inside->border == NULL && lower_value_of(node->inputs[0]) != node) {
+            inside->border = node;
+        }
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        for (uint32_t k = 0; k < graph->nodes[i]->n_data && reads_halo(l, graph->nodes[i]); ++k) {
+            layout_of(l, graph->nodes[i]->inputs[k])->border = NULL;
+        }
     }
 }
 
@@ -180,7 +222,11 @@ static void join_alike(const Lowering *l, const Node *node)
         return;
     }
     KernelFamily family = family_of(node);
-    if (family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE) {
+    if (family == KERNEL_INSTANCE_NORM && l->layouts[node->id].border != NULL) {
+        return; /* has memory that the operand's place is not */
+    }
+    if (family == KERNEL_UNARY || family == KERNEL_INSTANCE_NORM || family == KERNEL_BINARY ||
+        family == KERNEL_CHANNEL_AFFINE) {
         uint32_t operands = family == KERNEL_BINARY && node->op != OP_SCALE ? 2 : 1;
         for (uint32_t i = 0; i < operands; ++i) {
             if (lower_is_blocked(l, node->inputs[i]) && same_image(node, node->inputs[i])) {
@@ -232,6 +278,35 @@ static void need_halo(const Lowering *l, const Node *node)
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
 }
 
+/* The halo around an interior is the border and the border's halo, exactly. Classes have many members, so one raises
+ * another; where that has no end, a class would lie inside itself, and borders are copies. */
+static void settle_interiors(const Lowering *l)
+{
+    const Graph *graph = l->graph;
+    enum { MOST_ROUNDS = 100 };
+    bool changed = true;
+    for (int round = 0; changed && round < MOST_ROUNDS; ++round) {
+        changed = false;
+        for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+            const Node *border = l->layouts[i].border;
+            if (border == NULL) {
+                continue;
+            }
+            int32_t *inner = l->layouts[leader_of(l, i)].halo, *outer = l->layouts[leader_of(l, border->id)].halo;
+            const int32_t *edge = border->attr.shape.pads.edge;
+            for (int side = 0; side < 4; ++side) {
+                int32_t wanted = larger(inner[side], (int64_t)outer[side] + edge[side]);
+                changed = changed || inner[side] != wanted || outer[side] != wanted - edge[side];
+                inner[side] = wanted;
+                outer[side] = wanted - edge[side];
+            }
+        }
+    }
+    for (uint32_t i = 0; changed && i < graph->n_nodes; ++i) {
+        l->layouts[i].border = NULL;
+    }
+}
+
 void layouts_assign(Lowering *l)
 {
     const Graph *graph = l->graph;
@@ -247,6 +322,7 @@ void layouts_assign(Lowering *l)
         const Node *node = graph->nodes[i];
         l->layouts[i].blocked = lower_value_of(node) == node && wants_blocks(l, node);
     }
+    place_interiors(l);
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         if (l->layouts[i].blocked) {
             join_alike(l, graph->nodes[i]);
@@ -255,6 +331,7 @@ void layouts_assign(Lowering *l)
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         need_halo(l, graph->nodes[i]);
     }
+    settle_interiors(l);
 }
 
 static Layout with_halo(Layout layout, const int32_t halo[4])

@@ -16,6 +16,7 @@ typedef struct NodeLayout {
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
     int32_t concat_channel;
+    const Node *border;     /* written into the interior of this pad's memory; NULL: has its own */
 } NodeLayout;
 
 /* The state of one lowering. The program grows in `arena`; maps and side arrays live in `scratch`. */
@@ -47,7 +48,7 @@ Buffer *lower_operand_as(Lowering *l, const Node *node, bool blocked);
 Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, TensorType type, Layout layout);
 /* A new arena buffer for the node's result, plain or blocked as assigned, and the node's value from now on. */
 Buffer *lower_result(Lowering *l, const Node *node);
-/* The buffer of a blocked concat, made at the first call; the view of it where a part begins at `channel`. */
+/* The buffer of a blocked concat (or border), made at the first call; the view of it where a part begins at `channel`. */
 Buffer *lower_concat_result(Lowering *l, const Node *concat);
 Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel);
 /* The node's value is that of `same`, which is plain, element for element in the same order: no step. */

@@ -74,6 +74,7 @@ typedef struct Buffer {
      * parent_offset bytes into the parent's memory and ends within it. */
     struct Buffer *parent;
     int64_t parent_offset;
+    bool is_interior;              /* of a BORDER's result, its parent: what lies around it is no halo of zeros */
     bool is_scratch;               /* of one step */
     int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
     int64_t offset;                /* in the arena, bytes, multiple of 64; by plan.c */
@@ -220,7 +221,8 @@ typedef struct KernelSizes {
     bool scalar_is_literal[2];
     LrnAttr lrn;
     double eps;                          /* INSTANCE_NORM, L2_NORMALIZE */
-    PadMode border;                      /* BORDER */
+    PadMode border;                      /* BORDER; PAD_ZERO: scalar[0] all around (vector > 1 only) */
+    bool frame;                          /* BORDER, vector > 1: the input is the interior of the output already */
     bool bilinear;                       /* UPSAMPLE */
     int32_t k;                           /* TOP_K */
     bool indices;                        /* TOP_K */
@@ -246,9 +248,12 @@ typedef struct Epilogue {
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
+ *   INSTANCE_NORM        blocked -> blocked, also in place; residual blocked
+ *   UPSAMPLE             blocked -> blocked; bilinear by at most 8 columns
+ *   BORDER               blocked -> blocked; sizes.frame: `in` is the interior of `out`, in the same memory
  *   LRN                  blocked -> blocked, not in place; at most b neighbours on either side
  *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
- *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector of whole blocks, aligned as floats only; SCALAR
+ *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector, aligned as floats only and not padded; SCALAR
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
  * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts
  * is such that results do not depend on the number of parts. */

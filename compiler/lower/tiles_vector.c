@@ -181,11 +181,18 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_CHANNEL_AFFINE:
         kernel->weight_format = pack_rows(kernel->vector, 1);
         return;
+    case KERNEL_INSTANCE_NORM:
+        if (kernel->epilogue.bias) {
+            kernel->weight_format = pack_rows(kernel->vector, 1);
+        }
+        return;
     case KERNEL_MAX_POOL:
     case KERNEL_AVG_POOL:
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
         return;
@@ -196,10 +203,7 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
     case KERNEL_SUBSAMPLE:
-    case KERNEL_INSTANCE_NORM:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_BORDER:
-    case KERNEL_UPSAMPLE:
     case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:

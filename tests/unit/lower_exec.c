@@ -55,6 +55,9 @@ static void expect_sound(const Exec *e, const Step *step, const Buffer *buffer)
     for (int64_t p = 0; p < planes; ++p) {
         for (int64_t i = 0; i < l->plane_stride; ++i) {
             double value = memory[p * l->plane_stride + i];
+            if (buffer->is_interior && !is_interior(l, p, i)) { /* a border, there or to come */
+                continue;
+            }
             cr_assert(is_interior(l, p, i) ? isfinite(value) : value == 0.0, STR_FMT ", " STR_FMT ": %g at %lld of plane %lld",
                       STR_ARG(step->title), STR_ARG(buffer->name), value, (long long)i, (long long)p);
         }
@@ -343,6 +346,8 @@ static void run_copy(const Exec *e, const Step *step)
 static void run_convert(const Exec *e, const Step *step)
 {
     View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    in.base += step->input_offset[0];
+    in.layout = &step->kernel->in; /* maybe a window of the buffer */
     for (int32_t c = 0; c < in.layout->channels; ++c) {
         for (int32_t y = 0; y < in.layout->rows; ++y) {
             for (int32_t x = 0; x < in.layout->cols; ++x) {
@@ -420,6 +425,7 @@ static void run_instance_norm(const Exec *e, const Step *step)
     const double *weight = step->weight == NULL ? NULL : constant(e, step->weight);
     const double *bias = step->bias == NULL ? NULL : constant(e, step->bias);
     int32_t pixels = s->in_rows * s->in_cols;
+    double *normal = ARENA_ARRAY(e->arena, double, pixels);
     for (int32_t c = 0; c < s->in_channels; ++c) {
         double mean = 0, variance = 0;
         for (int32_t p = 0; p < pixels; ++p) {
@@ -430,7 +436,12 @@ static void run_instance_norm(const Exec *e, const Step *step)
         }
         for (int32_t p = 0; p < pixels; ++p) {
             double y = (*at(in, c, p / s->in_cols, p % s->in_cols) - mean) / sqrt(variance + s->eps);
-            *at(out, c, p / s->in_cols, p % s->in_cols) = weight == NULL ? y : y * weight[c] + bias[c];
+            y = weight == NULL ? y : y * weight[c] + bias[c];
+            normal[p] = y;
+        }
+        for (int32_t p = 0; p < pixels; ++p) {
+            double add = step->residual == NULL ? 0 : *at(view_of(e, step->residual), c, p / s->in_cols, p % s->in_cols);
+            *at(out, c, p / s->in_cols, p % s->in_cols) = activate(&step->kernel->epilogue.act, normal[p] + add, 0);
         }
     }
 }
@@ -470,6 +481,10 @@ static double resampled(const Exec *e, const Step *step, int32_t c, int32_t i, i
 {
     const KernelSizes *s = &step->kernel->sizes;
     View in = view_of(e, step->inputs[0]);
+    if (step->kernel->family == KERNEL_BORDER && s->border == PAD_ZERO) {
+        bool inside = i >= s->pad_top && i < s->pad_top + s->in_rows && j >= s->pad_left && j < s->pad_left + s->in_cols;
+        return inside ? *at(in, c, i - s->pad_top, j - s->pad_left) : s->scalar[0];
+    }
     if (step->kernel->family == KERNEL_BORDER) {
         return *at(in, c, mirrored(s, i - s->pad_top, s->in_rows), mirrored(s, j - s->pad_left, s->in_cols));
     }
