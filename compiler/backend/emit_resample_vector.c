@@ -1,4 +1,4 @@
-/* border and upsample on vectors: pixels are vectors of channels, so all that the portable kernels do with numbers along
+/* border, upsample and subsample on vectors: pixels are vectors of channels, so all that the portable kernels do with numbers along
  * a row is done with whole vectors. A border may be a frame: the image is in its place already. */
 #include <inttypes.h>
 
@@ -194,6 +194,46 @@ void emit_upsample_vector(const Kernel *kernel, CWriter *w)
     } else {
         emit_nearest(kernel, w);
     }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+/* --- subsample */
+
+void emit_subsample_vector(const Kernel *kernel, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t b = kernel->vector;
+    cw_comment(w, "Trained subsampling %dx%d: %dx%dx%d -> %dx%dx%d, the sum of a window times a weight plus a bias.",
+               s->kernel_rows, s->kernel_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
+               s->out_cols);
+    emit_kernel_head(kernel, w);
+    emit_split(w, "job", planes_of(kernel) * s->out_rows);
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
+    cw_line(w, "const %s plane = %s;", index_of(kernel), cexpr_div("job", s->out_rows).text);
+    cw_line(w, "const int oy = %s;", cexpr_mod("job", s->out_rows).text);
+    cw_line(w, "const vector weight = vector_load(a->weights + plane * %d), bias = vector_load(a->bias + plane * %d);",
+            b, b);
+    emit_pointer("float *const y", "a->y", &kernel->out, "oy", w);
+    Layout windows = kernel->in; /* a row of windows after the other */
+    CExpr x = cexpr_sum(
+        (Term[]){
+            {"a->x[0]", 1}, {"plane", windows.plane_stride}, {"oy", s->kernel_rows * windows.row_stride}, {NULL, 0}},
+        emit_interior(&windows));
+    cw_line(w, "const float *const x = %s;", x.text);
+    cw_open(w, "for (int ox = 0; ox < %d; ++ox)", s->out_cols);
+    cw_line(w, "vector sum = vector_all(0.0f);");
+    cw_open(w, "for (int ky = 0; ky < %d; ++ky)", s->kernel_rows);
+    cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
+    CExpr at =
+        cexpr_sum((Term[]){{"x", 1}, {"ky", windows.row_stride}, {"ox", s->kernel_cols * b}, {"kx", b}, {NULL, 0}}, 0);
+    cw_line(w, "sum += vector_load(%s);", at.text);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_line(w, "vector_store(y + ox * %d, weight * sum + bias);", b);
+    cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);

@@ -239,6 +239,15 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_UPSAMPLE:
         emit_upsample_vector(kernel, w);
         return;
+    case KERNEL_SUBSAMPLE:
+        emit_subsample_vector(kernel, w);
+        return;
+    case KERNEL_GRAM:
+        emit_gram_vector(kernel, w);
+        return;
+    case KERNEL_SOFTMAX:
+        emit_softmax_vector(kernel, w);
+        return;
     case KERNEL_LRN:
         emit_lrn_vector(kernel, w);
         return;
@@ -249,14 +258,11 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         emit_zero_halo(kernel, w);
         return;
     case KERNEL_CONV:
-    case KERNEL_SOFTMAX:
     case KERNEL_COPY:
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:
     case KERNEL_TOP_K:

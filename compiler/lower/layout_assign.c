@@ -73,6 +73,9 @@ static KernelFamily family_of(const Node *node)
         (node->attr.shape.upsample_mode == UPSAMPLE_NEAREST || node->attr.shape.scale[1] <= 8)) {
         return KERNEL_UPSAMPLE;
     }
+    if (node->op == OP_SUBSAMPLE) {
+        return KERNEL_SUBSAMPLE;
+    }
     if (node->op == OP_PAD) {
         return KERNEL_BORDER;
     }

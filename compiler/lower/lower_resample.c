@@ -44,7 +44,7 @@ void lower_upsample(Lowering *l, const Node *node)
 
 void lower_subsample(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_SUBSAMPLE, in, out);
     kernel.sizes.kernel_rows = kernel.sizes.stride_rows = node->attr.pool.kernel[0];

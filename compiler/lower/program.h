@@ -248,6 +248,9 @@ typedef struct Epilogue {
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
+ *   SUBSAMPLE            blocked -> blocked
+ *   GRAM                 blocked -> plain, maybe the caller's
+ *   SOFTMAX              plain vector -> plain vector, both maybe the caller's
  *   INSTANCE_NORM        blocked -> blocked, also in place; residual blocked
  *   UPSAMPLE             blocked -> blocked; bilinear by at most 8 columns
  *   BORDER               blocked -> blocked; sizes.frame: `in` is the interior of `out`, in the same memory

@@ -16,7 +16,8 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_WINOGRAD] = true,      [KERNEL_LRN] = true,
     [KERNEL_GROUPED] = true,       [KERNEL_FEW] = true,
     [KERNEL_BORDER] = true,        [KERNEL_UPSAMPLE] = true,
-    [KERNEL_INSTANCE_NORM] = true,
+    [KERNEL_INSTANCE_NORM] = true, [KERNEL_SUBSAMPLE] = true,
+    [KERNEL_GRAM] = true,          [KERNEL_SOFTMAX] = true,
 };
 
 typedef struct Rule {

@@ -179,6 +179,7 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         }
         return;
     case KERNEL_CHANNEL_AFFINE:
+    case KERNEL_SUBSAMPLE:
         kernel->weight_format = pack_rows(kernel->vector, 1);
         return;
     case KERNEL_INSTANCE_NORM:
@@ -191,20 +192,19 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:
+    case KERNEL_GRAM:
+    case KERNEL_SOFTMAX:
     case KERNEL_BORDER:
     case KERNEL_UPSAMPLE:
     case KERNEL_CONVERT:
     case KERNEL_ZERO_HALO:
         return;
     case KERNEL_CONV:
-    case KERNEL_SOFTMAX:
     case KERNEL_COPY:
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:
     case KERNEL_TOP_K:

@@ -70,6 +70,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
         break;
     case KERNEL_UNARY:
     case KERNEL_CHANNEL_AFFINE:
+    case KERNEL_SUBSAMPLE:
         data->weight_count = data->bias_count = s->in_channels;
         break;
     case KERNEL_INSTANCE_NORM:
@@ -115,7 +116,6 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
     case KERNEL_L2_NORMALIZE:
     case KERNEL_BORDER:
     case KERNEL_UPSAMPLE:
@@ -331,6 +331,38 @@ static void reference_instance_norm(const Kernel *kernel, const KernelData *d, d
     }
 }
 
+static void reference_gram(const Kernel *kernel, const KernelData *d, double *y)
+{
+    int64_t channels = kernel->sizes.in_channels, plane = (int64_t)kernel->sizes.in_rows * kernel->sizes.in_cols;
+    for (int64_t a = 0; a < channels; ++a) {
+        for (int64_t b = 0; b < channels; ++b) {
+            double sum = 0.0;
+            for (int64_t p = 0; p < plane; ++p) {
+                sum += (double)d->x[0][a * plane + p] * d->x[0][b * plane + p];
+            }
+            y[a * channels + b] = sum / (double)(channels * plane);
+        }
+    }
+}
+
+static void reference_subsample(const Kernel *kernel, const KernelData *d, double *y)
+{
+    const KernelSizes *s = &kernel->sizes;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t oy = 0; oy < s->out_rows; ++oy) {
+            for (int32_t ox = 0; ox < s->out_cols; ++ox) {
+                double sum = 0.0;
+                for (int32_t k = 0; k < s->kernel_rows * s->kernel_cols; ++k) {
+                    int32_t iy = oy * s->kernel_rows + k / s->kernel_cols,
+                            ix = ox * s->kernel_cols + k % s->kernel_cols;
+                    sum += d->x[0][((int64_t)c * s->in_rows + iy) * s->in_cols + ix];
+                }
+                *y++ = sum * d->weights[c] + d->bias[c];
+            }
+        }
+    }
+}
+
 /* The place of an axis of n that a border shows at i; -1: none. */
 static int32_t shown(PadMode mode, int32_t i, int32_t n)
 {
@@ -432,6 +464,12 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_INSTANCE_NORM:
         reference_instance_norm(kernel, data, y);
         break;
+    case KERNEL_GRAM:
+        reference_gram(kernel, data, y);
+        break;
+    case KERNEL_SUBSAMPLE:
+        reference_subsample(kernel, data, y);
+        break;
     case KERNEL_BORDER:
         reference_border(kernel, data, y);
         break;
@@ -452,9 +490,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:
     case KERNEL_TOP_K:

@@ -1117,3 +1117,61 @@ Test(vector_kernels, upsample)
 {
     check_widths("upsample", fill_upsample, 1e-6);
 }
+
+/* --- subsample, gram, softmax */
+
+static void fill_subsample(Batch *b)
+{
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = {
+            .in_channels = pick(b, 1, 3 * b->b), .kernel_rows = pick(b, 1, 3), .kernel_cols = pick(b, 1, 3)};
+        s.out_channels = s.in_channels;
+        s.out_rows = pick(b, 1, 6);
+        s.out_cols = pick(b, 1, 9);
+        s.in_rows = s.out_rows * s.kernel_rows;
+        s.in_cols = s.out_cols * s.kernel_cols;
+        Kernel *k = add(b, KERNEL_SUBSAMPLE, s, true, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+    }
+}
+
+Test(vector_kernels, subsample)
+{
+    check_widths("subsample", fill_subsample, 1e-6);
+}
+
+static void fill_gram(Batch *b)
+{
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 4 * b->b), .in_rows = pick(b, 1, 20), .in_cols = pick(b, 2, 30)};
+        s.in_cols = i == 3 ? 300 : s.in_cols;
+        s.out_channels = s.out_rows = s.in_channels;
+        s.out_cols = 1;
+        Kernel *k = add(b, KERNEL_GRAM, s, false, false, OP_IDENTITY);
+        k->in = i % 2 == 0 ? image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
+                           : with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, gram)
+{
+    check_widths("gram", fill_gram, 1e-6);
+}
+
+static void fill_softmax(Batch *b)
+{
+    static const int32_t channels[] = {1, 2, 10, 16, 17, 100, 1000, 33};
+    for (int i = 0; i < 16; ++i) {
+        KernelSizes s = {.in_channels = channels[i % 8], .in_rows = 1, .in_cols = 1, .out_rows = 1, .out_cols = 1};
+        s.out_channels = s.in_channels;
+        s.is_log = i >= 8;
+        Kernel *k = add(b, KERNEL_SOFTMAX, s, false, false, OP_IDENTITY);
+        k->in = k->out = image(1, s.in_channels, 1, 1, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, softmax)
+{
+    check_widths("softmax", fill_softmax, 1e-6);
+}

@@ -540,8 +540,9 @@ static void run_reduction(const Exec *e, const Step *step)
         for (int32_t k = 0; k < s->in_channels * s->in_channels; ++k) {
             y[k] = 0;
             for (int32_t p = 0; p < pixels; ++p) {
-                y[k] +=
-                    x[k / s->in_channels * pixels + p] * x[k % s->in_channels * pixels + p] / (s->in_channels * pixels);
+                double first = *at(view_of(e, step->inputs[0]), k / s->in_channels, p / s->in_cols, p % s->in_cols);
+                double second = *at(view_of(e, step->inputs[0]), k % s->in_channels, p / s->in_cols, p % s->in_cols);
+                y[k] += first * second / (s->in_channels * pixels);
             }
         }
     } else if (step->kernel->family == KERNEL_RBF) {
