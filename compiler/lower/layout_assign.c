@@ -40,9 +40,9 @@ bool lower_is_blocked(const Lowering *l, const Node *node)
 static bool assign_conv(const Lowering *l, const Node *node)
 {
     NodeLayout *layout = &l->layouts[node->id];
-    Kernel kernel = lower_conv_record(node);
-    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
-    if (has_table || !select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
+    Kernel kernel;
+    bool expands;
+    if (!lower_vector_conv_record(l, node, &kernel, &expands)) {
         return false;
     }
     layout->vector_conv = true;

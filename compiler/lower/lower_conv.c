@@ -5,7 +5,7 @@
 /* Weight and bias of a product: a bias is padded like the rows of the weight, so that a tile of rows reads a tile of
  * biases. */
 static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int32_t cols, const Segment **weight,
-                        const Segment **bias)
+                        const Segment **bias, const IntTable *table)
 {
     int32_t rows = kernel->sizes.out_channels;
     bool transposed = kernel->family == KERNEL_CONV_TRANSPOSE;
@@ -13,22 +13,27 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
     int32_t groups = by_group ? kernel->sizes.groups : 1;
     Packing packing = {
         .format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups, .transposed = transposed};
+    if (table != NULL) {
+        packing.table = *table;
+    }
     if (kernel->family == KERNEL_TABLE_CONV) { /* one window a connection */
         packing.rows = kernel->sizes.table.start[kernel->sizes.table.n_rows];
     }
     *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     *bias = NULL;
     if (kernel->epilogue.bias) {
-        Packing vector = {.format = pack_rows(kernel->weight_format.row_block, 1), .rows = rows, .cols = 1, .groups = groups};
+        Packing vector = {
+            .format = pack_rows(kernel->weight_format.row_block, 1), .rows = rows, .cols = 1, .groups = groups};
         *bias = lower_segment(l, node_weight(node, ROLE_BIAS), vector, node, ROLE_BIAS);
     }
 }
 
+/* `table`: which weights there are, the others being zero; NULL: all. */
 static void append_product(Lowering *l, const Node *node, const Kernel *kernel, Buffer *in, Buffer *out, int32_t cols,
-                           Buffer *residual)
+                           Buffer *residual, const IntTable *table)
 {
     const Segment *weight, *bias;
-    add_weights(l, node, kernel, cols, &weight, &bias);
+    add_weights(l, node, kernel, cols, &weight, &bias, table);
     Step *step = lower_step(l, kernel, node, out);
     step_add_input(step, in);
     step->residual = residual;
@@ -95,7 +100,7 @@ static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
     kernel->out = layout_plain(type_f32_1(kernel->sizes.out_channels));
     kernel->residual = vector && residual != NULL ? kernel->out : (Layout){0};
     tiles_choose(target, kernel);
-    append_product(l, node, kernel, in, out, kernel->sizes.in_channels, residual);
+    append_product(l, node, kernel, in, out, kernel->sizes.in_channels, residual, NULL);
 }
 
 /* A row of all pixels instead of rows: the same memory. */
@@ -119,8 +124,8 @@ static void merge_rows(Kernel *kernel)
     KernelSizes *s = &kernel->sizes;
     bool pointwise = s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == 1 && s->stride_cols == 1 &&
                      s->in_rows == s->out_rows && s->in_cols == s->out_cols && s->pad_top == 0 && s->pad_left == 0;
-    bool merges = runs_on(&kernel->in) && runs_on(&kernel->out) &&
-                  (!kernel->epilogue.residual || runs_on(&kernel->residual));
+    bool merges =
+        runs_on(&kernel->in) && runs_on(&kernel->out) && (!kernel->epilogue.residual || runs_on(&kernel->residual));
     if (kernel->family != KERNEL_DIRECT || !pointwise || !merges) {
         return;
     }
@@ -131,7 +136,7 @@ static void merge_rows(Kernel *kernel)
     s->in_rows = s->out_rows = 1;
 }
 
-static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols)
+static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols, const IntTable *table)
 {
     bool planar = kernel->family == KERNEL_PLANAR;
     Buffer *in = planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
@@ -141,7 +146,7 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->residual = residual != NULL ? residual->layout : (Layout){0};
     merge_rows(kernel);
     tiles_choose(l->program->target, kernel);
-    append_product(l, node, kernel, in, out, cols, residual);
+    append_product(l, node, kernel, in, out, cols, residual, table);
 }
 
 static int32_t taps_of(const KernelSizes *s)
@@ -161,15 +166,58 @@ static void append_plain(Lowering *l, const Node *node, const Kernel *kernel, in
 {
     Buffer *in = lower_operand(l, node->inputs[0]);
     Buffer *residual = residual_of(l, node, false), *out = lower_result(l, node);
-    append_product(l, node, kernel, in, out, cols, residual);
+    append_product(l, node, kernel, in, out, cols, residual, NULL);
+}
+
+static bool has_connections(const Node *node)
+{
+    return node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+}
+
+bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kernel, bool *expands)
+{
+    enum { MOST_GROUPS = 4 }; /* so many times the products */
+    *kernel = lower_conv_record(node);
+    *expands = false;
+    if (!has_connections(node) && select_vector_conv(l->program->target, !l->no_winograd, kernel)) {
+        return true;
+    }
+    *kernel = lower_conv_record(node);
+    if (!has_connections(node) && (kernel->sizes.groups == 1 || kernel->sizes.groups > MOST_GROUPS)) {
+        return false;
+    }
+    kernel->sizes.groups = 1;
+    *expands = true;
+    return select_vector_conv(l->program->target, !l->no_winograd, kernel) && kernel->family != KERNEL_DENSE;
+}
+
+/* Which input channels an output channel of a group reads, as a table of connections. */
+static IntTable group_table(Lowering *l, const Node *node)
+{
+    KernelSizes s = lower_conv_record(node).sizes;
+    int32_t inputs = s.in_channels / s.groups, outputs = s.out_channels / s.groups;
+    int32_t *start = ARENA_ARRAY(l->arena, int32_t, s.out_channels + 1);
+    int32_t *values = ARENA_ARRAY(l->arena, int32_t, (int64_t)s.out_channels * inputs);
+    for (int32_t o = 0; o < s.out_channels; ++o) {
+        start[o + 1] = (o + 1) * inputs;
+        for (int32_t i = 0; i < inputs; ++i) {
+            values[o * inputs + i] = o / outputs * inputs + i;
+        }
+    }
+    return (IntTable){.n_rows = s.out_channels, .start = start, .values = values};
 }
 
 void lower_conv(Lowering *l, const Node *node)
 {
-    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+    bool has_table = has_connections(node), expands = false;
     Kernel kernel = lower_conv_record(node);
     int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
-    bool vector = l->layouts[node->id].vector_conv && select_vector_conv(l->program->target, !l->no_winograd, &kernel);
+    bool vector = l->layouts[node->id].vector_conv && lower_vector_conv_record(l, node, &kernel, &expands);
+    IntTable table = {0};
+    if (vector && expands) {
+        table = has_table ? node->attr.conv.table : group_table(l, node);
+        cols = taps_of(&kernel.sizes);
+    }
     if (!vector) {
         kernel = plain_record(node);
         if (has_table) {
@@ -183,7 +231,7 @@ void lower_conv(Lowering *l, const Node *node)
     if (kernel.family == KERNEL_DENSE) {
         append_dense(l, node, &kernel);
     } else if (vector) {
-        lower_vector_conv(l, node, &kernel, cols);
+        lower_vector_conv(l, node, &kernel, cols, expands ? &table : NULL);
     } else {
         append_plain(l, node, &kernel, cols);
     }

@@ -80,6 +80,7 @@ typedef struct Packing { /* how one constant lies in the blob */
     PackFormat format;
     int32_t rows, cols, groups;
     bool transposed;
+    IntTable table; /* Segment.table */
 } Packing;
 /* The segment of a constant; one for all steps that want the same recipe packed the same way. */
 const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, const Node *user, WeightRole role);
@@ -99,6 +100,9 @@ Str step_title(Arena *arena, const Node *node);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
 Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */
+/* The record of a vector kernel; false where none fits. *expands: weights are to be filled up with zeros to those of a
+ * convolution of one group, which has a kernel where this one (a table of connections, odd groups) has none. */
+bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kernel, bool *expands);
 void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
 void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);

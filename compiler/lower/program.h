@@ -144,6 +144,9 @@ typedef struct Segment {
      * cols = 1 and the row_block and groups of the weight it goes with, so that it is padded alike. */
     int32_t rows, cols, groups;
     bool transposed; /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
+    /* n_rows > 0: the source has windows of connections only, row after row: window k of row o is of input values[k]; the
+     * other inputs' windows are zeros. VECTORS and WINOGRAD, groups 1. */
+    IntTable table;
     int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
     int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
 } Segment;

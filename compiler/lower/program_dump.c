@@ -48,7 +48,10 @@ static void dump_buffer(const Buffer *buffer, bool is_result, Arena *scratch, St
     strbuf_printf(out, " " STR_FMT, STR_ARG(layout));
     if (buffer->parent != NULL) {
         bool is_part = buffer->layout.block > 1 && buffer->layout.channels != buffer->parent->layout.channels;
-        strbuf_printf(out, " %s b%" PRIu32, is_part ? "part of" : is_result ? "in place of" : "view of",
+        strbuf_printf(out, " %s b%" PRIu32,
+                      is_part     ? "part of"
+                      : is_result ? "in place of"
+                                  : "view of",
                       buffer->parent->id);
         if (buffer->parent_offset > 0) {
             strbuf_printf(out, "+%" PRId64, buffer->parent_offset);
@@ -125,7 +128,8 @@ static void dump_segment(const Segment *segment, StrBuf *out)
     }
     strbuf_printf(out, " packed ");
     pack_format_describe(&segment->format, out);
-    strbuf_printf(out, "%s = ", segment->transposed ? " transposed" : "");
+    strbuf_printf(out, "%s%s = ", segment->transposed ? " transposed" : "",
+                  segment->table.n_rows > 0 ? " of connections" : "");
     graph_format_constant(segment->source, out);
     strbuf_printf(out, "  ; " STR_FMT "\n", STR_ARG(segment->name));
 }

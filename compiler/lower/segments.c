@@ -43,8 +43,15 @@ static void describe_packing(const Packing *packing, const Node *source, StrBuf 
 {
     strbuf_append(out, STR("pack "));
     pack_format_describe(&packing->format, out);
-    strbuf_printf(out, " rows %d cols %d groups %d%s = ", (int)packing->rows, (int)packing->cols, (int)packing->groups,
+    strbuf_printf(out, " rows %d cols %d groups %d%s", (int)packing->rows, (int)packing->cols, (int)packing->groups,
                   packing->transposed ? " transposed" : "");
+    for (int32_t row = 0; row < packing->table.n_rows; ++row) {
+        strbuf_printf(out, "%s", row == 0 ? " of inputs" : ";");
+        for (int32_t k = packing->table.start[row]; k < packing->table.start[row + 1]; ++k) {
+            strbuf_printf(out, " %d", (int)packing->table.values[k]);
+        }
+    }
+    strbuf_printf(out, " = ");
     graph_format_constant(source, out);
 }
 
@@ -73,7 +80,8 @@ const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, c
                              .rows = packing.rows,
                              .cols = packing.cols,
                              .groups = packing.groups,
-                             .transposed = packing.transposed};
+                             .transposed = packing.transposed,
+                             .table = packing.table};
         segment->bytes = segment_elements(segment) * (int64_t)sizeof(float);
         program->segments = arena_grow(l->arena, program->segments, program->n_segments, &l->segment_capacity,
                                        sizeof *program->segments);
@@ -146,7 +154,8 @@ void segments_finish(Program *program)
         Segment *segment = program->segments[i];
         segment->offset = end;
         end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
-        Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
+        Packing packing = {segment->format, segment->rows,       segment->cols,
+                           segment->groups, segment->transposed, segment->table};
         strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ", segment->offset, segment->bytes);
         describe_packing(&packing, segment->source, &manifest);
         strbuf_char(&manifest, '\n');

@@ -130,6 +130,18 @@ static double *constant(const Exec *e, const Segment *segment)
     Arena *scratch = arena_create();
     const_eval_range(segment->source, e->weights, 0, count, values, scratch);
     arena_destroy(scratch);
+    if (segment->table.n_rows > 0) { /* windows of connections: the others are zero */
+        int64_t window = (int64_t)segment->format.window_rows * segment->format.window_cols;
+        double *all = ARENA_ARRAY(e->arena, double, (int64_t)segment->rows *segment->cols);
+        cr_assert_eq(count, segment->table.start[segment->table.n_rows] * window);
+        for (int64_t o = 0; o < segment->rows; ++o) {
+            for (int64_t k = segment->table.start[o]; k < segment->table.start[o + 1]; ++k) {
+                memcpy(all + o * segment->cols + segment->table.values[k] * window, values + k * window,
+                       (size_t)window * sizeof *all);
+            }
+        }
+        return all;
+    }
     cr_assert_eq(count, (int64_t)segment->rows * segment->cols);
     return values;
 }
