@@ -156,7 +156,7 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->pixels_outer == b->pixels_outer &&
            a->block_tiles == b->block_tiles && a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd &&
-           a->max_pool == b->max_pool;
+           a->max_pool == b->max_pool && a->out_step == b->out_step;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)

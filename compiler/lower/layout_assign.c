@@ -131,6 +131,12 @@ static bool wants_blocks(const Lowering *l, const Node *node)
     if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
         return assign_conv(l, node); /* may be one whose result is plain */
     }
+    if (node->op == OP_CONV_TRANSPOSE) {
+        NodeLayout *layout = &l->layouts[node->id];
+        layout->vector_conv = lower_transposed_fits(l, node);
+        layout->family = KERNEL_DIRECT;
+        return layout->vector_conv;
+    }
     if (node->n_data == 0 || node->type.rank != 3 || !is_image(node->type) || node->type.dtype != DT_F32) {
         return false;
     }
@@ -258,17 +264,9 @@ static int64_t winograd_reach(int32_t in, int32_t out, int32_t kernel, int32_t m
     return (out + outputs - 1) / outputs * outputs + kernel - 1 - pad - in;
 }
 
-static void need_halo(const Lowering *l, const Node *node)
+/* What one convolution needs around its input. */
+static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t halo[4])
 {
-    const NodeLayout *layout = &l->layouts[node->id];
-    if (!layout->vector_conv || layout->family == KERNEL_DENSE) {
-        return;
-    }
-    const Node *x = lower_value_of(node->inputs[0]);
-    bool planar = layout->family == KERNEL_PLANAR;
-    int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
-    const Kernel record = lower_conv_record(node);
-    const KernelSizes *s = &record.sizes;
     halo[PAD_TOP] = larger(halo[PAD_TOP], s->pad_top);
     halo[PAD_LEFT] = larger(halo[PAD_LEFT], s->pad_left);
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
@@ -279,6 +277,29 @@ static void need_halo(const Lowering *l, const Node *node)
     }
     halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
+}
+
+static void need_halo(const Lowering *l, const Node *node)
+{
+    const NodeLayout *layout = &l->layouts[node->id];
+    if (!layout->vector_conv || layout->family == KERNEL_DENSE) {
+        return;
+    }
+    const Node *x = lower_value_of(node->inputs[0]);
+    bool planar = layout->family == KERNEL_PLANAR;
+    int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
+    const int32_t *stride = node->attr.conv.stride;
+    int32_t phases = node->op == OP_CONV_TRANSPOSE ? stride[0] * stride[1] : 0;
+    for (int32_t phase = 0; phase < phases; ++phase) {
+        Kernel record;
+        TapPhase taps;
+        lower_transposed_phase(node, phase / stride[1], phase % stride[1], &record, &taps);
+        raise_halo(layout, &record.sizes, halo);
+    }
+    if (phases == 0) {
+        const Kernel record = lower_conv_record(node);
+        raise_halo(layout, &record.sizes, halo);
+    }
 }
 
 /* The halo around an interior is the border and the border's halo, exactly. Classes have many members, so one raises

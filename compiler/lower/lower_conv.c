@@ -237,8 +237,92 @@ void lower_conv(Lowering *l, const Node *node)
     }
 }
 
+/* --- transposed: one convolution a phase */
+
+/* One axis of a phase: which taps its outputs see, and where the window begins. */
+static bool phase_axis(const TransposedAxis *axis, int32_t at, int32_t *taps, int32_t *first, int32_t *pad,
+                       int32_t *outputs)
+{
+    *first = (at + axis->pad) % axis->stride;
+    *taps = (axis->kernel - *first + axis->stride - 1) / axis->stride;
+    *pad = *taps - 1 - (at + axis->pad - *first) / axis->stride;
+    *outputs = (axis->out - at + axis->stride - 1) / axis->stride;
+    return axis->dilation == 1 && *first < axis->kernel && *pad >= 0 && *outputs > 0;
+}
+
+bool lower_transposed_phase(const Node *node, int32_t row, int32_t col, Kernel *kernel, TapPhase *phase)
+{
+    *kernel = lower_conv_record(node);
+    KernelSizes *s = &kernel->sizes;
+    TransposedAxis rows = transposed_axis(s, 0), cols = transposed_axis(s, 1);
+    *phase = (TapPhase){.rows = rows.kernel, .cols = cols.kernel, .step = {rows.stride, cols.stride}};
+    bool fits = phase_axis(&rows, row, &s->kernel_rows, &phase->first[0], &s->pad_top, &s->out_rows) &&
+                phase_axis(&cols, col, &s->kernel_cols, &phase->first[1], &s->pad_left, &s->out_cols);
+    s->stride_rows = s->stride_cols = 1;
+    kernel->out_step = cols.stride > 1 ? cols.stride : 0;
+    kernel->family = KERNEL_DIRECT;
+    return fits && s->groups == 1 && !kernel->epilogue.residual;
+}
+
+bool lower_transposed_fits(const Lowering *l, const Node *node)
+{
+    const int32_t *stride = node->attr.conv.stride;
+    TensorType in = node->inputs[0]->type;
+    bool fits = l->program->target->vector_floats > 1 && vector_kernel_ready[KERNEL_DIRECT] &&
+                (int64_t)type_height(in) * type_width(in) > 1;
+    for (int32_t phase = 0; fits && phase < stride[0] * stride[1]; ++phase) {
+        Kernel kernel;
+        TapPhase taps;
+        fits = lower_transposed_phase(node, phase / stride[1], phase % stride[1], &kernel, &taps);
+    }
+    return fits;
+}
+
+/* The outputs of a phase lie `stride` pixels apart: strides say so, and the step's offset where they begin. */
+static void append_phase(Lowering *l, const Node *node, int32_t row, int32_t col, Buffer *in, Buffer *out)
+{
+    Kernel kernel;
+    TapPhase phase;
+    lower_transposed_phase(node, row, col, &kernel, &phase);
+    const KernelSizes *s = &kernel.sizes;
+    const Layout *whole = &out->layout;
+    kernel.vector = l->program->target->vector_floats;
+    kernel.in = in->layout;
+    kernel.out = (Layout){.block = whole->block,
+                          .channels = whole->channels,
+                          .rows = s->out_rows,
+                          .cols = s->out_cols,
+                          .row_stride = whole->row_stride * phase.step[0],
+                          .plane_stride = whole->plane_stride};
+    tiles_choose(l->program->target, &kernel);
+    Packing packing = {.format = kernel.weight_format,
+                       .rows = s->out_channels,
+                       .cols = taps_of(s),
+                       .groups = 1,
+                       .transposed = true,
+                       .phase = phase};
+    const Segment *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
+    const Segment *bias =
+        kernel.epilogue.bias ? lower_vector(l, &kernel, node_weight(node, ROLE_BIAS), node, ROLE_BIAS) : NULL;
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->weight = weight;
+    step->bias = bias;
+    step->output_offset =
+        (whole->halo_top + row) * whole->row_stride + (int64_t)(whole->halo_left + col) * whole->block;
+    step->macs = (int64_t)taps_of(s) * s->out_channels * s->out_rows * s->out_cols;
+}
+
 void lower_conv_transpose(Lowering *l, const Node *node)
 {
+    if (lower_is_blocked(l, node)) {
+        Buffer *in = lower_blocked(l, node->inputs[0]), *out = lower_result(l, node);
+        const int32_t *stride = node->attr.conv.stride;
+        for (int32_t phase = 0; phase < stride[0] * stride[1]; ++phase) {
+            append_phase(l, node, phase / stride[1], phase % stride[1], in, out);
+        }
+        return;
+    }
     Kernel kernel = plain_record(node);
     kernel.family = KERNEL_CONV_TRANSPOSE;
     tiles_choose(l->program->target, &kernel);

@@ -81,6 +81,7 @@ typedef struct Packing { /* how one constant lies in the blob */
     int32_t rows, cols, groups;
     bool transposed;
     IntTable table; /* Segment.table */
+    TapPhase phase; /* Segment.phase */
 } Packing;
 /* The segment of a constant; one for all steps that want the same recipe packed the same way. */
 const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, const Node *user, WeightRole role);
@@ -104,6 +105,10 @@ Kernel lower_conv_record(const Node *node);                /* sizes and epilogue
  * convolution of one group, which has a kernel where this one (a table of connections, odd groups) has none. */
 bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kernel, bool *expands);
 void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
+/* A transposed convolution by stride s is s * s convolutions of stride 1, each for the outputs that see the same taps.
+ * The record of phase (row, col) without layouts; false where it is not of that kind. */
+bool lower_transposed_phase(const Node *node, int32_t row, int32_t col, Kernel *kernel, TapPhase *phase);
+bool lower_transposed_fits(const Lowering *l, const Node *node); /* all phases have vector kernels */
 void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
 void lower_window_pool(Lowering *l, const Node *node); /* max_pool, avg_pool */

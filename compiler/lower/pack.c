@@ -173,6 +173,29 @@ static void load_transposed(Packer *packer, const Tile *tile, float *out)
     }
 }
 
+/* The same of one phase: every step-th tap of the source's window, backwards. */
+static void load_phase(Packer *packer, const Tile *tile, float *out)
+{
+    const Segment *segment = tile->segment;
+    const TapPhase *phase = &segment->phase;
+    int32_t rows = segment->format.window_rows, cols = segment->format.window_cols;
+    int64_t window = (int64_t)rows * cols, inputs = segment->cols / window, all = (int64_t)phase->rows * phase->cols;
+    float *moved = float_room(packer, &packer->moved, &packer->moved_capacity, tile->rows * all);
+    for (int64_t input = 0; input < inputs; ++input) {
+        load_range(packer, segment, (input * segment->rows + tile->row) * all, tile->rows * all, moved);
+        for (int32_t r = 0; r < tile->rows; ++r) {
+            float *to = out + (r * inputs + input) * window;
+            for (int32_t u = 0; u < rows; ++u) {
+                for (int32_t v = 0; v < cols; ++v) {
+                    int64_t row = phase->first[0] + (rows - 1 - u) * phase->step[0];
+                    int64_t col = phase->first[1] + (cols - 1 - v) * phase->step[1];
+                    to[u * cols + v] = moved[r * all + row * phase->cols + col];
+                }
+            }
+        }
+    }
+}
+
 /* Loads a tile of a segment with a table: the windows of connections, zeros elsewhere. */
 static void load_connections(Packer *packer, const Tile *tile, float *out)
 {
@@ -251,6 +274,8 @@ static const float *load_rows(Packer *packer, const Segment *segment, int32_t gr
     float *values = float_room(packer, &packer->tile, &packer->tile_capacity, rows * (int64_t)cols);
     if (segment->table.n_rows > 0) {
         load_connections(packer, &tile, values);
+    } else if (segment->phase.rows > 0) {
+        load_phase(packer, &tile, values);
     } else if (segment->transposed) {
         load_transposed(packer, &tile, values);
     } else {
@@ -315,9 +340,13 @@ static void pack_segment(Packer *packer, const Segment *segment)
 {
     PackFormat format = segment->format;
     int32_t group_rows = segment->rows / segment->groups;
-    int64_t elements = segment->table.n_rows > 0 ? segment->table.start[segment->table.n_rows] *
-                                                       (int64_t)format.window_rows * format.window_cols
-                                                 : segment->rows * (int64_t)segment->cols;
+    int64_t window = (int64_t)format.window_rows * format.window_cols,
+            elements = segment->rows * (int64_t)segment->cols;
+    if (segment->table.n_rows > 0) {
+        elements = segment->table.start[segment->table.n_rows] * window;
+    } else if (segment->phase.rows > 0) {
+        elements = elements / window * segment->phase.rows * segment->phase.cols;
+    }
     if (type_elements(segment->source->type) != elements) {
         ICE("segment '" STR_FMT "' is not of its source's size", STR_ARG(segment->name));
     }

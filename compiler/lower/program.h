@@ -134,6 +134,13 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
 }
 enum { WINOGRAD_MOST_POINTS = 8 };
 
+/* One phase of a transposed convolution: its window is every step-th tap of the source's rows x cols, from `first` on,
+ * backwards. rows 0: the whole window. */
+typedef struct TapPhase {
+    int32_t rows, cols;
+    int32_t first[2], step[2];
+} TapPhase;
+
 typedef struct Segment {
     uint32_t id;
     Str name; /* "layer1.0.conv1.weight": for comments */
@@ -147,6 +154,7 @@ typedef struct Segment {
     /* n_rows > 0: the source has windows of connections only, row after row: window k of row o is of input values[k]; the
      * other inputs' windows are zeros. VECTORS and WINOGRAD, groups 1. */
     IntTable table;
+    TapPhase phase; /* transposed only */
     int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
     int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
 } Segment;
@@ -288,6 +296,7 @@ typedef struct Kernel {
                                     weights, to be spread over the tiles of the set before */
     int32_t winograd;            /* WINOGRAD: m, 2 or 4, along each axis of more than one tap. The halo of `in` covers whole tiles: (ceil(out_rows / m)
                                     * m + 2) rows from -pad_top are inside buffer and halo, columns alike */
+    int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
     bool max_pool;               /* WINOGRAD 4: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
                                     out.rows, out.cols the pool's (floor) */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */

@@ -51,6 +51,11 @@ static void describe_packing(const Packing *packing, const Node *source, StrBuf 
             strbuf_printf(out, " %d", (int)packing->table.values[k]);
         }
     }
+    const TapPhase *phase = &packing->phase;
+    if (phase->rows > 0) {
+        strbuf_printf(out, " taps %d,%d by %d,%d of %dx%d", (int)phase->first[0], (int)phase->first[1],
+                      (int)phase->step[0], (int)phase->step[1], (int)phase->rows, (int)phase->cols);
+    }
     strbuf_printf(out, " = ");
     graph_format_constant(source, out);
 }
@@ -81,7 +86,8 @@ const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, c
                              .cols = packing.cols,
                              .groups = packing.groups,
                              .transposed = packing.transposed,
-                             .table = packing.table};
+                             .table = packing.table,
+                             .phase = packing.phase};
         segment->bytes = segment_elements(segment) * (int64_t)sizeof(float);
         program->segments = arena_grow(l->arena, program->segments, program->n_segments, &l->segment_capacity,
                                        sizeof *program->segments);
@@ -154,8 +160,8 @@ void segments_finish(Program *program)
         Segment *segment = program->segments[i];
         segment->offset = end;
         end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
-        Packing packing = {segment->format, segment->rows,       segment->cols,
-                           segment->groups, segment->transposed, segment->table};
+        Packing packing = {segment->format,     segment->rows,  segment->cols, segment->groups,
+                           segment->transposed, segment->table, segment->phase};
         strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ", segment->offset, segment->bytes);
         describe_packing(&packing, segment->source, &manifest);
         strbuf_char(&manifest, '\n');

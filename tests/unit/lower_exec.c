@@ -142,6 +142,19 @@ static double *constant(const Exec *e, const Segment *segment)
         }
         return all;
     }
+    if (segment->phase.rows > 0) { /* [in, out, kh, kw] to the phase's [out, in, taps], backwards */
+        const TapPhase *p = &segment->phase;
+        int64_t rows = segment->format.window_rows, cols = segment->format.window_cols;
+        int64_t window = rows * cols, all = (int64_t)p->rows * p->cols, inputs = segment->cols / window;
+        double *phase = ARENA_ARRAY(e->arena, double, (int64_t)segment->rows *segment->cols);
+        cr_assert_eq(count, segment->rows * inputs * all);
+        for (int64_t k = 0; k < segment->rows * segment->cols; ++k) {
+            int64_t o = k / segment->cols, i = k % segment->cols / window, u = k % window / cols, v = k % cols;
+            phase[k] = values[(i * segment->rows + o) * all + (p->first[0] + (rows - 1 - u) * p->step[0]) * p->cols +
+                              p->first[1] + (cols - 1 - v) * p->step[1]];
+        }
+        return phase;
+    }
     cr_assert_eq(count, (int64_t)segment->rows * segment->cols);
     return values;
 }
@@ -206,6 +219,14 @@ static void run_product(const Exec *e, const Step *step)
             double sum = result[o * plane + p];
             if (step->residual != NULL) {
                 sum += *at(residual, o, i, j);
+            }
+            if (step->weight->phase.rows > 0) { /* every so many pixels, from the step's offset on */
+                int32_t apart = step->kernel->out_step > 1 ? step->kernel->out_step : 1;
+                const Layout *l = out.layout;
+                double *y = out.base + step->output_offset + o / l->block * l->plane_stride + i * l->row_stride;
+                y[(int64_t)j * apart * l->block + o % l->block] =
+                    activate(&step->kernel->epilogue.act, sum, 0);
+                continue;
             }
             *at(out, o, i, j) = activate(&step->kernel->epilogue.act, sum, 0);
         }
