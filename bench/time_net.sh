@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Times a network of the zoo with several compilers and flags, one thread, formula weights.
 # Usage: bench/time_net.sh NAME [runs]      e.g. bench/time_net.sh resnet50 30
-# COMPILERS, one command a line, replaces the list below. CNNC names the compiler (default build/cnnc).
+# COMPILERS, one command a line, replaces the list below; TARGET says what cnnc writes code for (default portable, which all
+# of the list compile). CNNC names the compiler (default build/cnnc).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:?usage: bench/time_net.sh NAME [runs]} runs=${2:-20} cnnc=${CNNC:-build/cnnc}
 folder=build/bench/$name
 mkdir -p "$folder"
-"$cnnc" "dsl/zoo/$name.net" --weights=formula --no-embed-weights --name=model -o "$folder/model.c"
+"$cnnc" "dsl/zoo/$name.net" --target="${TARGET:-portable}" --weights=formula --no-embed-weights --name=model -o "$folder/model.c"
 outputs=$(grep -oE 'MODEL_(PROBABILITIES|LOGITS)_ELEMENTS' "$folder/model.h" | head -1)
 while read -r cc; do
     command -v "${cc%% *}" > /dev/null || continue

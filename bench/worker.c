@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     void *in[N_INPUTS], *out[N_OUTPUTS], *arena = allocate(MODEL_ARENA_BYTES);
     cnn_weights weights = {NULL, 0, NULL};
     if (MODEL_WEIGHTS_BYTES > 0) {
-        check(cnn_weights_map(&weights, argv[1]), argv[1]);
+        check(cnn_weights_load(&weights, argv[1]), argv[1]);
     }
     check(model_init(&net, weights.bytes, weights.size, arena, MODEL_ARENA_BYTES), "init");
 #ifdef SET_PARALLEL

@@ -133,9 +133,9 @@ static Str settings_text(Driver *d, const Options *options)
     if (options->batch != 1) {
         text = arena_printf(d->arena, STR_FMT " --batch=%d", STR_ARG(text), (int)options->batch);
     }
-    const Target *target = target_find(options->target);
-    if (target != &targets[0]) { /* portable is the default */
-        text = arena_printf(d->arena, STR_FMT " --target=%s", STR_ARG(text), target->name);
+    for (int i = 0; i < options->n_targets; ++i) { /* always: the default is another one on another machine */
+        text = arena_printf(d->arena, STR_FMT "%s%s", STR_ARG(text), i == 0 ? " --target=" : ",",
+                            options->targets[i]->name);
     }
     if (options->no_winograd) {
         text = arena_printf(d->arena, STR_FMT " --no-winograd", STR_ARG(text));
@@ -188,9 +188,23 @@ static void say_how_to_pack(Driver *d, Str stem)
     strbuf_printf(d->log, "%s" STR_FMT "\n", settings.len > 0 ? " " : "", STR_ARG(settings));
 }
 
-/* Writes MODEL.c, MODEL.h and, unless embedded or without weights, MODEL.weights; or prints the C for --emit=c. */
-static bool write_code(Driver *d, const Program *program, Str prefix)
+/* "resnet50_x86_64_v4.c": where the code of one target of several lies. */
+static void write_target_files(Driver *d, Outputs *outputs, const ProgramSet *set, const EmitOptions *emit, Str stem)
 {
+    for (int i = 0; i < set->n_programs; ++i) {
+        StrBuf source = {0};
+        emit_target_source(set->programs[i], emit, &source);
+        Str suffix = emit_target_suffix(d->arena, set->programs[i]->target);
+        outputs_text(outputs, arena_printf(d->arena, STR_FMT STR_FMT ".c", STR_ARG(stem), STR_ARG(suffix)),
+                     strbuf_view(&source));
+        strbuf_free(&source);
+    }
+}
+
+/* Writes MODEL.c, MODEL.h and, unless embedded or without weights, MODEL.weights; or prints the C for --emit=c. */
+static bool write_code(Driver *d, const ProgramSet *set, Str prefix)
+{
+    const Program *program = set->whole;
     bool embeds = false;
     if (!decide_embedding(d, program, &embeds)) {
         return false;
@@ -208,7 +222,8 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
                         .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
                         .weights_name = embeds ? STR("") : arena_printf(d->arena, STR_FMT ".weights", STR_ARG(name)),
                         .embedded = embedded,
-                        .settings = settings_text(d, d->options)};
+                        .settings = settings_text(d, d->options),
+                        .set = set->n_programs > 1 ? set : NULL};
     StrBuf source = {0}, header = {0};
     emit_source(program, &emit, &source);
     emit_header(program, &emit, &header);
@@ -221,6 +236,9 @@ static bool write_code(Driver *d, const Program *program, Str prefix)
     } else {
         outputs_text(&outputs, arena_printf(d->arena, STR_FMT ".c", STR_ARG(stem)), strbuf_view(&source));
         outputs_text(&outputs, arena_printf(d->arena, STR_FMT ".h", STR_ARG(stem)), strbuf_view(&header));
+        if (emit.set != NULL) {
+            write_target_files(d, &outputs, set, &emit, stem);
+        }
         if (d->weights != NULL && !embeds && program->n_segments > 0) {
             outputs_blob(&outputs, arena_printf(d->arena, STR_FMT ".weights", STR_ARG(stem)), program, d->weights);
         }
@@ -319,7 +337,9 @@ static void print_summary(Driver *d, const AstFile *file, const Graph *graph, co
     Diag *silent = diag_create(d->arena, d->sources);
     Graph *written = frontend_elaborate(d->arena, d->sources, silent, file, &d->options->frontend);
     if (written != NULL) {
-        summary_print(written, lower(d->arena, graph, lower_options, silent), d->out);
+        const ProgramSet *set =
+            lower_set(d->arena, graph, lower_options, d->options->targets, d->options->n_targets, silent);
+        summary_print(written, set != NULL ? set->whole : NULL, d->out);
     }
     diag_destroy(silent);
 }
@@ -364,25 +384,25 @@ static bool compile(Driver *d)
     }
 
     LowerOptions lower_options = {
-        .target = target_find(options->target),
-        .batch = options->batch,
-        .parts = options->threads_max,
-        .no_winograd = options->no_winograd};
+        .batch = options->batch, .parts = options->threads_max, .no_winograd = options->no_winograd};
     if (options->summary) {
         print_summary(d, file, graph, &lower_options);
         if (str_is_empty(options->output)) {
             return diag_errors(d->diag) == 0;
         }
     }
-    Program *program = lower(d->arena, graph, &lower_options, d->diag);
-    if (program == NULL) {
+    const ProgramSet *set = lower_set(d->arena, graph, &lower_options, options->targets, options->n_targets, d->diag);
+    if (set == NULL) {
         return false;
     }
     if (options->emit == EMIT_PROGRAM || options->emit == EMIT_PLAN) {
-        if (options->emit == EMIT_PROGRAM) {
-            program_dump(program, &text);
-        } else {
-            plan_dump(program, &text);
+        for (int i = 0; i < set->n_programs; ++i) {
+            strbuf_append(&text, i > 0 ? STR("\n") : STR(""));
+            if (options->emit == EMIT_PROGRAM) {
+                program_dump(set->programs[i], &text);
+            } else {
+                plan_dump(set->programs[i], &text);
+            }
         }
         return finish_stage(d, &text);
     }
@@ -391,7 +411,7 @@ static bool compile(Driver *d)
     if (!emit_check_names(prefix, named_by_net ? graph->span : (Span){0}, d->diag)) {
         return false;
     }
-    return options->command == COMMAND_PACK ? write_pack(d, program) : write_code(d, program, prefix);
+    return options->command == COMMAND_PACK ? write_pack(d, set->whole) : write_code(d, set, prefix);
 }
 
 static void print_passes(StrBuf *out)

@@ -8,7 +8,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#include "lower/program.h"
 #include "support/suggest.h"
 
 const char options_help[] =
@@ -38,8 +37,11 @@ const char options_help[] =
     "                           weights inside the C file or beside it; default: inside when under 1 MiB\n"
     "      --batch=N            images a run, back to back in every input and output; default 1\n"
     "      --threads-max=N      most threads one run can use; default 1\n"
-    "      --target=NAME        machine to write C for: portable (strict C99, the default), x86-64-v2, x86-64-v3,\n"
-    "                           x86-64-v4, aarch64 (gcc or clang, vectors of a fixed width), native (this machine)\n"
+    "      --target=NAME        machine to write C for. native, the default: this machine; x86-64-v2, x86-64-v3,\n"
+    "                           x86-64-v4, aarch64: for gcc or clang, with -march=NAME (aarch64: without) or, on such "
+    "a\n"
+    "                           machine, -march=native; portable: strict C99, any machine and compiler\n"
+    "      --target=NAME,NAME   code for each of them, among which init chooses: see README.md; no -march needed\n"
     "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
@@ -90,17 +92,28 @@ enum OptionCode {
 };
 
 static const struct option long_options[] = {
-    {"net", required_argument, NULL, CODE_NET},         {"with-training-outputs", no_argument, NULL, CODE_TRAINING},
-    {"weights", required_argument, NULL, CODE_WEIGHTS}, {"allow-extra-weights", no_argument, NULL, CODE_ALLOW_EXTRA},
-    {"output", required_argument, NULL, 'o'},           {"name", required_argument, NULL, CODE_NAME},
-    {"embed-weights", no_argument, NULL, CODE_EMBED},   {"no-embed-weights", no_argument, NULL, CODE_NO_EMBED},
-    {"batch", required_argument, NULL, CODE_BATCH},     {"threads-max", required_argument, NULL, CODE_THREADS},
-    {"target", required_argument, NULL, CODE_TARGET},   {"summary", no_argument, NULL, CODE_SUMMARY},
-    {"emit", required_argument, NULL, CODE_EMIT},       {"print-after", required_argument, NULL, CODE_PRINT_AFTER},
-    {"verify", no_argument, NULL, CODE_VERIFY},         {"verify-ir", no_argument, NULL, CODE_VERIFY_IR},
-    {"time-passes", no_argument, NULL, CODE_TIME},      {"help", no_argument, NULL, CODE_HELP},
-    {"help-ops", no_argument, NULL, CODE_HELP_OPS},     {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
-    {"version", no_argument, NULL, CODE_VERSION},       {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
+    {"net", required_argument, NULL, CODE_NET},
+    {"with-training-outputs", no_argument, NULL, CODE_TRAINING},
+    {"weights", required_argument, NULL, CODE_WEIGHTS},
+    {"allow-extra-weights", no_argument, NULL, CODE_ALLOW_EXTRA},
+    {"output", required_argument, NULL, 'o'},
+    {"name", required_argument, NULL, CODE_NAME},
+    {"embed-weights", no_argument, NULL, CODE_EMBED},
+    {"no-embed-weights", no_argument, NULL, CODE_NO_EMBED},
+    {"batch", required_argument, NULL, CODE_BATCH},
+    {"threads-max", required_argument, NULL, CODE_THREADS},
+    {"target", required_argument, NULL, CODE_TARGET},
+    {"summary", no_argument, NULL, CODE_SUMMARY},
+    {"emit", required_argument, NULL, CODE_EMIT},
+    {"print-after", required_argument, NULL, CODE_PRINT_AFTER},
+    {"verify", no_argument, NULL, CODE_VERIFY},
+    {"verify-ir", no_argument, NULL, CODE_VERIFY_IR},
+    {"time-passes", no_argument, NULL, CODE_TIME},
+    {"help", no_argument, NULL, CODE_HELP},
+    {"help-ops", no_argument, NULL, CODE_HELP_OPS},
+    {"help-passes", no_argument, NULL, CODE_HELP_PASSES},
+    {"version", no_argument, NULL, CODE_VERSION},
+    {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
     {"no-winograd", no_argument, NULL, CODE_NO_WINOGRAD},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
@@ -299,21 +312,86 @@ static bool parse_weights(Parse *parse, const char *text)
     return true;
 }
 
-static bool parse_target(Parse *parse, const char *text)
+/* --- targets */
+
+static bool fault_unknown_target(Parse *parse, Str name)
 {
-    parse->options->target = str_from(text);
-    if (target_find(str_from(text)) != NULL) {
-        return true;
-    }
     StrBuf known = {0};
     for (const Target *target = targets; target->name != NULL; ++target) {
         strbuf_printf(&known, "%s, ", target->name);
     }
     strbuf_printf(&known, "native");
-    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "unknown target '%s'", text);
+    diag_error_in(parse->diag, DIAG_USAGE, usage_place, "unknown target '" STR_FMT "'", STR_ARG(name));
     diag_help(parse->diag, "targets: " STR_FMT, STR_ARG(strbuf_view(&known)));
     strbuf_free(&known);
     return false;
+}
+
+/* Whether `target` can stand beside those that are in the list already. */
+static bool check_beside(Parse *parse, const Target *target)
+{
+    const Options *options = parse->options;
+    for (int i = 0; i < options->n_targets; ++i) {
+        const Target *other = options->targets[i];
+        if (other == target) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--target names %s twice", target->name);
+            diag_help(parse->diag, "leave one of them out");
+            return false;
+        }
+        bool is_mixed = other->architecture != NULL && target->architecture != NULL &&
+                        strcmp(other->architecture, target->architecture) != 0;
+        if (is_mixed) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--target: %s and %s are machines of different kinds",
+                          other->name, target->name);
+            diag_help(parse->diag, "run cnnc once for each kind, with another -o");
+            return false;
+        }
+        const Target *vector = other->architecture != NULL ? other : target;
+        if (vector->level == 1) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                          "--target: every machine for %s runs its code, so nothing would choose portable",
+                          vector->name);
+            diag_help(parse->diag, "give one of them: --target=%s", vector->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* NAME, or NAMES of one file set: sorted, so that the same set makes the same files. */
+static bool parse_target(Parse *parse, const char *text)
+{
+    Options *options = parse->options;
+    bool is_list = strchr(text, ',') != NULL;
+    options->n_targets = 0;
+    for (const char *at = text; at != NULL; at = strchr(at, ',') != NULL ? strchr(at, ',') + 1 : NULL) {
+        Str name = {at, strcspn(at, ",")};
+        if (is_list && str_is_empty(name)) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--target wants names between its commas, not '%s'",
+                          text);
+            diag_help(parse->diag, "for example: --target=x86-64-v2,x86-64-v3,x86-64-v4");
+            return false;
+        }
+        if (is_list && str_equal(name, STR("native"))) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                          "--target=native is one machine: it does not go with others");
+            diag_help(parse->diag, "name all of them: native is %s here", target_find(name)->name);
+            return false;
+        }
+        const Target *target = target_find(name);
+        if (target == NULL) {
+            return fault_unknown_target(parse, name);
+        }
+        if (!check_beside(parse, target)) {
+            return false;
+        }
+        int place = options->n_targets++; /* there are TARGETS_MAX that go together */
+        for (; place > 0 && options->targets[place - 1]->level < target->level; --place) {
+            options->targets[place] = options->targets[place - 1];
+        }
+        options->targets[place] = target;
+    }
+    return true;
 }
 
 /* One option that getopt has recognised; false after an error. */
@@ -433,6 +511,12 @@ static bool check_options(Parse *parse)
                       "--emit=onnx writes a model of one image a run: leave out --batch");
         ok = false;
     }
+    if (options->emit == EMIT_C && options->n_targets > 1) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                      "--emit=c prints one file, and code for several targets is several");
+        diag_help(parse->diag, "leave out --emit=c and name the first file: -o MODEL.c");
+        ok = false;
+    }
     bool writes_c = options->command == COMMAND_COMPILE && options->emit == EMIT_FILES;
     bool ends_in_c = str_without_suffix(options->output, STR(".c")).len < options->output.len;
     if (writes_c && !str_is_empty(options->output) && !ends_in_c) {
@@ -447,7 +531,7 @@ static bool check_options(Parse *parse)
 bool options_parse(Arena *arena, Diag *diag, int argc, char **argv, Options *options)
 {
     size_t n_passes = pass_count();
-    *options = (Options){.batch = 1, .threads_max = 1, .target = STR("portable")};
+    *options = (Options){.batch = 1, .threads_max = 1, .targets = {target_find(STR("native"))}, .n_targets = 1};
     options->pass_off = ARENA_ARRAY(arena, bool, n_passes + 1);
     options->print_after = ARENA_ARRAY(arena, bool, n_passes + 1);
     Parse parse = {.arena = arena, .diag = diag, .options = options, .table = build_table(arena), .ok = true};

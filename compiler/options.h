@@ -3,6 +3,7 @@
 #define CNNC_OPTIONS_H
 
 #include "frontend/frontend.h"
+#include "lower/program.h"
 #include "passes/pass.h"
 
 typedef enum Command {
@@ -38,7 +39,8 @@ typedef struct Options {
     Str name;    /* --name: prefix of all C names; empty: the net's name */
     Str weights; /* --weights; empty: MODEL.safetensors beside the model where it exists */
     bool allow_extra_weights;
-    Str target;
+    const Target *targets[TARGETS_MAX]; /* of --target, widest vectors first; default: native */
+    int n_targets;
     int32_t batch, threads_max;
     bool no_winograd;
     EmitStage emit;

@@ -2,6 +2,7 @@
  * Written by cnnc 0.1.0 from lenet5.net; change that and compile again, not this.
  *
  * Target   portable
+ * Options  --target=portable
  * Weights  lenet5.weights, 268032 bytes
  *
  * This code is yours: use, change, share and sell it without conditions (BSD Zero Clause

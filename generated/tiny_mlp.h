@@ -2,6 +2,7 @@
  * Written by cnnc 0.1.0 from tiny_mlp.net; change that and compile again, not this.
  *
  * Target   portable
+ * Options  --target=portable
  * Weights  built in, 448 bytes
  *
  * This code is yours: use, change, share and sell it without conditions (BSD Zero Clause
@@ -82,7 +83,8 @@ typedef enum cnn_status {
     CNN_ERROR_FILE_EMPTY,
     CNN_ERROR_OUT_OF_MEMORY,
     CNN_ERROR_THREAD_COUNT,
-    CNN_ERROR_THREAD_START
+    CNN_ERROR_THREAD_START,
+    CNN_ERROR_PROCESSOR
 } cnn_status;
 
 /* One sentence about a status, for people; never NULL. */
@@ -110,7 +112,7 @@ static inline const char *cnn_status_text(cnn_status status)
     case CNN_ERROR_WEIGHTS_VERSION:
         return "the weights have another format version: pack them with the cnnc that wrote the code";
     case CNN_ERROR_WEIGHTS_NETWORK:
-        return "the weights belong to another network, or to other options of cnnc: pack them again";
+        return "the weights belong to another network, or to other options of cnnc (such as --target): pack them again";
     case CNN_ERROR_WEIGHTS_TRUNCATED:
         return "the weights end too early";
     case CNN_ERROR_WEIGHTS_TOO_LONG:
@@ -131,6 +133,8 @@ static inline const char *cnn_status_text(cnn_status status)
         return "the number of threads must be 1 to 256";
     case CNN_ERROR_THREAD_START:
         return "the system cannot start another thread";
+    case CNN_ERROR_PROCESSOR:
+        return "the network was compiled for processors that can do more than this one";
     }
     return "unknown status";
 }

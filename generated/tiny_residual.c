@@ -2,7 +2,7 @@
  * Written by cnnc 0.1.0 from tiny_residual.net; change that and compile again, not this.
  *
  * Target   portable
- * Options  --batch=2 --threads-max=4
+ * Options  --batch=2 --target=portable --threads-max=4
  * Weights  tiny_residual.weights, 2304 bytes
  *
  * This code is yours: use, change, share and sell it without conditions (BSD Zero Clause

@@ -54,7 +54,8 @@ typedef enum cnn_status {
     CNN_ERROR_FILE_EMPTY,
     CNN_ERROR_OUT_OF_MEMORY,
     CNN_ERROR_THREAD_COUNT,
-    CNN_ERROR_THREAD_START
+    CNN_ERROR_THREAD_START,
+    CNN_ERROR_PROCESSOR
 } cnn_status;
 
 /* One sentence about a status, for people; never NULL. */
@@ -82,7 +83,7 @@ static inline const char *cnn_status_text(cnn_status status)
     case CNN_ERROR_WEIGHTS_VERSION:
         return "the weights have another format version: pack them with the cnnc that wrote the code";
     case CNN_ERROR_WEIGHTS_NETWORK:
-        return "the weights belong to another network, or to other options of cnnc: pack them again";
+        return "the weights belong to another network, or to other options of cnnc (such as --target): pack them again";
     case CNN_ERROR_WEIGHTS_TRUNCATED:
         return "the weights end too early";
     case CNN_ERROR_WEIGHTS_TOO_LONG:
@@ -103,6 +104,8 @@ static inline const char *cnn_status_text(cnn_status status)
         return "the number of threads must be 1 to 256";
     case CNN_ERROR_THREAD_START:
         return "the system cannot start another thread";
+    case CNN_ERROR_PROCESSOR:
+        return "the network was compiled for processors that can do more than this one";
     }
     return "unknown status";
 }
@@ -130,6 +133,9 @@ typedef struct cnn_weights {
     void *memory; /* of the helper: what unmap gives back */
 } cnn_weights;
 cnn_status cnn_weights_map(cnn_weights *weights, const char *path); /* on failure *weights is all zero */
+/* The same in memory of this process, in large pages where the system has them: costs a copy of the file and is shared
+ * with nobody, but layers with many weights run faster, above all in virtual machines. */
+cnn_status cnn_weights_load(cnn_weights *weights, const char *path);
 void cnn_weights_unmap(cnn_weights *weights); /* after the last run that uses them; all zero is allowed */
 
 #ifdef __cplusplus

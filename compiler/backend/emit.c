@@ -69,6 +69,22 @@ static Str model_name(const Graph *graph)
     return file != NULL ? file->name : STR("");
 }
 
+/* "Target   x86-64-v4" and how to compile for it. */
+static void describe_target(const Target *target, const EmitOptions *options, StrBuf *text)
+{
+    strbuf_printf(text, "Target   %s", target->name);
+    if (options->set != NULL) {
+        strbuf_append(
+            text, STR("\n         Compile all .c files with gcc or clang, without -march; init chooses among them."));
+    } else if (target->flags != NULL) {
+        strbuf_printf(text, "\n         Compile with gcc or clang and %s, or -march=native on such a machine.",
+                      target->flags);
+    } else if (target->architecture != NULL) {
+        strbuf_append(text, STR("\n         Compile with gcc or clang."));
+    }
+    strbuf_char(text, '\n');
+}
+
 void emit_head(const Program *program, const EmitOptions *options, Str file, const char *role, CWriter *w)
 {
     Str model = model_name(program->graph);
@@ -78,7 +94,7 @@ void emit_head(const Program *program, const EmitOptions *options, Str file, con
     strbuf_printf(&text, "Written by cnnc " CNNC_VERSION "%s" STR_FMT "; change that and compile again, not this.\n",
                   model.len > 0 ? " from " : "", STR_ARG(model.len > 0 ? model : STR("")));
     strbuf_printf(&text, "\n");
-    strbuf_printf(&text, "Target   %s\n", program->target->name);
+    describe_target(program->target, options, &text);
     if (options->settings.len > 0) {
         strbuf_printf(&text, "Options  " STR_FMT "\n", STR_ARG(options->settings));
     }
@@ -183,10 +199,12 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
         return;
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;
@@ -194,13 +212,18 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     ICE("no emitter for kernel family %d", (int)kernel->family);
 }
 
+static void emit_blob_check(CWriter *w)
+{
+    cw_raw(w, str_from(embedded_cnn_blob_c));
+    cw_blank(w);
+    cw_raw(w, str_from(embedded_cnn_check_weights_c));
+    cw_blank(w);
+}
+
 void emit_private(const Program *program, bool has_blob, CWriter *w)
 {
     if (has_blob) {
-        cw_raw(w, str_from(embedded_cnn_blob_c));
-        cw_blank(w);
-        cw_raw(w, str_from(embedded_cnn_check_weights_c));
-        cw_blank(w);
+        emit_blob_check(w);
     }
     if (program->n_steps > 0) {
         cw_raw(w, str_from(emit_is_mixed(program) ? embedded_step_types_mixed_c : embedded_step_types_c));
@@ -264,6 +287,9 @@ static void emit_init(const Program *program, const ApiNames *n, const EmitOptio
     cw_body(w);
     emit_return(w, "CNN_ERROR_NULL_ARGUMENT", STR_FMT " == NULL", STR_ARG(n->net));
     cw_line(w, STR_FMT "->ready = 0;", STR_ARG(n->net));
+    if (options->set != NULL) {
+        emit_target_choice(options->set, n, w);
+    }
     if (has_arena) {
         emit_arena_checks(n, w);
     } else {
@@ -283,6 +309,9 @@ static void emit_init(const Program *program, const ApiNames *n, const EmitOptio
     } else {
         emit_return(w, "CNN_ERROR_WEIGHTS_BUILT_IN", STR_FMT " != NULL || " STR_FMT " != 0", STR_ARG(n->weights),
                     STR_ARG(n->weights_bytes));
+        if (emit_keeps_weights(program, options)) {
+            cw_line(w, STR_FMT "->weights = built_in_weights();", STR_ARG(n->net));
+        }
     }
     if (has_arena) {
         cw_line(w, STR_FMT "->arena = (float *)" STR_FMT ";", STR_ARG(n->net), STR_ARG(n->arena));
@@ -340,7 +369,7 @@ static void emit_restrict(CWriter *w)
 }
 
 /* The standard headers that the text needs beside those of the net's own header (stddef.h, stdint.h). */
-static void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w)
+void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w)
 {
     static const char *const math[] = {"expf",  "expm1f", "logf",  "log1pf", "tanhf", "erff",      "sqrtf",   "powf",
                                        "fabsf", "floorf", "ceilf", "fmaxf",  "fminf", "fmaf",      "roundf",  "exp",
@@ -382,20 +411,32 @@ void emit_source(const Program *program, const EmitOptions *options, StrBuf *out
     ApiNames names = api_names_disguised(arena, program, options->prefix);
     CWriter body = {0}, file = {0};
 
-    emit_private(program, emit_has_blob(program, options), &body);
-    emit_step_functions(program, &names, &body);
+    if (options->set == NULL) {
+        emit_private(program, emit_has_blob(program, options), &body);
+        emit_step_functions(program, &names, &body);
+    } else {
+        if (emit_has_blob(program, options)) {
+            emit_blob_check(&body);
+        }
+        emit_target_probe(options->set, &body);
+    }
     if (options->embedded != NULL && emit_has_weights(program)) {
         emit_weights_declaration(&body);
     }
     emit_init(program, &names, options, &body);
-    emit_run(program, &names, options, &body);
+    if (options->set != NULL) {
+        emit_target_run(options, &names, &body);
+    } else {
+        emit_run(program, &names, options, &body);
+    }
     emit_set_parallel(program, &names, &body);
     if (options->embedded != NULL && emit_has_weights(program)) {
         cw_blank(&body);
         emit_weights(program, options->embedded, &body);
     }
 
-    emit_head(program, options, source_name(arena, options->header_name), "the code", &file);
+    emit_head(program, options, source_name(arena, options->header_name),
+              options->set == NULL ? "the code" : "the code that all targets share", &file);
     emit_includes(&body, options, &file);
     strbuf_append(out, strbuf_view(&file.text));
     api_undisguise(arena, strbuf_view(&body.text), options->prefix, names.net, out);

@@ -12,6 +12,7 @@ typedef struct EmitOptions {
     Str weights_name;      /* file name, for comments; empty where embedded */
     const float *embedded; /* contents of all segments (blob without header), NULL: weights come as a blob */
     Str settings;          /* options that matter, for the head comment: "-D classes=10 --batch 4"; may be empty */
+    const ProgramSet *set; /* code for several targets: the program of source and header is set->whole; NULL: for one */
 } EmitOptions;
 
 /* Checks that the prefix can begin C identifiers and hides none of C's; reports to diag. `span`: where the net has its name,
@@ -19,6 +20,9 @@ typedef struct EmitOptions {
 bool emit_check_names(Str prefix, Span span, Diag *diag);
 void emit_source(const Program *program, const EmitOptions *options, StrBuf *out);
 void emit_header(const Program *program, const EmitOptions *options, StrBuf *out);
+/* Several targets: the source above has the interface and chooses; this is the code of one, a file of its own. */
+void emit_target_source(const Program *program, const EmitOptions *options, StrBuf *out);
+Str emit_target_suffix(Arena *arena, const Target *target); /* "_x86_64_v4": of its file and its function */
 
 /* --- for the emit_<family>.c files: each writes one static function
  *         static void NAME(const step_arguments *a, int part, int parts)

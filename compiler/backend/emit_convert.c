@@ -27,7 +27,7 @@ static CExpr row_of(const char *array, const Layout *l, const char *plane)
 }
 
 /* Rows of one block size: each as it is. */
-static void emit_rows(const Kernel *kernel, CWriter *w)
+static void emit_whole_rows(const Kernel *kernel, CWriter *w)
 {
     cw_line(w, "const float *const x = %s;", row_of("a->x[0]", &kernel->in, "plane").text);
     cw_line(w, "float *const y = %s;", row_of("a->y", &kernel->out, "plane").text);
@@ -202,7 +202,7 @@ void emit_convert(const Kernel *kernel, CWriter *w)
     cw_line(w, "const %s plane = %s;", index_of(kernel), cexpr_div("job", in->rows).text);
     cw_line(w, "const int row = %s;", cexpr_mod("job", in->rows).text);
     if (in->block == out->block) {
-        emit_rows(kernel, w);
+        emit_whole_rows(kernel, w);
     } else if (to_blocks) {
         emit_to_blocks(kernel, w);
     } else if (to_planes) {

@@ -211,8 +211,11 @@ static void emit_struct(const Program *program, const EmitOptions *options, cons
     if (program->arena_bytes > 0) {
         cw_line(w, "float *arena;");
     }
-    if (emit_has_blob(program, options)) {
+    if (emit_keeps_weights(program, options)) {
         cw_line(w, "const float *weights;");
+    }
+    if (options->set != NULL) {
+        cw_line(w, "int level; /* of the processor, as init has chosen: x86-64-v1 to v4 */");
     }
     if (program->parts > 1) {
         cw_line(w, "cnn_parallel_for *parallel_for;");
@@ -288,6 +291,9 @@ void emit_header(const Program *program, const EmitOptions *options, StrBuf *out
     emit_sizes(program, options, &names, &w);
     emit_struct(program, options, &names, &w);
     emit_functions(program, options, &names, &w);
+    if (options->set != NULL) {
+        emit_target_prototypes(options, &names, &w);
+    }
     cw_line(&w, "#ifdef __cplusplus");
     cw_line(&w, "}");
     cw_line(&w, "#endif");

@@ -85,7 +85,7 @@ static CNames function_scope(Arena *arena, const Program *program, Str prefix)
         take(&scope, emit_step_function_name(arena, i));
     }
     static const char *const types[] = {"step_kernel", "step_arguments", "parallel_step", "run_step",
-                                        "built_in_weights"};
+                                        "built_in_weights", "cnn_x86_64_level"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; ++i) {
         take(&scope, str_from(types[i]));
     }
@@ -140,6 +140,7 @@ ApiNames api_names(Arena *arena, const Program *program, Str prefix)
     names.local_arena = cname_pick(&run, STR("arena"));
     names.local_weights = cname_pick(&run, STR("weights"));
     names.batch_index = cname_pick(&run, STR("batch_index"));
+    names.entry = with_prefix(arena, names.prefix, "run");
     return names;
 }
 
@@ -160,6 +161,7 @@ ApiNames api_names_disguised(Arena *arena, const Program *program, Str prefix)
 {
     ApiNames names = api_names(arena, program, prefix);
     names.prefix = disguised(arena, prefix);
+    names.entry = with_prefix(arena, names.prefix, "run");
     return names;
 }
 

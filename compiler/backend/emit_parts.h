@@ -17,6 +17,7 @@ typedef struct ApiNames {
     Str run, context;                                    /* parameters of set_parallel */
     PortName *inputs, *outputs;                          /* by port */
     Str local_arena, local_weights, batch_index;         /* locals of run */
+    Str entry;                                           /* the function that computes: "resnet50_run" */
 } ApiNames;
 ApiNames api_names(Arena *arena, const Program *program, Str prefix);
 /* The same with the prefix in disguise, and what turns text written with that into C: a net may be called like a
@@ -37,6 +38,11 @@ static inline bool emit_has_weights(const Program *program)
 {
     return program->n_segments > 0;
 }
+/* The struct knows where the weights are: a blob, or an array in another file than the kernels. */
+static inline bool emit_keeps_weights(const Program *program, const EmitOptions *options)
+{
+    return emit_has_blob(program, options) || (options->set != NULL && emit_has_weights(program));
+}
 const char *emit_c_type(DType dtype); /* "float" */
 enum { FLOAT_BYTES = 4 };
 
@@ -53,9 +59,18 @@ typedef struct ItemList {
 void items_add(ItemList *list, const char *format, ...) PRINTF(2, 3);
 void emit_items(CWriter *w, const char *head, const ItemList *list, const char *tail);
 
+/* --- emit_targets.c: several targets in one file set. MODEL.c has the interface, the weights and the choice; the code of
+ * each target is in a file of its own, MODEL_x86_64_v4.c, which asks the compiler for that processor's instructions. */
+Str emit_target_entry(Arena *arena, const ApiNames *names, const Target *target); /* "resnet50_x86_64_v4_run" */
+void emit_target_prototypes(const EmitOptions *options, const ApiNames *names, CWriter *w);
+void emit_target_probe(const ProgramSet *set, CWriter *w);                          /* before init */
+void emit_target_choice(const ProgramSet *set, const ApiNames *names, CWriter *w); /* in init */
+void emit_target_run(const EmitOptions *options, const ApiNames *names, CWriter *w);
+
 /* --- emit.c: what stands between the includes and the functions that know the net's name: types, shared functions,
  * kernels. Depends on the program alone. */
 void emit_private(const Program *program, bool has_blob, CWriter *w);
+void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w); /* that the text needs */
 void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /* tail: ";" or "" */
 void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
 
@@ -67,6 +82,7 @@ Str emit_step_function_name(Arena *arena, unsigned operands); /* of each set of 
 void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */
 void emit_run(const Program *program, const ApiNames *names, const EmitOptions *options, CWriter *w);
 void emit_run_prototype(const Program *program, const ApiNames *names, const char *tail, CWriter *w);
+void emit_run_checks(const Program *program, const ApiNames *names, CWriter *w); /* of its arguments */
 
 /* --- emit_describe.c: "layer1.0.conv1 + bn1 + relu   conv 3x3 s1 p1   f32[64,56,56] -> f32[64,56,56]   115.6 MMAC
  * resnet50.net:31" */
@@ -81,7 +97,7 @@ Str emit_value_range(Arena *arena, const Graph *graph, const Node *node);
 
 /* --- embed/: fixed texts, made strings by tools/embed.sh */
 extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[],
-    embedded_step_types_mixed_c[];
+    embedded_step_types_mixed_c[], embedded_cnn_x86_64_level_c[];
 extern const char embedded_vector_c[], embedded_vector_conv_c[], embedded_vector_math_c[], embedded_vector_libm_c[],
     embedded_vector_winograd_c[], embedded_vector_moments_c[];
 

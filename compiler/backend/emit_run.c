@@ -252,12 +252,13 @@ void emit_run_prototype(const Program *program, const ApiNames *names, const cha
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         items_add(&list, "%s *" STR_FMT, emit_c_type(program->outputs[i]->dtype), STR_ARG(names->outputs[i].parameter));
     }
-    emit_items(w, arena_printf(arena, "cnn_status " STR_FMT "_run", STR_ARG(names->prefix)).ptr, &list, tail);
+    emit_items(w, arena_printf(arena, "cnn_status " STR_FMT, STR_ARG(names->entry)).ptr, &list, tail);
     arena_destroy(arena);
 }
 
-static void emit_argument_checks(Arena *arena, const Program *program, const ApiNames *names, CWriter *w)
+void emit_run_checks(const Program *program, const ApiNames *names, CWriter *w)
 {
+    Arena *arena = arena_create();
     const Graph *graph = program->graph;
     StrBuf condition = {0};
     strbuf_printf(&condition, STR_FMT " == NULL", STR_ARG(names->net));
@@ -274,6 +275,7 @@ static void emit_argument_checks(Arena *arena, const Program *program, const Api
     cw_open(w, "if (" STR_FMT "->ready != " STR_FMT "_READY)", STR_ARG(names->net), STR_ARG(names->upper));
     cw_line(w, "return CNN_ERROR_NOT_INITIALISED;");
     cw_close(w, "");
+    arena_destroy(arena);
 }
 
 /* With a batch: the next image's place in every input and output. */
@@ -311,14 +313,21 @@ void emit_run(const Program *program, const ApiNames *names, const EmitOptions *
 
     emit_run_prototype(program, names, "", w);
     cw_body(w);
-    emit_argument_checks(arena, program, names, w);
+    if (options->set == NULL) { /* of several targets: it is called by a run that has looked */
+        emit_run_checks(program, names, w);
+    }
     if (text_uses_name(strbuf_view(&steps.text), names->local_arena)) {
         cw_line(w, "float *const " STR_FMT " = " STR_FMT "->arena;", STR_ARG(names->local_arena), STR_ARG(names->net));
     }
     if (text_uses_name(strbuf_view(&steps.text), names->local_weights)) {
-        Str value = emit_has_blob(program, options) ? arena_printf(arena, STR_FMT "->weights", STR_ARG(names->net))
+        Str value = emit_keeps_weights(program, options) ? arena_printf(arena, STR_FMT "->weights", STR_ARG(names->net))
                                                     : STR("built_in_weights()");
         cw_line(w, "const float *const " STR_FMT " = " STR_FMT ";", STR_ARG(names->local_weights), STR_ARG(value));
+    }
+    bool uses_net = program->parts > 1 || text_uses_name(strbuf_view(&steps.text), names->local_arena) ||
+                    text_uses_name(strbuf_view(&steps.text), names->local_weights);
+    if (options->set != NULL && !uses_net) {
+        cw_line(w, "(void)" STR_FMT ";", STR_ARG(names->net));
     }
     cw_blank(w);
     cw_join(w, &steps);

@@ -100,8 +100,9 @@ static void emit_checks(const Target *target, CWriter *w)
     cw_line(w, "#endif");
     if (target != NULL && target->macro != NULL) {
         cw_line(w, "#if !defined(%s)", target->macro);
-        cw_line(w, "#error \"written for %s: compile it for that machine%s%s\"", target->name,
-                target->flags != NULL ? ", with " : "", target->flags != NULL ? target->flags : "");
+        cw_line(w, "#error \"written for %s: compile it %s%s; cnnc --target=portable writes code for any machine\"",
+                target->name, target->flags != NULL ? "with " : "for that machine",
+                target->flags != NULL ? target->flags : "");
         cw_line(w, "#endif");
     }
     cw_comment(w, "Product and sum as one instruction, in strict C too.");
@@ -167,7 +168,8 @@ static bool uses_any(Str text, const char *const *names)
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
-    static const char *const winograd[] = {"winograd_input4", "winograd_input6", "winograd_input8", NULL};
+    static const char *const winograd[] = {"winograd_input4", "winograd_input5", "winograd_input6", "winograd_input7",
+                                           "winograd_input8", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
     const Kernel *kernel = first_vector_kernel(program);
     if (kernel == NULL) {
@@ -204,6 +206,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
         emit_direct(kernel, w);
+        return;
+    case KERNEL_ROWS:
+        emit_rows(kernel, w);
         return;
     case KERNEL_WINOGRAD:
         emit_winograd(kernel, w);
@@ -253,6 +258,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         return;
     case KERNEL_CONVERT:
         emit_convert(kernel, w);
+        return;
+    case KERNEL_SPACE_TO_DEPTH:
+        emit_space_to_depth(kernel, w);
         return;
     case KERNEL_ZERO_HALO:
         emit_zero_halo(kernel, w);

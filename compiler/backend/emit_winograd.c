@@ -1,5 +1,6 @@
-/* winograd: convolution of stride 1 with fewer multiplications: F(2x2,3x3), F(4x4,3x3), F(2x2,5x5), and along one axis for
- * windows of one row or column.
+/* winograd: convolution with fewer multiplications: F(2x2,3x3) to F(6x6,3x3), F(2x2,5x5), and along one axis for windows of
+ * one row or column. Stride 2: the input in four phases (even or odd rows and columns) that are convolved with stride 1
+ * and add up before the transform back; V has the planes of all phases that add to a point.
  *
  * The output is cut into tiles of m x m pixels. For a block of tiles
  *     NAME_input     transforms the inputs of each tile and channel: V [xi][channels/b][tile][b], where xi numbers the
@@ -12,26 +13,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backend/emit_vector.h"
+#include "backend/emit_winograd.h"
 
 enum { XI_PAD = 16 }; /* floats */
 
-typedef struct Winograd {
-    const Kernel *kernel;
-    const KernelSizes *s;
-    int32_t b;
-    int32_t out_rows, out_cols;            /* pixels of a tile */
-    int32_t point_rows, point_cols, area;  /* points of a tile; area: all */
-    int64_t groups, in_planes, out_planes; /* of one group */
-    int32_t vectors, last_vectors;
-    int64_t sets, set_floats;
-    int64_t tile_rows, tile_cols, tiles; /* of the image */
-    int32_t block;                       /* tiles of a block */
-    int64_t blocks;
-    int32_t chunks, chunk, wide; /* of a block: the first `wide` of the chunks have `chunk` tiles, others one less */
-    int64_t v_stride, m_stride;  /* floats from xi to xi */
-    const char *index;
-} Winograd;
+/* Planes of V that are summed up at point xi. */
+static int64_t point_planes(const Winograd *g, int32_t xi)
+{
+    bool last_row = xi / g->point_cols == g->point_rows - 1, last_col = xi % g->point_cols == g->point_cols - 1;
+    return winograd_row_phases(g, last_row) * (int64_t)winograd_col_phases(g, last_col) * g->in_planes;
+}
 
 static Winograd winograd_of(const Kernel *kernel)
 {
@@ -39,16 +30,19 @@ static Winograd winograd_of(const Kernel *kernel)
     const PackFormat *f = &kernel->weight_format;
     Winograd g = {.kernel = kernel, .s = s, .b = kernel->vector};
     int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    if ((m != 2 && m != 4) || f->kind != PACK_WINOGRAD || f->vectors < 1 || kernel->block_tiles < 1 ||
+    if (m < 2 || m > 6 || f->kind != PACK_WINOGRAD || f->vectors < 1 || kernel->block_tiles < 1 ||
         kernel->tile_cols < 1 ||
-        (kernel->max_pool && (m != 4 || kernel->epilogue.residual || s->kernel_rows == 1 || s->kernel_cols == 1)) ||
+        (kernel->max_pool && (m % 2 != 0 || kernel->epilogue.residual || s->kernel_rows == 1 || s->kernel_cols == 1)) ||
+        s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
         (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
         ICE("kernel '" STR_FMT "' is not one of Winograd's convolution", STR_ARG(kernel->name));
     }
-    g.out_rows = winograd_outputs(m, s->kernel_rows);
-    g.out_cols = winograd_outputs(m, s->kernel_cols);
-    g.point_rows = winograd_points(m, s->kernel_rows);
-    g.point_cols = winograd_points(m, s->kernel_cols);
+    g.stride = s->stride_rows;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, g.stride), tap_cols = winograd_taps(s->kernel_cols, g.stride);
+    g.out_rows = winograd_outputs(m, tap_rows);
+    g.out_cols = winograd_outputs(m, tap_cols);
+    g.point_rows = winograd_points(m, tap_rows);
+    g.point_cols = winograd_points(m, tap_cols);
     g.area = g.point_rows * g.point_cols;
     g.groups = s->groups;
     g.in_planes = (in_channels + g.b - 1) / g.b;
@@ -56,7 +50,11 @@ static Winograd winograd_of(const Kernel *kernel)
     g.vectors = f->vectors < g.out_planes ? f->vectors : (int32_t)g.out_planes;
     g.sets = (g.out_planes + g.vectors - 1) / g.vectors;
     g.last_vectors = (int32_t)(g.out_planes - (g.sets - 1) * g.vectors);
-    g.set_floats = (int64_t)g.area * g.in_planes * g.b * g.vectors * g.b;
+    g.products = 0;
+    for (int32_t xi = 0; xi < g.area; ++xi) {
+        g.products += point_planes(&g, xi) * g.b;
+    }
+    g.set_floats = g.products * g.vectors * g.b;
     g.tile_rows = (s->out_rows + g.out_rows - 1) / g.out_rows;
     g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
     g.tiles = g.tile_rows * g.tile_cols;
@@ -65,7 +63,7 @@ static Winograd winograd_of(const Kernel *kernel)
     g.chunks = (g.block + kernel->tile_cols - 1) / kernel->tile_cols;
     g.chunk = (g.block + g.chunks - 1) / g.chunks;
     g.wide = g.block - (g.chunk - 1) * g.chunks;
-    g.v_stride = g.in_planes * g.block * g.b + XI_PAD;
+    g.v_stride = g.stride * g.stride * g.in_planes * g.block * g.b + XI_PAD;
     g.m_stride = (int64_t)g.vectors * g.block * g.b + XI_PAD;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = g.groups * g.sets * g.set_floats;
@@ -76,17 +74,19 @@ static Winograd winograd_of(const Kernel *kernel)
     return g;
 }
 
-/* --- tiles: chunks wide or one less, vectors full or last; the first chunk asks for weights ahead of time */
+/* --- tiles: chunks wide or one less, vectors full or last. While the chunks of one point are summed up, the weights of
+ * the next point are asked for, each chunk a slice of them: memory has work to do all the time, not in the first chunk only. */
 
+/* Cache lines that a round of a chunk asks for: its share of what a round reads. */
 static int32_t prefetch_lines(const Winograd *g, int32_t vectors)
 {
-    int32_t lines = 4 * vectors * g->b / 16;
-    return g->kernel->prefetch_bytes == 0 ? 0 : lines > 0 ? lines : 1;
+    int32_t lines = (4 * vectors * g->b + 15) / 16;
+    return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
 }
 
-static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors, bool prefetch)
+static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors)
 {
-    return (TileShape){1, g->chunk - narrow, vectors, g->b, 4, prefetch ? prefetch_lines(g, vectors) : 0};
+    return (TileShape){1, g->chunk - narrow, vectors, g->b, 4, prefetch_lines(g, vectors)};
 }
 
 int winograd_tiles(const Kernel *kernel, TileShape *shapes)
@@ -98,143 +98,12 @@ int winograd_tiles(const Kernel *kernel, TileShape *shapes)
         if ((k == 0 && g.sets == 1 && g.last_vectors != g.vectors) || (k == 1 && g.last_vectors == g.vectors)) {
             continue;
         }
-        shapes[n++] = shape_of(&g, false, vectors, true);
-        if (g.chunks > 1 && g.wide > 1) {
-            shapes[n++] = shape_of(&g, false, vectors, false);
-        }
+        shapes[n++] = shape_of(&g, false, vectors);
         if (g.wide < g.chunks) {
-            shapes[n++] = shape_of(&g, true, vectors, false);
+            shapes[n++] = shape_of(&g, true, vectors);
         }
     }
     return n;
-}
-
-/* --- transforms */
-
-/* "for (int NAME = 0; NAME < n; ++NAME)", unrolled. */
-static void open_unrolled(CWriter *w, const char *name, int32_t n)
-{
-    cw_line(w, "CNN_UNROLL(%d)", n);
-    cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
-}
-
-/* columns[r][c] = the transform, along the rows, of what `load` reads for (r, c). One tap along this axis: as it is. */
-static void emit_columns(const Winograd *g, const char *load, const char *transform, int32_t from, int32_t to,
-                         CWriter *w)
-{
-    cw_line(w, "vector columns[%d][%d];", to, g->point_cols);
-    open_unrolled(w, "c", g->point_cols);
-    if (from == 1) {
-        cw_line(w, "const int r = 0;");
-        cw_line(w, "columns[r][c] = %s;", load);
-    } else {
-        cw_line(w, "vector d[%d], t[%d];", from, to);
-        open_unrolled(w, "r", from);
-        cw_line(w, "d[r] = %s;", load);
-        cw_close(w, "");
-        cw_line(w, "%s(d, t);", transform);
-        open_unrolled(w, "r", to);
-        cw_line(w, "columns[r][c] = t[r];");
-        cw_close(w, "");
-    }
-    cw_close(w, "");
-}
-
-static void emit_input(const Winograd *g, CWriter *w)
-{
-    char load[120], transform[40];
-    cw_comment(w, "%d x %d inputs of a tile, one vector of channels, to V: v points at xi = 0.", g->point_rows,
-               g->point_cols);
-    cw_line(w, "static void " STR_FMT "_input(const float *x, float *v)", STR_ARG(g->kernel->name));
-    cw_body(w);
-    snprintf(load, sizeof load, "vector_load(x + r * %" PRId64 " + c * %d)", g->kernel->in.row_stride, (int)g->b);
-    snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
-    emit_columns(g, load, transform, g->point_rows, g->point_rows, w);
-    open_unrolled(w, "r", g->point_rows);
-    if (g->point_cols == 1) {
-        cw_line(w, "vector_store(v + r * %" PRId64 ", columns[r][0]);", g->v_stride);
-    } else {
-        cw_line(w, "vector t[%d];", g->point_cols);
-        cw_line(w, "winograd_input%d(columns[r], t);", g->point_cols);
-        open_unrolled(w, "c", g->point_cols);
-        cw_line(w, "vector_store(v + (r * %d + c) * %" PRId64 ", t[c]);", g->point_cols, g->v_stride);
-        cw_close(w, "");
-    }
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_blank(w);
-}
-
-/* What follows the sum of pixel (r, c) of a tile: "vector_relu(line[c] + bias)". */
-static void emit_pixel(const Winograd *g, const char *target, CWriter *w)
-{
-    const Epilogue *e = &g->kernel->epilogue;
-    StrBuf value = {0};
-    strbuf_printf(&value, "line[c]%s", e->bias ? " + bias" : "");
-    if (e->residual) {
-        strbuf_printf(&value, " + vector_load(residual + r * %" PRId64 " + c * %d)", g->kernel->residual.row_stride,
-                      g->b);
-    }
-    cw_line(w, "const vector value = %s;", value.ptr);
-    CExpr result = emit_vector_activation(&e->act, "value");
-    if (target != NULL) {
-        cw_line(w, "%s = %s;", target, result.text);
-    } else {
-        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, %s);", g->kernel->out.row_stride, g->b, result.text);
-    }
-    strbuf_free(&value);
-}
-
-static void emit_output(const Winograd *g, CWriter *w)
-{
-    const Kernel *kernel = g->kernel;
-    const Epilogue *e = &kernel->epilogue;
-    bool pool = kernel->max_pool;
-    cw_comment(w, "A tile of one vector of channels from M to y%s: rows x cols pixels of it exist.%s",
-               pool ? ", through the 2x2 max pool" : "", e->residual ? " residual may be y itself." : "");
-    cw_line(w, "static void " STR_FMT "_output(const float *m,%s%s float *y, int rows, int cols)",
-            STR_ARG(kernel->name), e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "");
-    cw_body(w);
-    char load[120], transform[40];
-    snprintf(load, sizeof load, "vector_load(m + (r * %d + c) * %" PRId64 ")", (int)g->point_cols, g->m_stride);
-    snprintf(transform, sizeof transform, "winograd_output%d_%d", (int)g->point_rows, (int)g->out_rows);
-    emit_columns(g, load, transform, g->point_rows, g->out_rows, w);
-    if (pool) {
-        cw_line(w, "vector pixels[4][4];");
-    }
-    open_unrolled(w, "r", g->out_rows);
-    if (g->point_cols == 1) {
-        cw_line(w, "const vector *const line = columns[r];");
-    } else {
-        cw_line(w, "vector line[%d];", g->out_cols);
-        cw_line(w, "winograd_output%d_%d(columns[r], line);", g->point_cols, g->out_cols);
-    }
-    open_unrolled(w, "c", g->out_cols);
-    if (pool) {
-        emit_pixel(g, "pixels[r][c]", w);
-    } else {
-        cw_open(w, "if (r < rows && c < cols)");
-        emit_pixel(g, NULL, w);
-        cw_close(w, "");
-    }
-    cw_close(w, "");
-    cw_close(w, "");
-    if (pool) {
-        cw_line(w, "CNN_UNROLL(2)");
-        cw_open(w, "for (int r = 0; r < 2; ++r)");
-        cw_line(w, "CNN_UNROLL(2)");
-        cw_open(w, "for (int c = 0; c < 2; ++c)");
-        cw_open(w, "if (r < rows && c < cols)");
-        cw_line(w, "const vector upper = vector_max(pixels[2 * r][2 * c], pixels[2 * r][2 * c + 1]);");
-        cw_line(w, "const vector lower = vector_max(pixels[2 * r + 1][2 * c], pixels[2 * r + 1][2 * c + 1]);");
-        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, vector_max(upper, lower));", kernel->out.row_stride,
-                g->b);
-        cw_close(w, "");
-        cw_close(w, "");
-        cw_close(w, "");
-    }
-    cw_close(w, "");
-    cw_blank(w);
 }
 
 /* --- the kernel */
@@ -264,43 +133,69 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1},
                                  {"group", g->groups > 1 ? g->in_planes * in->plane_stride : 0},
                                  {"plane", in->plane_stride},
-                                 {"ty", g->tile_rows > 1 ? g->out_rows * in->row_stride : 0},
-                                 {"tx", (int64_t)g->out_cols * g->b},
+                                 {"ty", g->stride * g->out_rows * in->row_stride},
+                                 {"tx", (int64_t)g->stride * g->out_cols * g->b},
                                  {NULL, 0}},
                         emit_window_origin(g->kernel));
-    cw_line(w, STR_FMT "_input(%s, v + (plane * %d + i) * %d);", STR_ARG(g->kernel->name), x.text, g->block, g->b);
+    cw_line(w, "const float *const x = %s;", x.text);
+    cw_line(w, "float *const to = v + (plane * %d + i) * %d;", g->block, g->b);
+    for (int32_t phase = 0; phase < g->stride * g->stride; ++phase) {
+        int32_t qr = phase / g->stride, qc = phase % g->stride;
+        cw_line(w, STR_FMT "_input%s(x%s, to);", STR_ARG(g->kernel->name), emit_winograd_input_suffix(g, qr, qc).text,
+                emit_offset(qr * in->row_stride + qc * g->b).text);
+    }
     cw_close(w, "");
     cw_close(w, "");
+}
+
+/* "12288", or "at->planes * 512" where points differ in their planes. */
+static CExpr floats_of_point(const Winograd *g, int64_t floats_of_plane)
+{
+    return g->stride > 1 ? cexpr_sum((Term[]){{"at->planes", floats_of_plane}, {NULL, 0}}, 0)
+                         : cexpr_int(g->in_planes * floats_of_plane);
+}
+
+/* The chunks of tiles [first, end), `width` tiles each. */
+static void emit_chunks(const Winograd *g, bool narrow, int32_t vectors, int32_t first, int32_t end, CWriter *w)
+{
+    TileShape shape = shape_of(g, narrow, vectors);
+    int32_t width = g->chunk - narrow;
+    bool one = end - first == width && first == 0;
+    if (!one) {
+        cw_open(w, "for (int i = %d; i < %d; i += %d)", first, end, width);
+    }
+    CExpr from = cexpr_sum((Term[]){{"from", 1}, {"i", one ? 0 : g->b}, {NULL, 0}}, 0);
+    CExpr to = cexpr_sum((Term[]){{"to", 1}, {"i", one ? 0 : vectors * g->b}, {NULL, 0}}, 0);
+    cw_line(w, "%s(%s, %s, u,%s (vector *)(%s));", emit_tile_name(&shape).text, g->stride > 1 ? "at" : "&taps",
+            from.text, shape.prefetch > 0 ? " next," : "", to.text);
+    if (shape.prefetch > 0 && g->chunks > 1) { /* a plane has b / 4 rounds */
+        cw_line(w, "next += %s;", floats_of_point(g, (int64_t)g->b / 4 * shape.prefetch * 16).text);
+    }
+    if (!one) {
+        cw_close(w, "");
+    }
 }
 
 /* The product of one set of channels for all points: V times weights gives M. */
 static void emit_products(const Winograd *g, int32_t vectors, CWriter *w)
 {
-    int64_t depth = g->in_planes * g->b * vectors * g->b;
-    bool ahead = g->kernel->prefetch_bytes > 0, narrow = g->wide < g->chunks;
+    CExpr floats = floats_of_point(g, (int64_t)g->b * vectors * g->b);
+    cw_line(w, "const float *u = weights;");
     cw_open(w, "for (int xi = 0; xi < %d; ++xi)", g->area);
-    cw_line(w, "const float *const u = weights + xi * %" PRId64 ", *const from = v + xi * %" PRId64 ";", depth,
-            g->v_stride);
+    if (g->stride > 1) {
+        cw_line(w, "const conv_taps *const at = &taps[(xi >= %d) + (xi %% %d == %d)];",
+                (g->point_rows - 1) * g->point_cols, g->point_cols, g->point_cols - 1);
+    }
+    cw_line(w, "const float *const from = v + xi * %" PRId64 ";", g->v_stride);
     cw_line(w, "float *const to = m + xi * %" PRId64 ";", g->m_stride);
-    TileShape first = shape_of(g, false, vectors, true);
-    if (ahead) {
-        cw_line(w, "%s(&taps, from, u, u + %d, (vector *)to);", emit_tile_name(&first).text,
-                g->kernel->prefetch_bytes / 4);
-    } else {
-        cw_line(w, "%s(&taps, from, u, (vector *)to);", emit_tile_name(&first).text);
+    if (prefetch_lines(g, vectors) > 0) {
+        cw_line(w, "const float *next = u + %s; /* the next point's */", floats.text);
     }
-    CExpr wide = emit_tile_name(&(TileShape){1, g->chunk, vectors, g->b, 4, 0});
-    CExpr thin = emit_tile_name(&(TileShape){1, g->chunk - 1, vectors, g->b, 4, 0});
-    if (g->wide > 1) {
-        cw_open(w, "for (int i = %d; i < %d; i += %d)", g->chunk, g->wide * g->chunk, g->chunk);
-        cw_line(w, "%s(&taps, from + i * %d, u, (vector *)(to + i * %d));", wide.text, g->b, vectors * g->b);
-        cw_close(w, "");
+    emit_chunks(g, false, vectors, 0, g->wide * g->chunk, w);
+    if (g->wide < g->chunks) {
+        emit_chunks(g, true, vectors, g->wide * g->chunk, g->block, w);
     }
-    if (narrow) {
-        cw_open(w, "for (int i = %d; i < %d; i += %d)", g->wide * g->chunk, g->block, g->chunk - 1);
-        cw_line(w, "%s(&taps, from + i * %d, u, (vector *)(to + i * %d));", thin.text, g->b, vectors * g->b);
-        cw_close(w, "");
-    }
+    cw_line(w, "u += %s;", floats.text);
     cw_close(w, "");
 }
 
@@ -392,7 +287,7 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
 static void emit_set(const Winograd *g, CWriter *w)
 {
     bool uneven = g->sets > 1 && g->last_vectors != g->vectors;
-    int64_t group_floats = g->area * g->in_planes * g->b * g->out_planes * g->b;
+    int64_t group_floats = g->products * g->out_planes * g->b;
     CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
                                        {"group", g->groups > 1 ? group_floats : 0},
                                        {"set", g->sets > 1 ? g->set_floats : 0},
@@ -424,15 +319,16 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
     }
     cw_comment(
         w,
-        "Convolution %dx%d, stride 1x1, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
-        "Winograd's F(%dx%d,%dx%d).\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d/%d][%d][%d][%d]; "
+        "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
+        "Winograd's F(%dx%d,%dx%d)%s.\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d%s/%d][%d][%d][%d]; "
         "%" PRId64 " tiles, %d at a time.",
-        s->kernel_rows, s->kernel_cols, s->pad_top, s->pad_left, groups, s->in_channels, s->in_rows, s->in_cols,
-        s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-        e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-        g->kernel->max_pool ? ", max pool 2x2" : "", g->out_rows, g->out_cols, s->kernel_rows, s->kernel_cols, g->b,
-        g->b, s->out_channels, g->vectors * g->b, g->area, s->in_channels / s->groups, g->b, g->b, g->vectors, g->b,
-        g->tiles, g->block);
+        s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups, s->in_channels,
+        s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
+        e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->kernel->max_pool ? ", max pool 2x2" : "",
+        g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1,
+        g->stride > 1 ? " in four phases" : "", g->b, g->b, s->out_channels, g->vectors * g->b, g->area,
+        s->in_channels / s->groups, g->stride > 1 ? "/phases" : "", g->b, g->b, g->vectors, g->b, g->tiles, g->block);
 }
 
 /* Blocks of tiles are shared out: of each block, every group's inputs are transformed, then its sets are done. */
@@ -479,17 +375,34 @@ static void emit_by_sets(const Winograd *g, CWriter *w)
     cw_close(w, "");
 }
 
+/* How far products go: at each point over its planes. Stride 2: at points where no, one, both axes are infinite. */
+static void emit_taps(const Winograd *g, CWriter *w)
+{
+    int64_t only = g->in_planes == 1 ? (g->s->in_channels / g->groups + 3) / 4 : g->b / 4; /* lanes that exist */
+    int64_t rounds = only < g->b / 4 ? only : g->b / 4;
+    if (g->stride == 1) {
+        cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %" PRId64 ", %d, 0, 0, 0};", g->in_planes, rounds,
+                g->block * g->b);
+        return;
+    }
+    cw_open(w, "static const conv_taps taps[3] =");
+    for (int k = 0; k < 3; ++k) {
+        int64_t planes = winograd_row_phases(g, k > 0) * (int64_t)winograd_col_phases(g, k > 1) * g->in_planes;
+        cw_line(w, "{%" PRId64 ", 1, 1, %d, %d, 0, 0, 0},", planes, g->b / 4, g->block * g->b);
+    }
+    cw_close(w, ";");
+}
+
 void emit_winograd(const Kernel *kernel, CWriter *w)
 {
     Winograd g = winograd_of(kernel);
-    emit_input(&g, w);
-    emit_output(&g, w);
+    emit_winograd_inputs(&g, w);
+    emit_winograd_output(&g, w);
     emit_head_comment(&g, w);
     emit_kernel_head(kernel, w);
-    cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %d, %d, 0, 0, 0};", g.in_planes, g.b / 4,
-            g.block * g.b);
+    emit_taps(&g, w);
     cw_line(w, "float *const v = %s; /* [%d][%" PRId64 "][%d][%d], xi strides padded */", emit_scratch(kernel).text,
-            g.area, g.in_planes, g.block, g.b);
+            g.area, g.stride * g.stride * g.in_planes, g.block, g.b);
     cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d tiles][%d][%d] in chunks */", g.area * g.v_stride, g.area,
             g.block, g.vectors, g.b);
     if (g.blocks > 1) {

@@ -59,6 +59,8 @@ const char *kernel_family_name(KernelFamily family)
         return "direct";
     case KERNEL_PLANAR:
         return "planar";
+    case KERNEL_ROWS:
+        return "rows";
     case KERNEL_WINOGRAD:
         return "winograd";
     case KERNEL_GROUPED:
@@ -67,6 +69,8 @@ const char *kernel_family_name(KernelFamily family)
         return "few";
     case KERNEL_CONVERT:
         return "convert";
+    case KERNEL_SPACE_TO_DEPTH:
+        return "space_to_depth";
     case KERNEL_ZERO_HALO:
         return "zero_halo";
     case KERNEL_FAMILY_COUNT:
@@ -147,7 +151,8 @@ bool pack_format_equal(const PackFormat *a, const PackFormat *b)
 {
     return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block &&
            a->lanes == b->lanes && a->vectors == b->vectors && a->in_block == b->in_block &&
-           a->window_rows == b->window_rows && a->window_cols == b->window_cols && a->winograd == b->winograd;
+           a->window_rows == b->window_rows && a->window_cols == b->window_cols && a->winograd == b->winograd &&
+           a->phases == b->phases && a->phase_lanes == b->phase_lanes;
 }
 
 /* Members that only kernels of vector targets use. */
@@ -156,7 +161,8 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->pixels_outer == b->pixels_outer &&
            a->block_tiles == b->block_tiles && a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd &&
-           a->max_pool == b->max_pool && a->out_step == b->out_step;
+           a->max_pool == b->max_pool && a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows &&
+           a->lane_cols == b->lane_cols && a->out_step == b->out_step;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -413,14 +419,22 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_FEW:
         name_product(&name, "conv", kernel);
         break;
+    case KERNEL_ROWS:
+        name_product(&name, "rows", kernel);
+        break;
     case KERNEL_WINOGRAD:
-        name_product(&name, kernel->winograd == 2 ? "winograd2_" : "winograd4_", kernel);
+        strbuf_printf(&name, "winograd%d_", (int)kernel->winograd);
+        name_product(&name, "", kernel);
         strbuf_printf(&name, "%s", kernel->max_pool ? "_max_pool" : "");
         break;
     case KERNEL_CONVERT:
         strbuf_printf(&name, "convert");
         name_in(&name, s);
         strbuf_printf(&name, "_c%d_to_c%d", (int)kernel->in.block, (int)kernel->out.block);
+        break;
+    case KERNEL_SPACE_TO_DEPTH:
+        strbuf_printf(&name, "space_to_depth%d", (int)s->stride_rows);
+        name_in(&name, s);
         break;
     case KERNEL_ZERO_HALO:
         strbuf_printf(&name, "zero_halo");

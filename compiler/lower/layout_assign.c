@@ -5,7 +5,8 @@
  *      a convolution, which is worth a conversion
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
- *   3. the halo of such a class is what its greediest reader needs; an image that gets a border of its own pixels is
+ *   3. a max pool that a Winograd convolution can do with its tiles is done there
+ *   4. the halo of such a class is what its greediest reader needs; an image that gets a border of its own pixels is
  *      written into the interior of the result, so its halo is the border and the result's halo
  *
  * All of it follows from shapes and target. On a target without vectors nothing is blocked, and nothing else changes. */
@@ -48,7 +49,8 @@ static bool assign_conv(const Lowering *l, const Node *node)
     layout->vector_conv = true;
     layout->family = kernel.family;
     layout->winograd = kernel.winograd;
-    return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_FEW;
+    layout->space_to_depth = kernel.lane_phases > 0;
+    return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_ROWS && kernel.family != KERNEL_FEW;
 }
 
 /* The family that serves an op other than a convolution in blocks; FAMILY_COUNT: none. */
@@ -197,7 +199,8 @@ static void place_parts(const Lowering *l, const Node *concat)
 static bool reads_halo(const Lowering *l, const Node *node)
 {
     const NodeLayout *layout = &l->layouts[node->id];
-    return layout->vector_conv && layout->family != KERNEL_DENSE && layout->family != KERNEL_PLANAR;
+    return layout->vector_conv && !layout->space_to_depth && layout->family != KERNEL_DENSE &&
+           layout->family != KERNEL_PLANAR && layout->family != KERNEL_ROWS;
 }
 
 /* A value that a border is put around is written inside of it, unless somebody else wants it with zeros around. */
@@ -245,7 +248,51 @@ static void join_alike(const Lowering *l, const Node *node)
     }
 }
 
-/* --- 3. halos */
+/* --- 3. pools that the convolution before them does */
+
+static bool is_halving(const PoolAttr *pool)
+{
+    return pool->kernel[0] == 2 && pool->kernel[1] == 2 && pool->stride[0] == 2 && pool->stride[1] == 2 &&
+           pool->pad.edge[PAD_TOP] == 0 && pool->pad.edge[PAD_LEFT] == 0;
+}
+
+/* A max pool 2x2 of whole windows that alone reads a Winograd convolution of even tiles. */
+static void fuse_pool(const Lowering *l, const Node *pool, const uint32_t *reads)
+{
+    const Node *conv = pool->inputs[0];
+    if (pool->op != OP_MAX_POOL || !l->layouts[pool->id].blocked || reads[conv->id] != 1 || conv->adds_residual) {
+        return;
+    }
+    NodeLayout *layout = &l->layouts[conv->id];
+    bool tiles = layout->vector_conv && layout->family == KERNEL_WINOGRAD && layout->winograd % 2 == 0 &&
+                 conv->attr.conv.kernel[0] > 1 && conv->attr.conv.kernel[1] > 1;
+    bool whole = type_height(pool->type) == type_height(conv->type) / 2 &&
+                 type_width(pool->type) == type_width(conv->type) / 2;
+    if (tiles && whole && is_halving(&pool->attr.pool)) {
+        layout->pool = pool;
+    }
+}
+
+static void fuse_pools(const Lowering *l)
+{
+    const Graph *graph = l->graph;
+    uint32_t *reads = ARENA_ARRAY(l->scratch, uint32_t, graph->n_nodes);
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        for (uint32_t k = 0; k < graph->nodes[i]->n_inputs; ++k) {
+            ++reads[graph->nodes[i]->inputs[k]->id];
+        }
+    }
+    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
+        ++reads[graph->outputs[i].node->id];
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        if (graph->nodes[i]->op == OP_MAX_POOL) {
+            fuse_pool(l, graph->nodes[i], reads);
+        }
+    }
+}
+
+/* --- 4. halos */
 
 static int32_t larger(int32_t a, int64_t b)
 {
@@ -258,12 +305,6 @@ static int64_t reach(int32_t in, int32_t out, int32_t kernel, int32_t stride, in
     return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - pad - in;
 }
 
-static int64_t winograd_reach(int32_t in, int32_t out, int32_t kernel, int32_t m, int32_t pad)
-{
-    int64_t outputs = winograd_outputs(m, kernel);
-    return (out + outputs - 1) / outputs * outputs + kernel - 1 - pad - in;
-}
-
 /* What one convolution needs around its input. */
 static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t halo[4])
 {
@@ -272,8 +313,8 @@ static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t h
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
     int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
     if (layout->family == KERNEL_WINOGRAD) {
-        bottom = winograd_reach(s->in_rows, s->out_rows, s->kernel_rows, layout->winograd, s->pad_top);
-        right = winograd_reach(s->in_cols, s->out_cols, s->kernel_cols, layout->winograd, s->pad_left);
+        bottom = winograd_reach(s->out_rows, s->kernel_rows, s->stride_rows, layout->winograd) - s->pad_top - s->in_rows;
+        right = winograd_reach(s->out_cols, s->kernel_cols, s->stride_cols, layout->winograd) - s->pad_left - s->in_cols;
     }
     halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
@@ -282,11 +323,11 @@ static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t h
 static void need_halo(const Lowering *l, const Node *node)
 {
     const NodeLayout *layout = &l->layouts[node->id];
-    if (!layout->vector_conv || layout->family == KERNEL_DENSE) {
+    if (!layout->vector_conv || layout->family == KERNEL_DENSE || layout->space_to_depth) {
         return;
     }
     const Node *x = lower_value_of(node->inputs[0]);
-    bool planar = layout->family == KERNEL_PLANAR;
+    bool planar = layout->family == KERNEL_PLANAR || layout->family == KERNEL_ROWS;
     int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
     const int32_t *stride = node->attr.conv.stride;
     int32_t phases = node->op == OP_CONV_TRANSPOSE ? stride[0] * stride[1] : 0;
@@ -352,6 +393,7 @@ void layouts_assign(Lowering *l)
             join_alike(l, graph->nodes[i]);
         }
     }
+    fuse_pools(l);
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         need_halo(l, graph->nodes[i]);
     }

@@ -136,17 +136,63 @@ static void merge_rows(Kernel *kernel)
     s->in_rows = s->out_rows = 1;
 }
 
+/* A first layer of stride S over few channels: its input with phases in lanes, and from then on a convolution of stride 1
+ * over S x S times as many channels. */
+static Buffer *phases_in_lanes(Lowering *l, const Node *node, Kernel *kernel)
+{
+    KernelSizes *s = &kernel->sizes;
+    int32_t stride = s->stride_rows, channels = stride * stride * s->in_channels;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
+    int32_t rows = winograd_reach(s->out_rows, tap_rows, 1, kernel->winograd);
+    int32_t cols = winograd_reach(s->out_cols, tap_cols, 1, kernel->winograd);
+    Buffer *in = lower_operand(l, node->inputs[0]);
+    Layout layout = layout_blocked(type_f32_3(channels, rows, cols), l->program->target->channel_block);
+    Buffer *lanes = lower_temporary(l, in->name, layout);
+    Kernel move = lower_kernel(KERNEL_SPACE_TO_DEPTH, in, lanes);
+    move.sizes.stride_rows = move.sizes.stride_cols = stride;
+    move.sizes.pad_top = s->pad_top;
+    move.sizes.pad_left = s->pad_left;
+    Step *step = lower_step(l, &move, node, lanes);
+    step_add_input(step, in);
+    step->title = arena_printf(l->arena, "phases of '" STR_FMT "'", STR_ARG(in->name));
+    kernel->lane_rows = s->kernel_rows;
+    kernel->lane_cols = s->kernel_cols;
+    s->in_channels = channels;
+    s->in_rows = rows;
+    s->in_cols = cols;
+    s->kernel_rows = tap_rows;
+    s->kernel_cols = tap_cols;
+    s->stride_rows = s->stride_cols = 1;
+    s->pad_top = s->pad_left = 0;
+    return lanes;
+}
+
+static Buffer *vector_input(Lowering *l, const Node *node, Kernel *kernel)
+{
+    if (kernel->lane_phases > 0) {
+        return phases_in_lanes(l, node, kernel);
+    }
+    bool planar = kernel->family == KERNEL_PLANAR || kernel->family == KERNEL_ROWS;
+    return planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
+}
+
 static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols, const IntTable *table)
 {
-    bool planar = kernel->family == KERNEL_PLANAR;
-    Buffer *in = planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
-    Buffer *residual = residual_of(l, node, true), *out = lower_result(l, node);
+    const Node *pool = l->layouts[node->id].pool;
+    Buffer *in = vector_input(l, node, kernel);
+    Buffer *residual = residual_of(l, node, true), *out = lower_result(l, pool != NULL ? pool : node);
     kernel->in = in->layout;
     kernel->out = out->layout;
     kernel->residual = residual != NULL ? residual->layout : (Layout){0};
+    kernel->max_pool = pool != NULL;
     merge_rows(kernel);
     tiles_choose(l->program->target, kernel);
     append_product(l, node, kernel, in, out, cols, residual, table);
+    if (pool != NULL) {
+        Step *step = &l->program->steps[l->program->n_steps - 1];
+        step->title = arena_printf(l->arena, STR_FMT " + " STR_FMT, STR_ARG(step->title),
+                                   STR_ARG(step_title(l->arena, pool)));
+    }
 }
 
 static int32_t taps_of(const KernelSizes *s)
@@ -187,8 +233,9 @@ bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kerne
         return false;
     }
     kernel->sizes.groups = 1;
-    *expands = true;
-    return select_vector_conv(l->program->target, !l->no_winograd, kernel) && kernel->family != KERNEL_DENSE;
+    *expands = true; /* no Winograd: its packing knows other windows than the source's */
+    return select_vector_conv(l->program->target, false, kernel) && kernel->family != KERNEL_DENSE &&
+           kernel->family != KERNEL_ROWS;
 }
 
 /* Which input channels an output channel of a group reads, as a table of connections. */

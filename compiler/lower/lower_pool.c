@@ -21,6 +21,9 @@ static Kernel window_kernel(const Buffer *in, const Buffer *out, bool is_max, co
 
 void lower_window_pool(Lowering *l, const Node *node)
 {
+    if (l->buffer_of[node->id] != NULL) {
+        return; /* done by the convolution before it (fuse_pool in layout_assign.c) */
+    }
     Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = window_kernel(in, out, node->op == OP_MAX_POOL, &node->attr.pool);

@@ -72,6 +72,11 @@ Buffer *lower_result(Lowering *l, const Node *node)
     return buffer;
 }
 
+Buffer *lower_temporary(Lowering *l, Str name, Layout layout)
+{
+    return new_buffer(l, (Buffer){.name = name, .kind = BUFFER_ARENA, .dtype = DT_F32, .layout = layout});
+}
+
 Buffer *lower_concat_result(Lowering *l, const Node *concat)
 {
     return l->buffer_of[concat->id] != NULL ? l->buffer_of[concat->id] : lower_result(l, concat);

@@ -12,6 +12,8 @@ typedef struct NodeLayout {
     bool vector_conv;       /* a convolution with a vector kernel: */
     KernelFamily family;
     int32_t winograd;
+    bool space_to_depth;    /* a first layer, whose phases lie in lanes */
+    const Node *pool;       /* the max pool that the convolution does too; NULL: none */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
@@ -53,6 +55,8 @@ Buffer *lower_concat_result(Lowering *l, const Node *concat);
 Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel);
 /* The node's value is that of `same`, which is plain, element for element in the same order: no step. */
 void lower_view(Lowering *l, const Node *node, Buffer *same);
+/* A new arena buffer that is no node's value. */
+Buffer *lower_temporary(Lowering *l, Str name, Layout layout);
 /* A record of one family with the logical sizes and layouts of operand and result. */
 Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out);
 /* Sets epilogue.residual and epilogue.act from a node with OPF_EPILOGUE. */
@@ -92,6 +96,9 @@ Node *lower_values(Lowering *l, int32_t count, const double *values);
 Node *lower_recipe(Lowering *l, ConstExpr expr, const Node *a, const Node *b, double eps);
 /* Offsets of all segments, blob size, fingerprint. */
 void segments_finish(Program *program);
+/* The same again for programs that share a blob: what is packed to the same bytes lies there once. Sets segments,
+ * blob_bytes and fingerprint of `whole` too. */
+void segments_share(Program *const *programs, int n_programs, Program *whole);
 
 /* --- kernel.c, title.c */
 /* Name of a record without ordinal: "conv3x3_s1p1_64x56x56_to_64x56x56_relu". */

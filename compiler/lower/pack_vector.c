@@ -25,10 +25,43 @@ void pack_vectors(const PackFormat *f, const float *in, int32_t rows, int32_t in
     }
 }
 
+static int32_t stride_of(const PackFormat *f)
+{
+    return f->phases > 1 ? f->phases : 1;
+}
+
+/* Inputs of one phase with their padding; 0 where phases share lanes. */
+static int64_t phase_inputs(const PackFormat *f, int32_t inputs)
+{
+    return f->phase_lanes ? 0 : int_align_up(inputs, f->lanes);
+}
+
+/* Products of one output at point (i, j). */
+static int64_t point_inputs(const PackFormat *f, int32_t inputs, bool last_row, bool last_col)
+{
+    int32_t stride = stride_of(f);
+    if (f->phase_lanes) {
+        return int_align_up((int64_t)stride * stride * inputs, f->lanes);
+    }
+    return winograd_phases(f->window_rows, stride, last_row) *
+           (int64_t)winograd_phases(f->window_cols, stride, last_col) * phase_inputs(f, inputs);
+}
+
+int64_t pack_winograd_inputs(const PackFormat *f, int32_t inputs)
+{
+    int32_t stride = stride_of(f);
+    int64_t rows = winograd_points(f->winograd, winograd_taps(f->window_rows, stride));
+    int64_t cols = winograd_points(f->winograd, winograd_taps(f->window_cols, stride));
+    bool row_ends = rows > 1, col_ends = cols > 1; /* the last point is infinity */
+    return (rows - row_ends) * (cols - col_ends) * point_inputs(f, inputs, false, false) +
+           (row_ends ? (cols - col_ends) * point_inputs(f, inputs, true, false) : 0) +
+           (col_ends ? (rows - row_ends) * point_inputs(f, inputs, false, true) : 0) +
+           (row_ends && col_ends ? point_inputs(f, inputs, true, true) : 0);
+}
+
 int64_t pack_winograd_size(const PackFormat *f, int32_t rows, int32_t inputs)
 {
-    int64_t area = winograd_points(f->winograd, f->window_rows) * winograd_points(f->winograd, f->window_cols);
-    return area * int_align_up(rows, f->lanes) * int_align_up(inputs, f->lanes);
+    return pack_winograd_inputs(f, inputs) * int_align_up(rows, f->lanes);
 }
 
 /* G of one axis. */
@@ -62,38 +95,62 @@ static AxisTransform axis_transform(int32_t m, int32_t taps)
     return axis;
 }
 
-/* G g G^T of one filter into out[xi * step]. */
-static void transform(const AxisTransform *down, const AxisTransform *across, const float *filter, float *out,
-                      int64_t step)
+/* One filter transformed: G g G^T, where g are the taps stride * t + q of the window. */
+typedef struct Filter {
+    double point[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_POINTS];
+} Filter;
+
+static Filter transform(const AxisTransform *down, const AxisTransform *across, const PackFormat *f, int32_t qr,
+                        int32_t qc, const float *window)
 {
+    Filter filter = {0};
+    int32_t stride = stride_of(f);
     for (int32_t i = 0; i < down->points; ++i) {
         double half[WINOGRAD_MOST_POINTS] = {0.0}; /* row i of G g */
-        for (int32_t x = 0; x < across->taps; ++x) {
-            for (int32_t y = 0; y < down->taps; ++y) {
-                half[x] += down->g[i][y] * (double)filter[y * across->taps + x];
+        for (int32_t x = 0; stride * x + qc < f->window_cols; ++x) {
+            for (int32_t y = 0; stride * y + qr < f->window_rows; ++y) {
+                half[x] += down->g[i][y] * (double)window[(stride * y + qr) * f->window_cols + stride * x + qc];
             }
         }
         for (int32_t j = 0; j < across->points; ++j) {
-            double sum = 0.0;
             for (int32_t x = 0; x < across->taps; ++x) {
-                sum += half[x] * across->g[j][x];
+                filter.point[i][j] += half[x] * across->g[j][x];
             }
-            out[(i * across->points + j) * step] = (float)sum;
         }
     }
+    return filter;
 }
 
-/* out is [xi][inputs padded to lanes][rows padded to lanes]. */
+/* out is [xi][inputs of the point, padded to lanes][rows padded to lanes]. */
 void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
-    int64_t width = int_align_up(rows, f->lanes), step = int_align_up(inputs, f->lanes) * width;
-    int64_t taps = (int64_t)f->window_rows * f->window_cols;
-    AxisTransform down = axis_transform(f->winograd, f->window_rows);
-    AxisTransform across = axis_transform(f->winograd, f->window_cols);
+    int32_t stride = stride_of(f);
+    int64_t width = int_align_up(rows, f->lanes), window = (int64_t)f->window_rows * f->window_cols;
+    AxisTransform down = axis_transform(f->winograd, winograd_taps(f->window_rows, stride));
+    AxisTransform across = axis_transform(f->winograd, winograd_taps(f->window_cols, stride));
     memset(out, 0, (size_t)pack_winograd_size(f, rows, inputs) * sizeof *out);
-    for (int32_t i = 0; i < inputs; ++i) {
-        for (int32_t row = 0; row < rows; ++row) {
-            transform(&down, &across, in + (row * (int64_t)inputs + i) * taps, out + i * width + row, step);
+    for (int32_t phase = 0; phase < stride * stride; ++phase) {
+        int32_t qr = phase / stride, qc = phase % stride;
+        for (int32_t input = 0; input < inputs; ++input) {
+            for (int32_t row = 0; row < rows; ++row) {
+                Filter filter = transform(&down, &across, f, qr, qc, in + ((int64_t)row * inputs + input) * window);
+                float *to = out + row;
+                for (int32_t i = 0; i < down.points; ++i) {
+                    bool last_row = down.points > 1 && i == down.points - 1;
+                    for (int32_t j = 0; j < across.points; ++j) {
+                        bool last_col = across.points > 1 && j == across.points - 1;
+                        int32_t cols = winograd_phases(f->window_cols, stride, last_col);
+                        bool adds =
+                            f->phase_lanes || (qr < winograd_phases(f->window_rows, stride, last_row) && qc < cols);
+                        int64_t place = f->phase_lanes ? phase * (int64_t)inputs + input
+                                                       : (qr * cols + qc) * phase_inputs(f, inputs) + input;
+                        if (adds) {
+                            to[place * width] = (float)filter.point[i][j];
+                        }
+                        to += point_inputs(f, inputs, last_row, last_col) * width;
+                    }
+                }
+            }
         }
     }
 }

@@ -7,6 +7,8 @@
 /* Floats of a set of `rows` output channels (at most vectors * lanes) over `inputs` input channels, padding included. */
 int64_t pack_vectors_size(const PackFormat *format, int32_t rows, int32_t inputs);
 int64_t pack_winograd_size(const PackFormat *format, int32_t rows, int32_t inputs);
+/* Products of one output over all points, padding included. */
+int64_t pack_winograd_inputs(const PackFormat *format, int32_t inputs);
 
 /* in: [rows][inputs][window_rows][window_cols] */
 void pack_vectors(const PackFormat *format, const float *in, int32_t rows, int32_t inputs, float *out);

@@ -21,10 +21,15 @@ typedef struct Target {
     int registers;         /* vector registers */
     const char *macro;     /* the compiler defines it where its flags fit: "__AVX512F__"; NULL: nothing to check */
     const char *flags;     /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
+    const char *architecture; /* "x86-64"; NULL: any */
+    int level;             /* x86-64-v4: 4; 1: of every processor of the architecture */
+    const char *features;  /* what a compiler must be allowed to use, in gcc's and clang's names: "avx,fma"; NULL: nothing */
+    const char *tuned_for; /* the processor whose timings clang goes by with these flags; NULL: says nothing */
 } Target;
 /* NULL where unknown. "native": the best of the list that the machine we run on can execute. */
 const Target *target_find(Str name);
 extern const Target targets[];       /* name NULL ends it; "native" is not in it */
+enum { TARGETS_MAX = 4 };            /* in one file set: those of one architecture, and portable */
 
 /* --- layout: how a [C,H,W] (or [C]) tensor lies in memory. Element (c, y, x) is at float
  *     ((c / block) * plane_stride + (y + halo_top) * row_stride + (x + halo_left) * block) + c % block
@@ -103,7 +108,13 @@ typedef enum PackKind {
      * as they are needed and infinity. With N_i the product of p_i - p_k over the other finite points, j from 0 on:
      *   G [i][j] = p_i^j / N_i (r columns)   B^T[i] = coefficients of the product of x - p_k over k != i, lowest first
      *   A^T[j][i] = p_i^j (m rows)           at infinity: G = 0 .. 0 1, A^T = 0 .. 0 1 downwards, B^T of all points.
-     * The row of point 0 is negated in G and B^T where N_0 < 0. An axis of one tap is left as it is: T = 1, and one output at a time. */
+     * The row of point 0 is negated in G and B^T where N_0 < 0. An axis of one tap is left as it is: T = 1, and one output at a time.
+     *
+     * phases = S > 1: a convolution of stride S as the sum of S x S convolutions of stride 1, one for each phase (qr, qc)
+     * of the input; g is then the taps S * t + q of the window, r = ceil(window / S), and where a phase has one tap less a
+     * zero stands for it. Inputs are [phase (qr, qc)][round_up(I, lanes)], all in one; at an infinite point of an axis
+     * the phases that lack a tap have nothing to add and are left out (S = 2 and an odd window: phase 1).
+     * phase_lanes: inputs are round_up(S * S * I, lanes), phase by phase without gaps, and none is left out. */
     PACK_WINOGRAD
 } PackKind;
 
@@ -112,7 +123,9 @@ typedef struct PackFormat {
     PackKind kind;
     int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD (in_block = lanes) */
     int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3) */
-    int32_t winograd;                     /* WINOGRAD: m, 2 or 4 */
+    int32_t winograd;                     /* WINOGRAD: m, 2 to 6 */
+    int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
+    bool phase_lanes;                     /* WINOGRAD */
 } PackFormat;
 /* The bias of a VECTORS or WINOGRAD weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
 
@@ -133,6 +146,16 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
     return r == 1 ? 1 : m;
 }
 enum { WINOGRAD_MOST_POINTS = 8 };
+/* Taps of a phase of a window of `kernel` taps: what r is above. */
+static inline int32_t winograd_taps(int32_t kernel, int32_t stride)
+{
+    return (kernel + stride - 1) / stride;
+}
+/* Phases of one axis that add to a point, of stride S: those with all taps at infinity, else all. */
+static inline int32_t winograd_phases(int32_t kernel, int32_t stride, bool at_infinity)
+{
+    return at_infinity && kernel % stride != 0 ? kernel % stride : stride;
+}
 
 /* One phase of a transposed convolution: its window is every step-th tap of the source's rows x cols, from `first` on,
  * backwards. rows 0: the whole window. */
@@ -192,10 +215,12 @@ typedef enum KernelFamily {
     /* Of vector targets only. */
     KERNEL_DIRECT,        /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
-    KERNEL_WINOGRAD,      /* convolution of stride 1, blocked -> blocked; groups as in DIRECT */
+    KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
+    KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
     KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
     KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
+    KERNEL_SPACE_TO_DEPTH, /* plain or planar [C,H,W] -> blocked [S*S*C,..], see Kernel */
     KERNEL_ZERO_HALO,     /* writes zeros to the halo of `out`, nothing else */
     KERNEL_FAMILY_COUNT
 } KernelFamily;
@@ -253,6 +278,8 @@ typedef struct Epilogue {
  *   DIRECT, WINOGRAD, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
  *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
  *   FEW                  in blocked, out plain, maybe the caller's: aligned as floats only; no residual, no groups
+ *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
+ *                        ROWS of row_block = channels of a set; tile_cols = columns of a pass
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
  *                        sizes.in_channels floats in a row either way. out, residual plain vectors of any length, not padded
  *                        and maybe the caller's: aligned as floats only
@@ -294,16 +321,28 @@ typedef struct Kernel {
     int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT) */
     int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD: how far ahead in the weights. DIRECT: the size of one oc set's
                                     weights, to be spread over the tiles of the set before */
-    int32_t winograd;            /* WINOGRAD: m, 2 or 4, along each axis of more than one tap. The halo of `in` covers whole tiles: (ceil(out_rows / m)
-                                    * m + 2) rows from -pad_top are inside buffer and halo, columns alike */
+    int32_t winograd;            /* WINOGRAD: m, 2 to 6, along each axis of more than one tap. The halo of `in` covers whole tiles:
+                                    winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
+    int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
+    int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
-    bool max_pool;               /* WINOGRAD 4: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
+    bool max_pool;               /* WINOGRAD, m even: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
                                     out.rows, out.cols the pool's (floor) */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
-/* WINOGRAD scratch of one part: V [T*T][ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
- * floats: 4 * T*T * ((ceil(I/b) + vectors) * NT * b + 32) bytes. */
+/* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
+ * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
+/* Rows (or columns) of the input, from the first padding one, that the tiles of `out` rows read. */
+static inline int32_t winograd_reach(int32_t out, int32_t kernel, int32_t stride, int32_t m)
+{
+    int32_t taps = winograd_taps(kernel, stride), outputs = winograd_outputs(m, taps);
+    int32_t points = winograd_points(m, taps), tiles = (out + outputs - 1) / outputs;
+    int32_t last = kernel % stride == 0 ? stride : kernel % stride; /* phases that read the last point */
+    return stride * ((tiles - 1) * outputs + points - 1) + last;
+}
+/* SPACE_TO_DEPTH (a first layer of stride S = stride_rows = stride_cols): channel (qr * S + qc) * C + c of the result, row i,
+ * column j is channel c, row S * i + qr - pad_top, column S * j + qc - pad_left of the input, zero outside it. */
 bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 
 /* --- steps
@@ -358,6 +397,20 @@ typedef struct LowerOptions {
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
 Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Diag *diag);
+
+/* program_set.c: one network for several targets in one file set. The programs have ports, batch and parts in common, and
+ * the blob, which holds each distinct packing once; so their segments' offsets, blob_bytes and fingerprint are those of the
+ * set. For one target the set is that program alone. */
+typedef struct ProgramSet {
+    Program **programs; /* one a target, in the order given */
+    int n_programs;
+    /* What they have in common: every distinct segment, the largest arena, all kernels (for their names), a target that is
+     * called after all of them; no steps. Of a single program that program. */
+    const Program *whole;
+} ProgramSet;
+/* `options->target` is not looked at. NULL after an error. */
+ProgramSet *lower_set(Arena *arena, const Graph *graph, const LowerOptions *options, const Target *const *targets,
+                      int n_targets, Diag *diag);
 
 /* Which families have an emitter for vector > 1: a row is set when the emitter is in; until then lowering takes the
  * portable kernel on plain values. CONVERT and ZERO_HALO must be first: without them nothing is blocked. (select.c) */

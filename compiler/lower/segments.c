@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "lower/lowering.h"
+#include "lower/pack_vector.h"
 #include "support/hash.h"
 #include "support/ints.h"
 
@@ -16,11 +17,11 @@ int64_t segment_elements(const Segment *segment)
         return segment->groups * rows * cols;
     }
     int64_t window = (int64_t)format->window_rows * format->window_cols;
-    int64_t points = (int64_t)winograd_points(format->winograd, format->window_rows) *
-                     winograd_points(format->winograd, format->window_cols);
-    int64_t inputs = int_align_up(segment->cols / window, format->in_block);
+    int32_t inputs = (int32_t)(segment->cols / window);
     int64_t outputs = int_align_up(group_rows, format->lanes);
-    return segment->groups * outputs * inputs * (format->kind == PACK_WINOGRAD ? points : window);
+    int64_t products = format->kind == PACK_WINOGRAD ? pack_winograd_inputs(format, inputs)
+                                                     : int_align_up(inputs, format->in_block) * window;
+    return segment->groups * outputs * products;
 }
 
 /* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16" */
@@ -31,6 +32,9 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     } else if (format->kind == PACK_WINOGRAD) {
         strbuf_printf(out, "winograd %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
                       (int)format->window_cols, (int)format->vectors, (int)format->lanes);
+        if (format->phases > 1) {
+            strbuf_printf(out, " phases %d%s", (int)format->phases, format->phase_lanes ? " in lanes" : "");
+        }
     } else {
         strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
                       (int)format->in_block, (int)format->window_rows, (int)format->window_cols);
@@ -144,6 +148,58 @@ static void describe_ports(const char *role, Buffer *const *ports, uint32_t coun
         strbuf_printf(out, "%s %s %dx%dx%d block %d\n", role, dtype_name(ports[i]->dtype), (int)layout->channels,
                       (int)layout->rows, (int)layout->cols, (int)layout->block);
     }
+}
+
+/* The same text for segments of the same bytes: of a vector (bias) only its padded length counts. */
+static void describe_bytes(const Segment *segment, StrBuf *out)
+{
+    Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed, segment->table,
+                       segment->phase};
+    if (packing.format.kind == PACK_ROWS && packing.cols == 1 && packing.format.col_block == 1) {
+        packing.format.row_block = 1;
+        strbuf_printf(out, "padded to %" PRId64 " ", segment_elements(segment) / segment->groups);
+    }
+    describe_packing(&packing, segment->source, out);
+}
+
+void segments_share(Program *const *programs, int n_programs, Program *whole)
+{
+    Arena *scratch = arena_create();
+    Map *places = map_create(scratch); /* bytes, described -> the first segment that has them */
+    StrBuf text = {0}, manifest = {0};
+    uint32_t most = 0;
+    for (int p = 0; p < n_programs; ++p) {
+        most += programs[p]->n_segments;
+    }
+    whole->segments = ARENA_ARRAY(whole->arena, Segment *, most);
+    whole->n_segments = 0;
+    int64_t end = 0;
+    strbuf_printf(&manifest, "cnnc weights of several targets\n");
+    for (int p = 0; p < n_programs; ++p) {
+        strbuf_printf(&manifest, "program %016" PRIx64 "\n", programs[p]->fingerprint);
+        for (uint32_t i = 0; i < programs[p]->n_segments; ++i) {
+            Segment *segment = programs[p]->segments[i];
+            strbuf_clear(&text);
+            describe_bytes(segment, &text);
+            const Segment *same = map_get(places, strbuf_view(&text));
+            segment->offset = same != NULL ? same->offset : end;
+            if (same == NULL) {
+                end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
+                whole->segments[whole->n_segments++] = segment;
+                map_put(places, arena_copy(scratch, strbuf_view(&text)), segment);
+            }
+            strbuf_printf(&manifest, "at %" PRId64 "\n", segment->offset);
+        }
+    }
+    whole->blob_bytes = BLOB_HEADER_BYTES + end;
+    whole->fingerprint = hash_fnv1a_64(strbuf_view(&manifest));
+    for (int p = 0; p < n_programs; ++p) {
+        programs[p]->blob_bytes = whole->blob_bytes;
+        programs[p]->fingerprint = whole->fingerprint;
+    }
+    strbuf_free(&text);
+    strbuf_free(&manifest);
+    arena_destroy(scratch);
 }
 
 void segments_finish(Program *program)

@@ -4,6 +4,7 @@
  * One table of rules; the first whose condition holds decides. A faster kernel is a new row above the general one, with
  * its condition on target and shape and what it sets in the record. */
 #include "lower/program.h"
+#include "support/ints.h"
 
 /* Rows are set as emitters come in. */
 const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
@@ -18,6 +19,7 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_BORDER] = true,        [KERNEL_UPSAMPLE] = true,
     [KERNEL_INSTANCE_NORM] = true, [KERNEL_SUBSAMPLE] = true,
     [KERNEL_GRAM] = true,          [KERNEL_SOFTMAX] = true,
+    [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
 };
 
 typedef struct Rule {
@@ -70,6 +72,11 @@ static void become_dense(Kernel *kernel)
 
 /* --- vector targets */
 
+static int32_t ceil_div(int32_t a, int32_t b)
+{
+    return (int32_t)int_div_up(a, b);
+}
+
 /* Where a channel's data are worth blocks at all: vectors are plain in every target. */
 static bool is_image(int32_t rows, int32_t cols)
 {
@@ -79,8 +86,18 @@ static bool is_image(int32_t rows, int32_t cols)
 /* The input of a first layer: few planes, of which each pixel is broadcast. */
 static bool is_planar(const Target *target, const KernelSizes *s)
 {
-    enum { MOST_PLANES = 4 };
-    return s->groups == 1 && s->in_channels <= MOST_PLANES && s->in_channels < target->channel_block;
+    enum { FEW_PLANES = 4 };
+    return s->groups == 1 && s->in_channels < target->channel_block &&
+           (s->in_channels <= FEW_PLANES || s->in_channels * 2 <= target->channel_block);
+}
+
+/* Where channels fill a small part of a vector, neighbouring pixels of a row may fill more. */
+static bool is_rows(const Target *target, const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t b = target->channel_block;
+    return is_planar(target, s) && s->out_channels < b && s->stride_cols == 1 && s->out_cols >= b &&
+           !kernel->epilogue.residual && ceil_div(s->out_cols, b) * s->out_channels * 3 < s->out_cols * 2;
 }
 
 static bool is_grouped_by_shuffles(const Target *target, const KernelSizes *s)
@@ -108,28 +125,116 @@ static bool is_few(const Target *target, const Kernel *kernel)
            (planes * window + ADDING) * s->out_channels < planes * b * window;
 }
 
-/* 0: none; else m. Large images pay for the transforms of F(4x4); in small ones F(2x2) is steadier, streams fewer weights
- * and has a quarter of the rounding error. Longer windows need the points of F(4x4) for two outputs already. */
+/* --- Winograd: which tiles, if any. Costs are counted in products of one vector, as the micro-kernel does one a cycle. */
+
+/* Additions and moves of one axis of the transforms, from the texts in backend/embed/vector_winograd.c. */
+static const double input_cost[WINOGRAD_MOST_POINTS + 1] = {[1] = 1, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29};
+static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {[1] = 1, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24};
+
+/* A vector of weights that comes from memory takes the time of so many products. */
+enum { STREAM_COST = 15, STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
+
+/* Memory is asked ahead of time, but products and memory hide each other in part only (measured). */
+static double overlapped(double products, double stream)
+{
+    return products > stream ? products + 0.3 * stream : stream + 0.3 * products;
+}
+
+/* Of `in_planes` vectors of inputs a pixel, in S x S phases of which those that add nothing to a point are left out. */
+static double winograd_cost(const Target *target, const KernelSizes *s, int32_t m, double in_planes, bool phases_apart)
+{
+    double b = target->channel_block, groups = s->groups, stride = s->stride_rows;
+    double out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
+    int32_t tap_rows = winograd_taps(s->kernel_rows, s->stride_rows);
+    int32_t tap_cols = winograd_taps(s->kernel_cols, s->stride_rows);
+    int32_t rows = winograd_points(m, tap_rows), cols = winograd_points(m, tap_cols);
+    double tiles = (double)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
+                   ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
+    double all = stride * stride, points = all * rows * cols; /* each in each phase */
+    if (phases_apart && s->stride_rows > 1) {
+        points = (stride * (rows - 1) + winograd_phases(s->kernel_rows, s->stride_rows, true)) *
+                 (stride * (cols - 1) + winograd_phases(s->kernel_cols, s->stride_rows, true));
+    }
+    double weights = points * in_planes * b * out_planes;
+    double stream = 4 * weights * b > STREAM_FROM ? STREAM_COST * weights : 0;
+    double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
+    double out = cols * output_cost[rows] + winograd_outputs(m, tap_rows) * output_cost[cols] + 2 * rows * cols;
+    double transforms = tiles * (all * in_planes * in + out_planes * out);
+    return groups * (overlapped(tiles * weights, stream) + transforms);
+}
+
+static double direct_cost(const Target *target, const KernelSizes *s, double in_planes)
+{
+    double b = target->channel_block, out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
+    double weights = in_planes * b * s->kernel_rows * s->kernel_cols * out_planes;
+    double stream = 4 * weights * b > STREAM_FROM ? STREAM_COST * weights : 0;
+    return s->groups * overlapped(s->out_rows * (double)s->out_cols * weights, stream);
+}
+
+static bool has_transform(int32_t m, int32_t taps)
+{
+    static const bool known[WINOGRAD_MOST_POINTS + 1][7] = {[4] = {[2] = true},
+                                                            [5] = {[3] = true, [4] = true},
+                                                            [6] = {[2] = true, [4] = true},
+                                                            [7] = {[4] = true, [5] = true},
+                                                            [8] = {[2] = true, [4] = true, [6] = true}};
+    int32_t points = winograd_points(m, taps);
+    return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
+}
+
+/* 0: none; else m of the cheapest tiles, which must save a tenth at least. */
+static int32_t cheapest_winograd(const Target *target, const KernelSizes *s, double in_planes, bool phases_apart,
+                                 double direct)
+{
+    int32_t best = 0;
+    double least = 0.9 * direct;
+    for (int32_t m = 2; m <= 6; ++m) {
+        if (has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
+            has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows))) {
+            double cost = winograd_cost(target, s, m, in_planes, phases_apart);
+            best = cost < least ? m : best;
+            least = cost < least ? cost : least;
+        }
+    }
+    return best;
+}
+
+static bool is_undilated(const KernelSizes *s)
+{
+    return s->dilation_rows == 1 && s->dilation_cols == 1 && s->stride_rows == s->stride_cols;
+}
+
+/* Blocked convolutions of stride 1, and of stride 2 in four phases. */
 static int32_t winograd_of(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_CHANNELS = 16, LEAST_ROWS = 4, LARGE_ROWS = 28 };
+    enum { LEAST_CHANNELS = 16, LEAST_ROWS = 4 };
     int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    int32_t block = target->channel_block, rows = s->kernel_rows, cols = s->kernel_cols;
+    int32_t block = target->channel_block;
     bool groups_fit = s->groups == 1 || (in_channels % block == 0 && out_channels % block == 0);
-    bool unit = s->stride_rows == 1 && s->stride_cols == 1 && s->dilation_rows == 1 && s->dilation_cols == 1;
+    bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
+    bool strides_fit = s->stride_rows == 1 || (s->stride_rows == 2 && s->groups == 1 && !line &&
+                                               s->kernel_rows % 2 == 1 && s->kernel_cols % 2 == 1);
     bool worth = in_channels >= LEAST_CHANNELS && out_channels >= LEAST_CHANNELS && s->out_rows >= LEAST_ROWS &&
-                 s->out_cols >= LEAST_ROWS;
-    if (!groups_fit || !unit || !worth) {
+                 s->out_cols >= LEAST_ROWS && s->kernel_rows * s->kernel_cols > 1;
+    if (!groups_fit || !is_undilated(s) || !strides_fit || !worth) {
         return 0;
     }
-    if (rows == 3 && cols == 3) {
-        return s->out_rows >= LARGE_ROWS && s->out_cols >= LARGE_ROWS ? 4 : 2;
+    double planes = ceil_div(in_channels, block);
+    return cheapest_winograd(target, s, planes, true, direct_cost(target, s, planes));
+}
+
+/* A first layer of a stride: its phases are few channels each, which lie side by side in the lanes of a vector. */
+static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
+{
+    int32_t stride = s->stride_rows, lanes = stride * stride * s->in_channels;
+    if (stride == 1 || !is_undilated(s) || s->out_channels < target->channel_block) {
+        return 0;
     }
-    if (rows == 5 && cols == 5) {
-        return 2;
-    }
-    int32_t taps = rows == 1 ? cols : cols == 1 ? rows : 0;
-    return taps == 3 ? 4 : taps == 7 ? 2 : 0;
+    /* Lanes that do not exist cost no products where there is one vector of them. */
+    double planes = ceil_div(lanes, target->channel_block);
+    double products = planes > 1 ? planes : 4.0 * ceil_div(lanes, 4) / target->channel_block;
+    double direct = direct_cost(target, s, (double)s->in_channels / target->channel_block);
+    return cheapest_winograd(target, s, products / (stride * stride), false, direct);
 }
 
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
@@ -137,7 +242,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     const bool *ready = vector_kernel_ready;
     kernel->vector = target->vector_floats;
-    kernel->winograd = 0;
+    kernel->winograd = kernel->lane_phases = 0;
     if (is_dense(target, s)) {
         kernel->family = KERNEL_DENSE;
         become_dense(kernel);
@@ -155,7 +260,17 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
         kernel->family = KERNEL_GROUPED;
         return ready[KERNEL_GROUPED];
     }
+    if (ready[KERNEL_ROWS] && is_rows(target, kernel)) {
+        kernel->family = KERNEL_ROWS;
+        return true;
+    }
     if (is_planar(target, s)) {
+        kernel->winograd = winograd && ready[KERNEL_SPACE_TO_DEPTH] ? space_to_depth_of(target, s) : 0;
+        if (kernel->winograd > 0) {
+            kernel->family = KERNEL_WINOGRAD;
+            kernel->lane_phases = s->stride_rows;
+            return true;
+        }
         kernel->family = KERNEL_PLANAR;
         return ready[KERNEL_PLANAR];
     }

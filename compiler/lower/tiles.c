@@ -207,10 +207,12 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_COPY:
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
         break;

@@ -13,6 +13,9 @@ enum {
     DENSE_VECTORS = 8,
     WINOGRAD_TILES = 28,     /* transformed at once */
     WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
+    WINOGRAD_FEW_TILES = 7,  /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_NEAR = 256 * 1024,          /* bytes of transforms */
+    WINOGRAD_AGAIN = 6 * 1024 * 1024,    /* bytes of weights that may be read again and again for few tiles each */
     WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -74,30 +77,54 @@ static void choose_direct(const Target *target, Kernel *kernel)
     }
 }
 
-/* Eight pixels: each is broadcast from a plane of its own, and gcc spills above. */
+/* Eight pixels of two vectors: each is broadcast from a plane of its own, and gcc spills above. */
 static void choose_planar(const Target *target, Kernel *kernel)
 {
     int32_t vectors = ceil_div(kernel->sizes.out_channels, kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, 1);
-    choose_tile(kernel, target->registers >= 32 ? 8 : 6);
+    choose_tile(kernel, target->registers < 32 ? 6 : vectors == 1 ? 14 : 8);
+}
+
+/* Sums of a pass over a row: some vectors of columns by some channels, of which each set has the same number if that
+ * leaves no set much smaller than the registers allow. */
+static void choose_rows(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t sums = target->registers >= 32 ? 24 : 12, vectors = ceil_div(s->out_cols, kernel->vector);
+    kernel->tile_rows = 1;
+    kernel->tile_cols = kernel->vector * even_piece(vectors, 2);
+    kernel->weight_format = pack_rows(even_piece(s->out_channels, sums / 2), 1);
 }
 
 static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    int32_t area = winograd_points(m, s->kernel_rows) * winograd_points(m, s->kernel_cols);
+    int32_t stride = s->stride_rows;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
+    int32_t area = winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
     int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_WINOGRAD;
     kernel->weight_format.winograd = m;
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, s->kernel_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m, s->kernel_cols));
-    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
+    kernel->weight_format.phases = stride > 1 ? stride : 0;
+    if (kernel->lane_phases > 0) {
+        kernel->weight_format.window_rows = kernel->lane_rows;
+        kernel->weight_format.window_cols = kernel->lane_cols;
+        kernel->weight_format.phases = kernel->lane_phases;
+        kernel->weight_format.phase_lanes = true;
+    }
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
+    int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
+    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
+    int64_t near = WINOGRAD_NEAR / (4 * area * in_blocks * kernel->vector), most = WINOGRAD_TILES;
+    if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
+        most = near < WINOGRAD_FEW_TILES ? WINOGRAD_FEW_TILES : near;
+    }
+    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, (int32_t)most);
     kernel->tile_rows = 1;
     kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
-    int64_t in_blocks = ceil_div(in_channels, kernel->vector);
-    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes =
         4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
@@ -158,6 +185,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_PLANAR:
         choose_planar(target, kernel);
         return;
+    case KERNEL_ROWS:
+        choose_rows(target, kernel);
+        return;
     case KERNEL_WINOGRAD:
         choose_winograd(target, kernel);
         return;
@@ -197,6 +227,7 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_BORDER:
     case KERNEL_UPSAMPLE:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
         return;
     case KERNEL_CONV:

@@ -215,6 +215,7 @@ static void print_totals(StrBuf *out, const Summary *summary, const Program *pro
         print_fact(out, "activation memory", STR("unknown: the backend cannot lower this net"));
         return;
     }
+    print_fact(out, "target", str_from(program->target->name));
     Str batch = program->batch > 1 ? arena_printf(scratch, " for %d images", (int)program->batch) : STR("");
     print_fact(out, "activation memory",
                arena_printf(scratch, "%.2f MiB (arena, " STR_FMT " bytes)" STR_FMT, mebibytes(program->arena_bytes),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random networks as generated C against PyTorch: shapes, paddings, strides, groups, sharing, batches, threads, many outputs.
 
-Usage: /usr/bin/python3 tests/fuzz/differential.py [--seconds N | --count N] [--seed S] [--cnnc FILE] [--cc COMMAND] [--show]
+Usage: /usr/bin/python3 tests/fuzz/differential.py [--seconds N | --count N] [--seed S] [--cnnc FILE] [--target NAME] [--cc COMMAND] [--show]
 Each net follows from its seed alone. Weights are `--weights=formula`, written a second time by tools/golden/formula.py. A net
 fails where cnnc refuses it or --verify complains, the C draws a warning, a byte beyond arena or output changes, the number
 of threads changes a bit of the result, or max|C - PyTorch| exceeds 1e-5 * max|PyTorch|, both PyTorch's in float64 (where
@@ -537,7 +537,7 @@ def check(seed, net, args, work):
         file.write(net.text())
     threads = r.choice([1, 1, 2, 3, 8])
     embed = r.random() < 0.3
-    options = ["--weights=formula", f"--batch={net.batch}", f"--threads-max={threads}", "--verify-ir",
+    options = ["--target=" + args.target, "--weights=formula", f"--batch={net.batch}", f"--threads-max={threads}", "--verify-ir",
                "--embed-weights" if embed else "--no-embed-weights"] + (["--verify"] if r.random() < 0.3 else [])
     run_tool([args.cnnc, source, *options, "-o", os.path.join(work, "fuzz.c")], "cnnc " + " ".join(options))
     library = os.path.join(work, f"fuzz{seed}.so")
@@ -618,6 +618,7 @@ def main():
     parser.add_argument("--count", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cnnc", default=os.path.join(ROOT, os.environ.get("CNNC_BUILD", "build"), "cnnc"))
+    parser.add_argument("--target", default="portable", help="of cnnc; --cc must fit it")
     parser.add_argument("--cc", default="gcc -O1")
     parser.add_argument("--show", action="store_true", help="print the nets")
     args = parser.parse_args()

@@ -85,7 +85,7 @@ static Built build_net(const char *test, const char *net, const char *arguments)
     Arena *arena = built.arena;
     built.folder = sandbox_create(arena, arena_printf(arena, "generated-%s", test).ptr);
     sandbox_expect(arena, built.folder,
-                   arena_printf(arena, "'%s/cnnc' '%s' --weights=formula %s --name=model -o '%s/model.c'",
+                   arena_printf(arena, "'%s/cnnc' --target=portable '%s' --weights=formula %s --name=model -o '%s/model.c'",
                                 sandbox_build(), net, arguments, built.folder));
     write_shim(&built);
     sandbox_expect(arena, built.folder,

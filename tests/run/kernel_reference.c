@@ -107,10 +107,12 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_SOFTMAX:
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
     case KERNEL_CONV_TRANSPOSE:
@@ -481,10 +483,12 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
         break;
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
     case KERNEL_CONVERT:
+    case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
     case KERNEL_FAMILY_COUNT:
     case KERNEL_CONV_TRANSPOSE:

@@ -21,7 +21,7 @@ typedef struct Model {
     void (*set_parallel)(void *net, cnn_parallel_for *run, void *context);
 } Model;
 
-/* Compiles NET with `cnnc NET ARGUMENTS --name=model` and `CC -shared`; fails the test (with what was said) on any
+/* Compiles NET with `cnnc NET ARGUMENTS --name=model` (for target portable, where ARGUMENTS name no other) and `CC -shared`; fails the test (with what was said) on any
  * fault. Calls init. */
 Model model_build(const char *name, const char *net, const char *arguments, const char *cc);
 void model_release(Model *model);

@@ -124,7 +124,7 @@ static void build(Checked *c)
     sandbox_expect(
         c->arena, c->folder,
         arena_printf(c->arena,
-                     "'%s/cnnc' '%s' %s%s %s --weights=formula --no-embed-weights --threads-max=%d --name=model "
+                     "'%s/cnnc' '%s' --target=portable %s%s %s --weights=formula --no-embed-weights --threads-max=%d --name=model "
                      "-o '%s/model.c'",
                      sandbox_build(), check->file,
                      check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,

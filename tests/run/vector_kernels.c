@@ -181,7 +181,8 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
     kernel->epilogue.bias = bias;
     kernel->epilogue.residual = residual;
     kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
-    kernel->in = for_windows(b, family == KERNEL_PLANAR ? 1 : b->b, &sizes);
+    bool planar = family == KERNEL_PLANAR || family == KERNEL_ROWS;
+    kernel->in = for_windows(b, planar ? 1 : b->b, &sizes);
     kernel->out = with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
     if (residual) {
         kernel->residual =
@@ -295,12 +296,24 @@ static double winograd_g(int m, int r, int64_t i, int64_t j)
     return (j == 0 ? 1.0 : pow(points[i], (double)j)) / (i == 0 ? fabs(n) : n);
 }
 
+/* Planes of inputs at a point: phases that have a tap for its last coefficient, or all. */
+static int64_t phases_at(int kernel, int stride, bool last)
+{
+    return last && kernel % stride != 0 ? kernel % stride : stride;
+}
+
 static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, int64_t inputs, int64_t groups)
 {
     const PackFormat *f = &k->weight_format;
-    int kr = f->window_rows, kc = f->window_cols, m = f->winograd, tc = winograd_points(m, kc);
-    int64_t area = winograd_points(m, kr) * tc, O = rows / groups, blocks = ceil_div(O, f->lanes);
-    int64_t padded = ceil_div(inputs, f->lanes) * f->lanes, group = blocks * f->lanes * padded * area;
+    int kr = f->window_rows, kc = f->window_cols, m = f->winograd, S = f->phases > 1 ? f->phases : 1;
+    int rr = (kr + S - 1) / S, rc = (kc + S - 1) / S, tr = winograd_points(m, rr), tc = winograd_points(m, rc);
+    int64_t O = rows / groups, blocks = ceil_div(O, f->lanes), padded = ceil_div(inputs, f->lanes) * f->lanes;
+    int64_t products = 0;
+    for (int xi = 0; xi < tr * tc; ++xi) {
+        products +=
+            phases_at(kr, S, tr > 1 && xi / tc == tr - 1) * phases_at(kc, S, tc > 1 && xi % tc == tc - 1) * padded;
+    }
+    int64_t group = blocks * f->lanes * products;
     Memory packed = memory_create(group * groups, true);
     for (int64_t i = 0; i < packed.count; ++i) {
         packed.values[i] = 0.0f;
@@ -308,18 +321,39 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
     for (int64_t r = 0; r < rows; ++r) {
         int64_t o = r % O, set = o / f->lanes / f->vectors, v = o / f->lanes % f->vectors;
         int64_t width = blocks - set * f->vectors < f->vectors ? blocks - set * f->vectors : f->vectors;
-        for (int64_t i = 0; i < inputs * area; ++i) {
-            int64_t xi = i % area, input = i / area;
-            double sum = 0.0;
-            for (int at = 0; at < kr * kc; ++at) {
-                sum += winograd_g(m, kr, xi / tc, at / kc) * winograd_g(m, kc, xi % tc, at % kc) *
-                       values[(r * inputs + input) * kr * kc + at];
+        float *to =
+            packed.values + r / O * group + set * f->vectors * f->lanes * products + v * f->lanes + o % f->lanes;
+        for (int xi = 0; xi < tr * tc; ++xi) {
+            int64_t pr = phases_at(kr, S, tr > 1 && xi / tc == tr - 1),
+                    pc = phases_at(kc, S, tc > 1 && xi % tc == tc - 1);
+            for (int64_t i = 0; i < pr * pc * inputs; ++i) {
+                int64_t phase = i / inputs, input = i % inputs, qr = phase / pc, qc = phase % pc;
+                double sum = 0.0;
+                for (int at = 0; at < rr * rc; ++at) {
+                    int64_t y = at / rc * S + qr, x = at % rc * S + qc;
+                    if (y < kr && x < kc) {
+                        sum += winograd_g(m, rr, xi / tc, at / rc) * winograd_g(m, rc, xi % tc, at % rc) *
+                               values[((r * inputs + input) * kr + y) * kc + x];
+                    }
+                }
+                to[(phase * padded + input) * width * f->lanes] = (float)sum;
             }
-            packed.values[r / O * group + set * f->vectors * f->lanes * padded * area +
-                          ((xi * padded + input) * width + v) * f->lanes + o % f->lanes] = (float)sum;
+            to += pr * pc * padded * width * f->lanes;
         }
     }
     return packed;
+}
+
+/* [rows / row_block][cols][row_block], zeros past the rows. */
+static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, int64_t cols)
+{
+    int64_t block = k->weight_format.row_block;
+    Memory m = memory_create(ceil_div(rows, block) * block * cols, true);
+    for (int64_t i = 0; i < m.count; ++i) {
+        int64_t row = i / (block * cols) * block + i % block, col = i / block % cols;
+        m.values[i] = row < rows ? values[row * cols + col] : 0.0f;
+    }
+    return m;
 }
 
 static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t rows, int64_t groups)
@@ -443,7 +477,7 @@ static Kernel reference_record(const Kernel *k)
 {
     Kernel r = *k;
     bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
-                   k->family == KERNEL_GROUPED || k->family == KERNEL_FEW;
+                   k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS || k->family == KERNEL_FEW;
     r.family = is_conv ? KERNEL_CONV : k->family;
     r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
     r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
@@ -500,6 +534,8 @@ static Memory pack(const Kernel *k, const KernelData *data)
     case KERNEL_FEW:
         return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
                             s->groups);
+    case KERNEL_ROWS:
+        return pack_rows_of(k, data->weights, s->out_channels, data->weight_count / s->out_channels);
     case KERNEL_DENSE:
         return pack_vectors(k, data->weights, s->out_channels,
                             s->in_channels / k->weight_format.window_rows / k->weight_format.window_cols, 1);
@@ -523,6 +559,23 @@ static Memory result_memory(const Kernel *k, const Memory *x)
     return y;
 }
 
+static void reference_space_to_depth(const Kernel *k, const float *x, double *y)
+{
+    const KernelSizes *s = &k->sizes;
+    int32_t stride = s->stride_rows;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                int32_t phase = c / s->in_channels, row = stride * i + phase / stride - s->pad_top,
+                        col = stride * j + phase % stride - s->pad_left;
+                bool inside = row >= 0 && row < s->in_rows && col >= 0 && col < s->in_cols;
+                y[((int64_t)c * s->out_rows + i) * s->out_cols + j] =
+                    inside ? x[(c % s->in_channels * (int64_t)s->in_rows + row) * s->in_cols + col] : 0.0;
+            }
+        }
+    }
+}
+
 static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, double tolerance)
 {
     const KernelSizes *s = &k->sizes;
@@ -542,6 +595,8 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         for (int64_t i = 0; i < data.y_count; ++i) {
             reference[i] = data.x[0][i];
         }
+    } else if (k->family == KERNEL_SPACE_TO_DEPTH) {
+        reference_space_to_depth(k, data.x[0], reference);
     } else {
         kernel_reference(&record, &data, reference);
     }
@@ -733,6 +788,34 @@ static void fill_few(Batch *b)
 Test(vector_kernels, few)
 {
     check_widths("few", fill_few, 1e-5);
+}
+
+/* --- rows: few planes to few planes, vectors are pixels */
+
+static void fill_rows(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 8), .out_channels = pick(b, 1, 17), .groups = 1};
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        s.in_cols = pick(b, 1, 3) * b->b + pick(b, 0, 9) + 8;
+        s.stride_cols = 1;
+        s.out_cols = s.in_cols + s.pad_left + s.pad_right - (s.kernel_cols - 1) * s.dilation_cols;
+        if (s.out_cols < b->b) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_ROWS, s, pick(b, 0, 3) > 0, false, acts[i % 6]);
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+        k->tile_rows = 1;
+        k->tile_cols = b->b * pick(b, 1, 3);
+        k->weight_format = pack_rows(pick(b, 1, 8), 1);
+    }
+}
+
+Test(vector_kernels, rows)
+{
+    check_widths("rows", fill_rows, 1e-5);
 }
 
 /* --- depthwise */
@@ -947,7 +1030,8 @@ Test(vector_kernels, zero_halo)
 /* The sums are large: an activation that saturates would make their errors look larger. */
 static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
 
-static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t groups)
+static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t stride,
+                         int32_t groups)
 {
     KernelSizes s = window(groups == 1 ? pick(b, 1, 4 * b->b) : groups * b->b * pick(b, 1, 2), pick(b, 7, 22),
                            pick(b, 7, 22), groups == 1 ? pick(b, 1, 6 * b->b) : groups * b->b * pick(b, 1, 3), 1, 1, 0);
@@ -958,16 +1042,18 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
     s.pad_left = pick(b, 0, 2);
     s.pad_bottom = pick(b, 0, 2);
     s.pad_right = pick(b, 0, 2);
-    s.out_rows = s.in_rows + s.pad_top + s.pad_bottom - kernel_rows + 1;
-    s.out_cols = s.in_cols + s.pad_left + s.pad_right - kernel_cols + 1;
-    bool pool = m == 4 && kernel_rows > 1 && kernel_cols > 1 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
+    s.stride_rows = s.stride_cols = stride;
+    s.out_rows = (s.in_rows + s.pad_top + s.pad_bottom - kernel_rows) / stride + 1;
+    s.out_cols = (s.in_cols + s.pad_left + s.pad_right - kernel_cols) / stride + 1;
+    bool pool = m % 2 == 0 && kernel_rows > 1 && kernel_cols > 1 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
     Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0, !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
-    int32_t mr = winograd_outputs(m, kernel_rows), mc = winograd_outputs(m, kernel_cols);
-    int32_t tile_rows = (s.out_rows + mr - 1) / mr, tile_cols = (s.out_cols + mc - 1) / mc,
-            tiles = tile_rows * tile_cols;
-    k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
-                  at_least(tile_rows * mr + kernel_rows - 1 - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
-                  at_least(tile_cols * mc + kernel_cols - 1 - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
+    int32_t tap_rows = winograd_taps(kernel_rows, stride), tap_cols = winograd_taps(kernel_cols, stride);
+    int32_t mr = winograd_outputs(m, tap_rows), mc = winograd_outputs(m, tap_cols);
+    int32_t tiles = (s.out_rows + mr - 1) / mr * ((s.out_cols + mc - 1) / mc);
+    k->in =
+        image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
+              at_least(winograd_reach(s.out_rows, kernel_rows, stride, m) - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
+              at_least(winograd_reach(s.out_cols, kernel_cols, stride, m) - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
     k->winograd = m;
     k->max_pool = pool;
     if (pool) {
@@ -976,27 +1062,57 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
     set_format(b, k, pick(b, 1, 3), b->b);
     k->weight_format.kind = PACK_WINOGRAD;
     k->weight_format.winograd = m;
+    k->weight_format.phases = stride > 1 ? stride : 0;
     k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
     k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
     k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
-    int64_t in_planes = ceil_div(s.in_channels / groups, b->b);
-    k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * winograd_points(m, kernel_cols) *
+    int64_t in_planes = stride * stride * ceil_div(s.in_channels / groups, b->b);
+    k->scratch_bytes = 4 * winograd_points(m, tap_rows) * winograd_points(m, tap_cols) *
                        ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
 }
 
 static void fill_winograd(Batch *b)
 {
-    static const int32_t windows[][3] = {{3, 3, 2}, {3, 3, 4}, {5, 5, 2}, {1, 7, 2}, {7, 1, 2}, {3, 3, 4},
-                                         {1, 3, 4}, {3, 1, 4}, {1, 5, 4}, {3, 3, 2}, {3, 5, 2}};
-    for (int i = 0; i < 44; ++i) {
-        const int32_t *window = windows[i % 11];
-        add_winograd(b, i, window[0], window[1], window[2], i % 5 == 4 ? 2 : 1);
+    static const int32_t windows[][4] = {{3, 3, 2, 1}, {3, 3, 4, 1}, {5, 5, 2, 1}, {1, 7, 2, 1}, {7, 1, 2, 1},
+                                         {3, 3, 6, 1}, {1, 3, 4, 1}, {3, 1, 4, 1}, {1, 5, 4, 1}, {3, 3, 3, 1},
+                                         {3, 5, 2, 1}, {3, 3, 5, 1}, {4, 4, 4, 1}, {2, 2, 4, 1}, {3, 3, 4, 2},
+                                         {5, 5, 4, 2}, {7, 7, 4, 2}, {5, 3, 4, 2}, {3, 3, 4, 1}, {7, 5, 4, 2}};
+    enum { COUNT = sizeof windows / sizeof windows[0] };
+    for (int i = 0; i < 3 * COUNT; ++i) {
+        const int32_t *window = windows[i % COUNT];
+        add_winograd(b, i, window[0], window[1], window[2], window[3], i % 5 == 4 && window[3] == 1 ? 2 : 1);
     }
 }
 
 Test(vector_kernels, winograd)
 {
     check_widths("winograd", fill_winograd, 2e-5);
+}
+
+/* A first layer: its phases side by side in lanes. Then the convolution of stride 1 is an ordinary one; how its filters are
+ * packed is tested with the whole network (tests/unit/lower_vector.c) and in pack.c. */
+static void fill_space_to_depth(Batch *b)
+{
+    for (int i = 0; i < 30; ++i) {
+        int32_t stride = pick(b, 2, 4), channels = pick(b, 1, 4), rows = pick(b, 1, 23), cols = pick(b, 1, 40);
+        KernelSizes s = {.in_channels = channels,
+                         .in_rows = rows,
+                         .in_cols = cols,
+                         .out_channels = stride * stride * channels,
+                         .out_rows = pick(b, 1, 14),
+                         .out_cols = pick(b, 1, 24),
+                         .stride_rows = stride,
+                         .stride_cols = stride,
+                         .pad_top = pick(b, 0, 5),
+                         .pad_left = pick(b, 0, 5)};
+        Kernel *k = add(b, KERNEL_SPACE_TO_DEPTH, s, false, false, OP_IDENTITY);
+        k->in = image(1, channels, rows, cols, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, space_to_depth)
+{
+    check_widths("space_to_depth", fill_space_to_depth, 0.0);
 }
 
 /* --- grouped: groups narrower than a vector */

@@ -58,8 +58,9 @@ static void expect_sound(const Exec *e, const Step *step, const Buffer *buffer)
             if (buffer->is_interior && !is_interior(l, p, i)) { /* a border, there or to come */
                 continue;
             }
-            cr_assert(is_interior(l, p, i) ? isfinite(value) : value == 0.0, STR_FMT ", " STR_FMT ": %g at %lld of plane %lld",
-                      STR_ARG(step->title), STR_ARG(buffer->name), value, (long long)i, (long long)p);
+            cr_assert(is_interior(l, p, i) ? isfinite(value) : value == 0.0,
+                      STR_FMT ", " STR_FMT ": %g at %lld of plane %lld", STR_ARG(step->title), STR_ARG(buffer->name),
+                      value, (long long)i, (long long)p);
         }
     }
 }
@@ -160,6 +161,60 @@ static double *constant(const Exec *e, const Segment *segment)
 }
 
 /* CONV, DEPTHWISE, DENSE: weight rows are output channels, columns (input channel of the group, ky, kx). */
+/* Filters [O][C][window] as those of the convolution of stride 1 whose inputs are the S x S phases: [O][S * S * C][taps]. */
+static const double *filters_of_phases(const Exec *e, const Kernel *kernel, const double *weight)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t stride = kernel->lane_phases, rows = kernel->lane_rows, cols = kernel->lane_cols;
+    int32_t channels = s->in_channels / stride / stride;
+    double *filters =
+        ARENA_ARRAY(e->arena, double, (int64_t)s->out_channels * s->in_channels * s->kernel_rows * s->kernel_cols);
+    double *to = filters;
+    for (int32_t o = 0; o < s->out_channels; ++o) {
+        for (int32_t c = 0; c < s->in_channels; ++c) {
+            int32_t phase = c / channels;
+            const double *from = weight + ((int64_t)o * channels + c % channels) * rows * cols;
+            for (int32_t u = 0; u < s->kernel_rows; ++u) {
+                for (int32_t v = 0; v < s->kernel_cols; ++v) {
+                    int32_t y = stride * u + phase / stride, x = stride * v + phase % stride;
+                    *to++ = y < rows && x < cols ? from[y * cols + x] : 0.0;
+                }
+            }
+        }
+    }
+    return filters;
+}
+
+static void run_space_to_depth(const Exec *e, const Step *step)
+{
+    const KernelSizes *s = &step->kernel->sizes;
+    View in = view_of(e, step->inputs[0]), out = view_of(e, step->output);
+    int32_t stride = s->stride_rows, block = out.layout->block;
+    for (int32_t c = 0; c < (s->out_channels + block - 1) / block * block; ++c) {
+        for (int32_t i = 0; i < s->out_rows; ++i) {
+            for (int32_t j = 0; j < s->out_cols; ++j) {
+                int32_t phase = c / s->in_channels, y = stride * i + phase / stride - s->pad_top;
+                int32_t x = stride * j + phase % stride - s->pad_left;
+                bool inside = c < s->out_channels && y >= 0 && y < s->in_rows && x >= 0 && x < s->in_cols;
+                *at(out, c, i, j) = inside ? *at(in, c % s->in_channels, y, x) : 0.0;
+            }
+        }
+    }
+}
+
+/* The 2x2 max pool that a convolution does too: of the results o, planes of rows x cols, which are not stored. */
+static void store_pooled(const double *result, int32_t channels, int32_t rows, int32_t cols, View out)
+{
+    for (int32_t o = 0; o < channels; ++o, result += (int64_t)rows * cols) {
+        for (int32_t i = 0; i < rows / 2; ++i) {
+            for (int32_t j = 0; j < cols / 2; ++j) {
+                const double *from = result + 2 * i * cols + 2 * j;
+                *at(out, o, i, j) = fmax(fmax(from[0], from[1]), fmax(from[cols], from[cols + 1]));
+            }
+        }
+    }
+}
+
 static void run_product(const Exec *e, const Step *step)
 {
     KernelSizes s = step->kernel->sizes;
@@ -189,6 +244,7 @@ static void run_product(const Exec *e, const Step *step)
         residual.layout = step->kernel->vector > 1 ? &step->kernel->residual : residual.layout;
     }
     const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
+    weight = step->kernel->lane_phases > 0 ? filters_of_phases(e, step->kernel, weight) : weight;
     cr_assert_eq(step->kernel->epilogue.bias, bias != NULL);
     cr_assert_eq(step->kernel->epilogue.residual, step->residual != NULL);
     int32_t per_group = s.in_channels / s.groups, out_per_group = s.out_channels / s.groups;
@@ -220,16 +276,21 @@ static void run_product(const Exec *e, const Step *step)
             if (step->residual != NULL) {
                 sum += *at(residual, o, i, j);
             }
+            sum = activate(&step->kernel->epilogue.act, sum, 0);
             if (step->weight->phase.rows > 0) { /* every so many pixels, from the step's offset on */
                 int32_t apart = step->kernel->out_step > 1 ? step->kernel->out_step : 1;
                 const Layout *l = out.layout;
                 double *y = out.base + step->output_offset + o / l->block * l->plane_stride + i * l->row_stride;
-                y[(int64_t)j * apart * l->block + o % l->block] =
-                    activate(&step->kernel->epilogue.act, sum, 0);
-                continue;
+                y[(int64_t)j * apart * l->block + o % l->block] = sum;
+            } else if (step->kernel->max_pool) {
+                result[o * plane + p] = sum;
+            } else {
+                *at(out, o, i, j) = sum;
             }
-            *at(out, o, i, j) = activate(&step->kernel->epilogue.act, sum, 0);
         }
+    }
+    if (step->kernel->max_pool) {
+        store_pooled(result, s.out_channels, s.out_rows, s.out_cols, out);
     }
 }
 
@@ -630,6 +691,7 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_DENSE:
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
@@ -681,6 +743,9 @@ static void run_step(const Exec *e, const Step *step)
         return;
     case KERNEL_CONVERT:
         run_convert(e, step);
+        return;
+    case KERNEL_SPACE_TO_DEPTH:
+        run_space_to_depth(e, step);
         return;
     case KERNEL_ZERO_HALO: /* not a step: Step.zero_halo */
     case KERNEL_FAMILY_COUNT:

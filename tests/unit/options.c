@@ -66,11 +66,47 @@ Test(options, faults_are_named_with_a_remedy)
     refuse("cnnc a.net --emit=grpah", "--emit wants ast, graph", "did you mean 'graph'?");
     refuse("cnnc a.net --print-after=dead_cod", "names no pass", "did you mean 'dead_code'?");
     refuse("cnnc a.net --target=z80", "unknown target 'z80'", "portable");
+    refuse("cnnc a.net --target=", "unknown target ''", "portable");
+    refuse("cnnc a.net --target=x86-64-v2,", "names between its commas, not 'x86-64-v2,'", "x86-64-v2,x86-64-v3");
+    refuse("cnnc a.net --target=,", "names between its commas", "x86-64-v2,x86-64-v3");
+    refuse("cnnc a.net --target=x86-64-v2,,portable", "names between its commas", "x86-64-v2,x86-64-v3");
+    refuse("cnnc a.net --target=x86-64-v2,z80", "unknown target 'z80'", "portable");
+    refuse("cnnc a.net --target=x86-64-v3,x86-64-v2,x86-64-v3", "names x86-64-v3 twice", "leave one");
+    refuse("cnnc a.net --target=portable,portable", "names portable twice", "leave one");
+    refuse("cnnc a.net --target=x86-64-v3,portable,aarch64", "x86-64-v3 and aarch64 are machines of different kinds",
+           "run cnnc once for each");
+    refuse("cnnc a.net --target=portable,aarch64", "nothing would choose portable", "--target=aarch64");
+    refuse("cnnc a.net --target=aarch64,portable", "nothing would choose portable", "--target=aarch64");
+    refuse("cnnc a.net --target=x86-64-v3,native", "does not go with others", "name all of them: native is");
+    refuse("cnnc a.net --target=x86-64-v3,x86-64-v2 --emit=c", "--emit=c prints one file", "-o MODEL.c");
     refuse("cnnc a.net --weights=random", "wants a seed", "random:1");
     refuse("cnnc a.net --weights=random:-3", "wants a seed", NULL);
     refuse("cnnc a.net -o a.txt", "ends in .c", ".weights");
     refuse("cnnc a.net --emit=plan --summary", "one of them", NULL);
     refuse("cnnc pack a.net --emit=c", "pack writes a weights file only", NULL);
+}
+
+/* Sorted, the widest first; the last --target counts. */
+Test(options, targets)
+{
+    Parsed parsed = parse_line("cnnc a.net");
+    cr_assert(parsed.ok);
+    cr_assert_eq(parsed.options.n_targets, 1);
+    cr_assert_eq(parsed.options.targets[0], target_find(STR("native")));
+    release(&parsed);
+    parsed = parse_line("cnnc a.net --target=portable");
+    cr_assert(parsed.ok);
+    cr_assert_eq(parsed.options.n_targets, 1);
+    cr_assert_eq(parsed.options.targets[0], target_find(STR("portable")));
+    release(&parsed);
+    parsed = parse_line("cnnc a.net --target=portable --target=x86-64-v3,portable,x86-64-v4,x86-64-v2");
+    static const char *const sorted[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "portable"};
+    cr_assert(parsed.ok);
+    cr_assert_eq(parsed.options.n_targets, 4);
+    for (int i = 0; i < 4; ++i) {
+        cr_assert_str_eq(parsed.options.targets[i]->name, sorted[i]);
+    }
+    release(&parsed);
 }
 
 Test(options, several_faults_in_one_run)

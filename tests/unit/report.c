@@ -67,7 +67,7 @@ Test(report, summary_of_a_lowered_net)
     IrBuild build = irbuild_start();
     Node *x = irbuild_input(&build, "f32[2,3,4]");
     graph_add_output(build.graph, STR("y"), irbuild_add1(&build, "relu1", "relu", x), nowhere);
-    Program program = {.batch = 2, .arena_bytes = 1572864, .blob_bytes = 64};
+    Program program = {.target = target_find(STR("portable")), .batch = 2, .arena_bytes = 1572864, .blob_bytes = 64};
     StrBuf text = {0};
     summary_print(build.graph, &program, &text);
     expect_same(text.ptr, "net test\n"
@@ -82,6 +82,7 @@ Test(report, summary_of_a_lowered_net)
                           "parameters             0\n"
                           "MACs                   0\n"
                           "weights                0.00 MiB as f32 in 0 tensors\n"
+                          "target                 portable\n"
                           "activation memory      1.50 MiB (arena, 1,572,864 bytes) for 2 images\n"
                           "packed weights         0.00 MiB (64 bytes)\n");
     strbuf_free(&text);

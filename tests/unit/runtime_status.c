@@ -10,18 +10,23 @@
 #define CNN_WEIGHTS_READ
 #undef CNN_WEIGHTS_MMAP
 #define cnn_weights_map read_weights_map
+#define cnn_weights_load read_weights_load
 #define cnn_weights_unmap read_weights_unmap
-#define open_and_map read_open_and_map
+#define clear read_clear
+#define open_file read_open_file
+#undef load_file
 #define release read_release
 cnn_status read_weights_map(cnn_weights *weights, const char *path);
+cnn_status read_weights_load(cnn_weights *weights, const char *path);
 void read_weights_unmap(cnn_weights *weights);
 #include "../../runtime/cnn_weights.c"
 #undef cnn_weights_map
+#undef cnn_weights_load
 #undef cnn_weights_unmap
 
 Test(runtime, every_status_has_a_text_of_its_own)
 {
-    for (int i = 0; i <= (int)CNN_ERROR_THREAD_START; ++i) {
+    for (int i = 0; i <= (int)CNN_ERROR_PROCESSOR; ++i) {
         const char *text = cnn_status_text((cnn_status)i);
         cr_assert(text != NULL && strlen(text) > 5);
         cr_assert(strcmp(text, "unknown status") != 0, "status %d has no text", i);
@@ -97,8 +102,14 @@ Test(runtime, weights_mapped)
     check_mapper("mapped", cnn_weights_map, cnn_weights_unmap);
 }
 
+Test(runtime, weights_loaded)
+{
+    check_mapper("loaded", cnn_weights_load, cnn_weights_unmap);
+}
+
 Test(runtime, weights_read)
 {
+    check_mapper("read-load", read_weights_load, read_weights_unmap);
     check_mapper("read", read_weights_map, read_weights_unmap);
 }
 
@@ -109,4 +120,5 @@ Test(runtime, a_pipe_is_no_weights_file)
     snprintf(path, sizeof path, "%s/pipe", test_folder("pipe"));
     cr_assert_eq(mkfifo(path, 0600), 0);
     cr_assert_eq(cnn_weights_map(&weights, path), CNN_ERROR_FILE_READ); /* and does not wait for a writer */
+    cr_assert_eq(cnn_weights_load(&weights, path), CNN_ERROR_FILE_READ);
 }

@@ -2,7 +2,8 @@
 """Compares generated C with PyTorch, every logit, formula weights on both sides.
 
 Usage: /usr/bin/python3 tools/golden/compare.py [--cc 'gcc -O3 -march=native'] [--option OPTION]... [VARIANT...]
-VARIANT: those that torchvision defines; by default all of them. CNNC names another compiler than build/cnnc.
+VARIANT: those that torchvision defines; by default all of them. CNNC names another compiler than build/cnnc. The code is for this
+machine; without -march=native it takes another target: --cc 'gcc -O2' --option=--target=portable.
 Prints max|C - PyTorch| / max|PyTorch| for PyTorch in float32 and in float64; exit status 1 where the float32 figure is above 1e-5.
 """
 import argparse

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every network of the zoo, in ONNX Runtime and as generated C, on the same made-up weights and images.
 
-Usage: tools/oracle/onnxruntime_sweep.py [--shard I/N] [--jobs N] [--double] [--cc COMMAND] [NAME...]
+Usage: tools/oracle/onnxruntime_sweep.py [--shard I/N] [--jobs N] [--double] [--target NAME] [--cc COMMAND] [NAME...]
 
 For each variant of dsl/zoo/index (NAME: only these): `cnnc --emit=onnx`, run by ONNX Runtime; `cnnc -o model.c`, compiled
 and run; every output compared, before the softmax where the net lets one leave it out. Where they differ by more than
@@ -166,10 +166,10 @@ def aligned(np, size):
     return memory[start:start + size]
 
 
-def run_c(np, options, folder, cc, inputs, like):
+def run_c(np, options, folder, target, cc, inputs, like):
     """Compiles and runs the generated C; outputs of the shapes and types of `like`."""
     source, library = os.path.join(folder, "model.c"), os.path.join(folder, "model.so")
-    run([CNNC, *options, "--weights=formula", "--no-embed-weights", "--name=model", "-o", source])
+    run([CNNC, *options, "--target=" + target, "--weights=formula", "--no-embed-weights", "--name=model", "-o", source])
     run([*cc.split(), "-shared", "-fPIC", source, "-o", library, "-lm"])
     with open(os.path.join(folder, "model.h"), encoding="utf-8") as header:
         arena_bytes = int(re.search(r"MODEL_ARENA_BYTES = (\d+)", header.read()).group(1))
@@ -223,7 +223,7 @@ def compare_net(variant, options, arguments, folder):
     start = time.monotonic()
     inputs, theirs, names = run_onnx(np, formula, variant, options, folder)
     middle = time.monotonic()
-    ours = run_c(np, options, folder, arguments.cc, inputs, theirs)
+    ours = run_c(np, options, folder, arguments.target, arguments.cc, inputs, theirs)
     seconds = [middle - start, time.monotonic() - middle]
     distances = [distance(np, a, b) for a, b in zip(ours, theirs)]
     worst = max(range(len(names)), key=lambda i: distances[i])
@@ -310,6 +310,7 @@ def main():
     parser.add_argument("--shard", default="1/1", help="I/N: the I-th of N parts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--double", action="store_true", help="compare both with float64 too (slow)")
+    parser.add_argument("--target", default="portable", help="of cnnc; --cc must fit it")
     parser.add_argument("--cc", default="cc -O3 -march=native")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="NAME")

@@ -1,4 +1,4 @@
-/* Functions of vectors, within two units of the last place. NaN stays NaN; the limits keep exponents in range. */
+/* Functions of vectors, within two units of the last place but for tanh. NaN stays NaN; the limits keep exponents in range. */
 CNN_INLINE vector vector_exp(vector v)
 {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
@@ -25,18 +25,20 @@ CNN_INLINE vector vector_silu(vector v)
     return v / (vector_exp(-v) + 1.0f);
 }
 
+/* v * P(v^2) / Q(v^2), fitted to a relative error of 6e-9 below 7.9, where tanh is 1 - 2.7e-7; rounding makes it five
+ * units of the last place. */
 CNN_INLINE vector vector_tanh(vector v)
 {
-    const vector size = (vector)((vector_bits)v & 0x7FFFFFFF);
-    const vector square = v * v;
-    vector p = square * -5.71703681e-3f + 2.06505787e-2f;
-    p = p * square + -5.37434965e-2f;
-    p = p * square + 0.133314908f;
-    p = p * square + -0.333332837f;
-    const vector small = p * square * v + v;
-    const vector large = vector_all(1.0f) - 2.0f / (vector_exp(2.0f * size) + 1.0f);
-    const vector signed_large = (vector)((vector_bits)large | ((vector_bits)v & ~0x7FFFFFFF));
-    return vector_select((vector_bits)(size > vector_all(0.625f)), signed_large, small);
+    const vector x = vector_clamp(v, -7.9f, 7.9f), square = x * x;
+    vector p = square * 1.54908539e-8f + 2.20677934e-5f;
+    p = p * square + 3.58169395e-3f;
+    p = p * square + 0.134529011f;
+    p = p * square + 1.0f;
+    vector q = square * 8.62420907e-7f + 3.42806779e-4f;
+    q = q * square + 2.62025305e-2f;
+    q = q * square + 0.467862309f;
+    q = q * square + 1.0f;
+    return x * p / q;
 }
 
 /* Of normal positive numbers. */

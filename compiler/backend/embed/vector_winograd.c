@@ -14,6 +14,32 @@ CNN_INLINE void winograd_output4_2(const vector *m, vector *y)
     y[1] = m[1] - m[2] + m[3];
 }
 
+CNN_INLINE void winograd_input5(const vector *d, vector *t)
+{
+    const vector odd = d[3] - d[1];
+    t[0] = 2.0f * d[0] - d[1] - 2.0f * d[2] + d[3];
+    t[1] = d[3] - d[2] - 2.0f * d[1];
+    t[2] = d[3] - 3.0f * d[2] + 2.0f * d[1];
+    t[3] = odd;
+    t[4] = d[4] - d[2] - 2.0f * odd;
+}
+
+CNN_INLINE void winograd_output5_3(const vector *m, vector *y)
+{
+    y[0] = m[0] + (m[1] + m[2]) + m[3];
+    y[1] = m[1] - m[2] + 2.0f * m[3];
+    y[2] = m[1] + m[2] + 4.0f * m[3] + m[4];
+}
+
+CNN_INLINE void winograd_output5_4(const vector *m, vector *y)
+{
+    const vector sum = m[1] + m[2], difference = m[1] - m[2];
+    y[0] = m[0] + sum + m[3];
+    y[1] = difference + 2.0f * m[3];
+    y[2] = sum + 4.0f * m[3];
+    y[3] = difference + 8.0f * m[3] + m[4];
+}
+
 CNN_INLINE void winograd_input6(const vector *d, vector *t)
 {
     const vector even1 = d[4] - 4.0f * d[2], odd1 = d[3] - 4.0f * d[1];
@@ -40,6 +66,38 @@ CNN_INLINE void winograd_output6_2(const vector *m, vector *y)
 {
     y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
     y[1] = m[1] - m[2] + 2.0f * (m[3] - m[4]) + m[5];
+}
+
+CNN_INLINE void winograd_input7(const vector *d, vector *t)
+{
+    t[0] = 2.0f * d[0] - 4.0f * d[1] - 2.5f * d[2] + 5.0f * d[3] + 0.5f * d[4] - d[5];
+    t[1] = d[5] + 0.5f * d[4] - 4.5f * d[3] - 2.0f * d[2] + 2.0f * d[1];
+    t[2] = d[5] - 1.5f * d[4] - 3.5f * d[3] + 6.0f * d[2] - 2.0f * d[1];
+    t[3] = d[5] + 1.5f * d[4] - 2.0f * d[3] - 1.5f * d[2] + d[1];
+    t[4] = d[5] - 2.5f * d[4] + 2.5f * d[2] - d[1];
+    t[5] = d[5] - 5.0f * d[3] + 4.0f * d[1];
+    t[6] = d[6] - 0.5f * d[5] - 5.0f * d[4] + 2.5f * d[3] + 4.0f * d[2] - 2.0f * d[1];
+}
+
+CNN_INLINE void winograd_output7_4(const vector *m, vector *y)
+{
+    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    y[0] = m[0] + sum1 + sum2 + m[5];
+    y[1] = difference1 + 2.0f * difference2 + 0.5f * m[5];
+    y[2] = sum1 + 4.0f * sum2 + 0.25f * m[5];
+    y[3] = difference1 + 8.0f * difference2 + 0.125f * m[5] + m[6];
+}
+
+CNN_INLINE void winograd_output7_5(const vector *m, vector *y)
+{
+    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    y[0] = m[0] + sum1 + sum2 + m[5];
+    y[1] = difference1 + 2.0f * difference2 + 0.5f * m[5];
+    y[2] = sum1 + 4.0f * sum2 + 0.25f * m[5];
+    y[3] = difference1 + 8.0f * difference2 + 0.125f * m[5];
+    y[4] = sum1 + 16.0f * sum2 + 0.0625f * m[5] + m[6];
 }
 
 CNN_INLINE void winograd_input8(const vector *d, vector *t)
@@ -72,4 +130,17 @@ CNN_INLINE void winograd_output8_4(const vector *m, vector *y)
     y[1] = difference1 + 2.0f * difference2 + 0.5f * difference3;
     y[2] = sum1 + 4.0f * sum2 + 0.25f * sum3;
     y[3] = difference1 + 8.0f * difference2 + 0.125f * difference3 + m[7];
+}
+
+CNN_INLINE void winograd_output8_6(const vector *m, vector *y)
+{
+    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    const vector sum3 = m[5] + m[6], difference3 = m[5] - m[6];
+    y[0] = m[0] + sum1 + sum2 + sum3;
+    y[1] = difference1 + 2.0f * difference2 + 0.5f * difference3;
+    y[2] = sum1 + 4.0f * sum2 + 0.25f * sum3;
+    y[3] = difference1 + 8.0f * difference2 + 0.125f * difference3;
+    y[4] = sum1 + 16.0f * sum2 + 0.0625f * sum3;
+    y[5] = difference1 + 32.0f * difference2 + 0.03125f * difference3 + m[7];
 }

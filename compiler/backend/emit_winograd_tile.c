@@ -1,0 +1,193 @@
+/* The transforms of one tile of Winograd's convolution as C functions: inputs to points, points to outputs with all that
+ * follows a sum: bias, residual, activation, a 2x2 max pool. */
+#include "backend/emit_winograd.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* "for (int NAME = 0; NAME < n; ++NAME)", unrolled. */
+static void open_unrolled(CWriter *w, const char *name, int32_t n)
+{
+    cw_line(w, "CNN_UNROLL(%d)", n);
+    cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
+}
+
+/* One axis of a transform: from `from` values, of which the first `loaded` are read and the others are zero, to `to`, of
+ * which the first `kept` are wanted. */
+typedef struct Axis {
+    int32_t from, loaded, to, kept;
+} Axis;
+
+/* columns[r][c] = the transform, along the rows, of what `load` reads for (r, c). One tap along this axis: as it is. */
+static void emit_columns(const char *load, const char *transform, Axis down, int32_t cols, int32_t width, CWriter *w)
+{
+    cw_line(w, "vector columns[%d][%d];", down.kept, width);
+    open_unrolled(w, "c", cols);
+    if (down.from == 1) {
+        cw_line(w, "const int r = 0;");
+        cw_line(w, "columns[r][c] = %s;", load);
+    } else {
+        cw_line(w, "vector d[%d], t[%d];", down.from, down.to);
+        open_unrolled(w, "r", down.loaded);
+        cw_line(w, "d[r] = %s;", load);
+        cw_close(w, "");
+        for (int32_t r = down.loaded; r < down.from; ++r) {
+            cw_line(w, "d[%d] = vector_all(0.0f);", r);
+        }
+        cw_line(w, "%s(d, t);", transform);
+        open_unrolled(w, "r", down.kept);
+        cw_line(w, "columns[r][c] = t[r];");
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+    if (cols < width) {
+        open_unrolled(w, "r", down.kept);
+        cw_line(w, "columns[r][%d] = vector_all(0.0f);", width - 1);
+        cw_close(w, "");
+    }
+}
+
+CExpr emit_winograd_input_suffix(const Winograd *g, int32_t qr, int32_t qc)
+{
+    CExpr suffix = {""};
+    if (g->stride > 1) {
+        snprintf(suffix.text, sizeof suffix.text, "_%d%d", (int)qr, (int)qc);
+    }
+    return suffix;
+}
+
+/* Where V holds the planes of phase (qr, qc) among those that add to a point: their number times a plane's floats. */
+static int64_t place_in_v(const Winograd *g, int32_t qr, int32_t qc, bool last_col)
+{
+    return (qr * (int64_t)winograd_col_phases(g, last_col) + qc) * g->in_planes * g->block * g->b;
+}
+
+/* "v + (r * 5 + 2) * 464 + 896": point (r, col) of phase (qr, qc). */
+static CExpr point_of(const Winograd *g, const char *col, int32_t qr, int32_t qc, bool last_col)
+{
+    char xi[80];
+    snprintf(xi, sizeof xi, g->point_cols > 1 ? "(r * %d + %s)" : "r", (int)g->point_cols, col);
+    return cexpr_sum((Term[]){{"v", 1}, {xi, g->v_stride}, {NULL, 0}}, place_in_v(g, qr, qc, last_col));
+}
+
+static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
+{
+    char load[120], transform[40];
+    bool all_rows = qr < winograd_row_phases(g, true), all_cols = qc < winograd_col_phases(g, true);
+    int32_t rows = g->point_rows - !all_rows, cols = g->point_cols - !all_cols;
+    cw_line(w, "static void " STR_FMT "_input%s(const float *x, float *v)", STR_ARG(g->kernel->name),
+            emit_winograd_input_suffix(g, qr, qc).text);
+    cw_body(w);
+    snprintf(load, sizeof load, "vector_load(x + r * %" PRId64 " + c * %d)", g->stride * g->kernel->in.row_stride,
+             (int)(g->stride * g->b));
+    snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
+    emit_columns(load, transform, (Axis){g->point_rows, rows, g->point_rows, rows}, cols, g->point_cols, w);
+    open_unrolled(w, "r", rows);
+    if (g->point_cols == 1) {
+        cw_line(w, "vector_store(%s, columns[r][0]);", point_of(g, "0", qr, qc, false).text);
+        cw_close(w, "");
+        cw_close(w, "");
+        cw_blank(w);
+        return;
+    }
+    cw_line(w, "vector t[%d];", g->point_cols);
+    cw_line(w, "winograd_input%d(columns[r], t);", g->point_cols);
+    /* At the infinite point fewer phases may lie in V, and this one then elsewhere. */
+    bool apart = all_cols && place_in_v(g, qr, qc, true) != place_in_v(g, qr, qc, false);
+    open_unrolled(w, "c", cols - apart);
+    cw_line(w, "vector_store(%s, t[c]);", point_of(g, "c", qr, qc, false).text);
+    cw_close(w, "");
+    if (apart) {
+        char last[12];
+        snprintf(last, sizeof last, "%d", (int)cols - 1);
+        cw_line(w, "vector_store(%s, t[%s]);", point_of(g, last, qr, qc, true).text, last);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+void emit_winograd_inputs(const Winograd *g, CWriter *w)
+{
+    for (int32_t phase = 0; phase < g->stride * g->stride; ++phase) {
+        char of_phase[80] = "";
+        if (g->stride > 1) {
+            snprintf(of_phase, sizeof of_phase, ", every %dth row and column from (%d, %d) on", (int)g->stride,
+                     (int)(phase / g->stride), (int)(phase % g->stride));
+        }
+        cw_comment(w, "%d x %d inputs of a tile, one vector of channels%s, to V: v points at xi = 0.", g->point_rows,
+                   g->point_cols, of_phase);
+        emit_phase(g, phase / g->stride, phase % g->stride, w);
+    }
+}
+
+/* What follows the sum of pixel (r, c) of a tile: "vector_relu(line[c] + bias)". */
+static void emit_pixel(const Winograd *g, const char *target, CWriter *w)
+{
+    const Epilogue *e = &g->kernel->epilogue;
+    StrBuf value = {0};
+    strbuf_printf(&value, "line[c]%s", e->bias ? " + bias" : "");
+    if (e->residual) {
+        strbuf_printf(&value, " + vector_load(residual + r * %" PRId64 " + c * %d)", g->kernel->residual.row_stride,
+                      g->b);
+    }
+    cw_line(w, "const vector value = %s;", value.ptr);
+    CExpr result = emit_vector_activation(&e->act, "value");
+    if (target != NULL) {
+        cw_line(w, "%s = %s;", target, result.text);
+    } else {
+        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, %s);", g->kernel->out.row_stride, g->b, result.text);
+    }
+    strbuf_free(&value);
+}
+
+void emit_winograd_output(const Winograd *g, CWriter *w)
+{
+    const Kernel *kernel = g->kernel;
+    const Epilogue *e = &kernel->epilogue;
+    bool pool = kernel->max_pool;
+    cw_comment(w, "A tile of one vector of channels from M to y%s: rows x cols pixels of it exist.%s",
+               pool ? ", through the 2x2 max pool" : "", e->residual ? " residual may be y itself." : "");
+    cw_line(w, "static void " STR_FMT "_output(const float *m,%s%s float *y, int rows, int cols)",
+            STR_ARG(kernel->name), e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "");
+    cw_body(w);
+    char load[120], transform[40];
+    snprintf(load, sizeof load, "vector_load(m + (r * %d + c) * %" PRId64 ")", (int)g->point_cols, g->m_stride);
+    snprintf(transform, sizeof transform, "winograd_output%d_%d", (int)g->point_rows, (int)g->out_rows);
+    emit_columns(load, transform, (Axis){g->point_rows, g->point_rows, g->out_rows, g->out_rows}, g->point_cols,
+                 g->point_cols, w);
+    if (pool) {
+        cw_line(w, "vector pixels[%d][%d];", g->out_rows, g->out_cols);
+    }
+    open_unrolled(w, "r", g->out_rows);
+    if (g->point_cols == 1) {
+        cw_line(w, "const vector *const line = columns[r];");
+    } else {
+        cw_line(w, "vector line[%d];", g->out_cols);
+        cw_line(w, "winograd_output%d_%d(columns[r], line);", g->point_cols, g->out_cols);
+    }
+    open_unrolled(w, "c", g->out_cols);
+    if (pool) {
+        emit_pixel(g, "pixels[r][c]", w);
+    } else {
+        cw_open(w, "if (r < rows && c < cols)");
+        emit_pixel(g, NULL, w);
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    if (pool) {
+        open_unrolled(w, "r", g->out_rows / 2);
+        open_unrolled(w, "c", g->out_cols / 2);
+        cw_open(w, "if (r < rows && c < cols)");
+        cw_line(w, "const vector upper = vector_max(pixels[2 * r][2 * c], pixels[2 * r][2 * c + 1]);");
+        cw_line(w, "const vector lower = vector_max(pixels[2 * r + 1][2 * c], pixels[2 * r + 1][2 * c + 1]);");
+        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, vector_max(upper, lower));", kernel->out.row_stride,
+                g->b);
+        cw_close(w, "");
+        cw_close(w, "");
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+    cw_blank(w);
+}
