@@ -1,5 +1,5 @@
 /* Times every kernel call of one network: what profile_net.py builds and reads. It includes model.c, generated with
- * --threads-max=2: `run` then hands each call to a cnn_parallel_for, and ours runs the kernel in one part with a clock
+ * --threads-max=2 --split-from=0: `run` then hands each call to a cnn_parallel_for, and ours runs the kernel in one part with a clock
  * around it. ports.h is the same as worker.c's. VECTOR_BYTES is the width of the target's vectors.
  *
  * Usage: profile_net MODEL.weights RUNS SCALE      (inputs are made up, from -1 to 1, times SCALE)

@@ -5,7 +5,7 @@ Usage: bench/profile_net.py [--target native] [--compiler gcc] [--runs N] [--sor
        bench/profile_net.py --portable-share [NET...]        one line a net; without NET the whole zoo
 NET: a variant of the zoo, or a .net file. CNNC_BUILD names the build folder (default build).
 
-The network is compiled with --threads-max=2, and profile_net.c gives it a cnn_parallel_for that times each call; the steps'
+The network is compiled with --threads-max=2 --split-from=0, and profile_net.c gives it a cnn_parallel_for that times each call; the steps'
 names, products and operands are those of `cnnc --emit=program`. One thread, least of N runs.
 
 The bound of a step is the longest of: its multiply-adds, counted directly (a Winograd kernel may be faster), at the measured
@@ -92,7 +92,7 @@ def measure(net, arguments):
     """The program with times, and the machine's rates."""
     folder = os.path.join(bench.zoo.BUILD, "profile", re.sub(r"\W", "_", net))
     os.makedirs(folder, exist_ok=True)
-    options = [*bench.options_of(net), "--target=" + arguments.target, "--threads-max=2", "--name=model", *shlex.split(arguments.options)]
+    options = [*bench.options_of(net), "--target=" + arguments.target, "--threads-max=2", "--split-from=0", "--name=model", *shlex.split(arguments.options)]
     program = Program(subprocess.run([bench.zoo.CNNC, *options, "--emit=program"], check=True, capture_output=True, text=True).stdout)
     model = os.path.join(folder, "model.c")
     run([bench.zoo.CNNC, *options, "--weights=formula", "--no-embed-weights", "-o", model])

@@ -140,8 +140,15 @@ static Str settings_text(Driver *d, const Options *options)
     if (options->no_winograd) {
         text = arena_printf(d->arena, STR_FMT " --no-winograd", STR_ARG(text));
     }
+    if (options->dense_storage != STORE_F32) {
+        text =
+            arena_printf(d->arena, STR_FMT " --dense-storage=%s", STR_ARG(text), storage_name(options->dense_storage));
+    }
     if (options->threads_max != 1) {
         text = arena_printf(d->arena, STR_FMT " --threads-max=%d", STR_ARG(text), (int)options->threads_max);
+    }
+    if (options->threads_max != 1 && options->split_from != SPLIT_FROM) {
+        text = arena_printf(d->arena, STR_FMT " --split-from=%d", STR_ARG(text), (int)options->split_from);
     }
     for (size_t i = 0; pass_pipeline[i].name != NULL; ++i) {
         if (options->pass_off[i]) {
@@ -383,8 +390,11 @@ static bool compile(Driver *d)
         return finish_stage(d, &text);
     }
 
-    LowerOptions lower_options = {
-        .batch = options->batch, .parts = options->threads_max, .no_winograd = options->no_winograd};
+    LowerOptions lower_options = {.batch = options->batch,
+                                  .parts = options->threads_max,
+                                  .no_winograd = options->no_winograd,
+                                  .split_from = options->split_from,
+                                  .dense_storage = options->dense_storage};
     if (options->summary) {
         print_summary(d, file, graph, &lower_options);
         if (str_is_empty(options->output)) {

@@ -37,12 +37,16 @@ const char options_help[] =
     "                           weights inside the C file or beside it; default: inside when under 1 MiB\n"
     "      --batch=N            images a run, back to back in every input and output; default 1\n"
     "      --threads-max=N      most threads one run can use; default 1\n"
+    "      --split-from=N       split steps among threads that take N microseconds or more, estimated from their sizes;\n"
+    "                           default 5; none where they take less than 10 N in all; 0: all\n"
     "      --target=NAME        machine to write C for. native, the default: this machine; x86-64-v2, x86-64-v3,\n"
     "                           x86-64-v4, aarch64: for gcc or clang, with -march=NAME (aarch64: without) or, on such "
     "a\n"
     "                           machine, -march=native; portable: strict C99, any machine and compiler\n"
     "      --target=NAME,NAME   code for each of them, among which init chooses: see README.md; no -march needed\n"
     "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
+    "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 decimal digits, numbers up to\n"
+    "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32 either way\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
@@ -77,6 +81,8 @@ enum OptionCode {
     CODE_THREADS,
     CODE_TARGET,
     CODE_NO_WINOGRAD,
+    CODE_DENSE_STORAGE,
+    CODE_SPLIT_FROM,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -115,6 +121,8 @@ static const struct option long_options[] = {
     {"version", no_argument, NULL, CODE_VERSION},
     {"list-zoo", no_argument, NULL, CODE_LIST_ZOO},
     {"no-winograd", no_argument, NULL, CODE_NO_WINOGRAD},
+    {"dense-storage", required_argument, NULL, CODE_DENSE_STORAGE},
+    {"split-from", required_argument, NULL, CODE_SPLIT_FROM},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -197,14 +205,15 @@ static void fault_unknown_option(Parse *parse, const char *written)
     diag_help(parse->diag, "`cnnc --help` lists the options");
 }
 
-static bool parse_count(Parse *parse, const char *option, const char *text, int32_t limit, int32_t *value)
+static bool parse_count(Parse *parse, const char *option, const char *text, int32_t least, int32_t limit,
+                        int32_t *value)
 {
     char *end = NULL;
     errno = 0;
     long number = strtol(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || number < 1 || number > limit) {
-        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--%s wants a whole number from 1 to %d, not '%s'", option,
-                      (int)limit, text);
+    if (errno != 0 || end == text || *end != '\0' || number < least || number > limit) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--%s wants a whole number from %d to %d, not '%s'", option,
+                      (int)least, (int)limit, text);
         return false;
     }
     *value = (int32_t)number;
@@ -448,13 +457,22 @@ static bool take_option(Parse *parse, int code, const char *value)
         options->embed = EMBED_NO;
         return true;
     case CODE_BATCH:
-        return parse_count(parse, "batch", value, 65536, &options->batch);
+        return parse_count(parse, "batch", value, 1, 65536, &options->batch);
     case CODE_THREADS:
-        return parse_count(parse, "threads-max", value, 1024, &options->threads_max);
+        return parse_count(parse, "threads-max", value, 1, 1024, &options->threads_max);
     case CODE_TARGET:
         return parse_target(parse, value);
     case CODE_NO_WINOGRAD:
         options->no_winograd = true;
+        return true;
+    case CODE_SPLIT_FROM:
+        return parse_count(parse, "split-from", value, 0, 1000000, &options->split_from);
+    case CODE_DENSE_STORAGE:
+        if (!storage_find(str_from(value), &options->dense_storage)) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--dense-storage wants f32, f16 or bf16, not '%s'",
+                          value);
+            return false;
+        }
         return true;
     case CODE_SUMMARY:
         options->summary = true;
@@ -531,7 +549,11 @@ static bool check_options(Parse *parse)
 bool options_parse(Arena *arena, Diag *diag, int argc, char **argv, Options *options)
 {
     size_t n_passes = pass_count();
-    *options = (Options){.batch = 1, .threads_max = 1, .targets = {target_find(STR("native"))}, .n_targets = 1};
+    *options = (Options){.batch = 1,
+                         .threads_max = 1,
+                         .split_from = SPLIT_FROM,
+                         .targets = {target_find(STR("native"))},
+                         .n_targets = 1};
     options->pass_off = ARENA_ARRAY(arena, bool, n_passes + 1);
     options->print_after = ARENA_ARRAY(arena, bool, n_passes + 1);
     Parse parse = {.arena = arena, .diag = diag, .options = options, .table = build_table(arena), .ok = true};

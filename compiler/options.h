@@ -43,6 +43,8 @@ typedef struct Options {
     int n_targets;
     int32_t batch, threads_max;
     bool no_winograd;
+    Storage dense_storage;
+    int32_t split_from;
     EmitStage emit;
     EmbedChoice embed;
     bool summary, verify, verify_ir, time_passes;

@@ -380,7 +380,8 @@ static void dense_8_to_4(const step_arguments *a, int part, int parts)
 }
 
 /* A step for the caller's threads. Always TINY_RESIDUAL_THREADS_MAX parts, whatever the number
- * of threads, so that every run gives the same bits. */
+ * of threads, so that every run gives the same bits. Small steps come without a network: the
+ * calling thread runs them alone. */
 typedef struct parallel_step {
     step_kernel *kernel;
     const step_arguments *a;
@@ -394,7 +395,7 @@ static void run_part(void *data, int part)
 
 static void run_step(const tiny_residual *net, step_kernel *kernel, const step_arguments *a)
 {
-    if (net->parallel_for == NULL) {
+    if (net == NULL || net->parallel_for == NULL) {
         kernel(a, 0, 1);
     } else {
         parallel_step step;
@@ -476,23 +477,23 @@ cnn_status tiny_residual_run(tiny_residual *net, const float *image, float *logi
     for (int batch_index = 0; batch_index < TINY_RESIDUAL_BATCH; ++batch_index) {
         /* stem + stem_bn + relu   conv 3x3 s2 p1   f32[3,16,16] -> f32[8,8,8]   13824 MAC
          * tiny_residual.net:12 */
-        step_xwbsy(net, conv3x3_s2p1_3x16x16_to_8x8x8_relu, image, weights, weights + 224, arena, arena + 8192);
+        step_xwbsy(NULL, conv3x3_s2p1_3x16x16_to_8x8x8_relu, image, weights, weights + 224, arena, arena + 8192);
 
         /* unit1.spatial + bn1 + relu   depthwise_conv 3x3 s1 p1   f32[8,8,8] -> f32[8,8,8]
          * 4608 MAC   tiny_residual.net:4 via tiny_residual.net:13 */
-        step_xwbsy(net, depthwise3x3_s1p1_8x8x8_to_8x8x8_relu, arena + 8192, weights + 240, weights + 320, arena,
+        step_xwbsy(NULL, depthwise3x3_s1p1_8x8x8_to_8x8x8_relu, arena + 8192, weights + 240, weights + 320, arena,
                    arena + 3072);
 
         /* unit1.project + bn2 + add + relu   conv 1x1 s1 p0   f32[8,8,8] -> f32[8,8,8]   4096 MAC
          * tiny_residual.net:5 via tiny_residual.net:13 */
-        step_xrwbsy(net, conv1x1_s1_8x8x8_to_8x8x8_add_relu, arena + 3072, arena + 8192, weights + 336, weights + 400,
+        step_xrwbsy(NULL, conv1x1_s1_8x8x8_to_8x8x8_add_relu, arena + 3072, arena + 8192, weights + 336, weights + 400,
                     arena, arena + 8192);
 
         /* pool1   global_avg_pool   f32[8,8,8] -> f32[8,1,1]   tiny_residual.net:14 */
-        step_xy(net, global_avg_pool_8x8x8, arena + 8192, arena);
+        step_xy(NULL, global_avg_pool_8x8x8, arena + 8192, arena);
 
         /* fc   dense   f32[8] -> f32[4]   32 MAC   tiny_residual.net:15 */
-        step_xwby(net, dense_8_to_4, arena, weights + 416, weights + 544, logits);
+        step_xwby(NULL, dense_8_to_4, arena, weights + 416, weights + 544, logits);
 
         image += TINY_RESIDUAL_IMAGE_ELEMENTS / TINY_RESIDUAL_BATCH;
         logits += TINY_RESIDUAL_LOGITS_ELEMENTS / TINY_RESIDUAL_BATCH;

@@ -165,6 +165,9 @@ typedef struct cnn_weights {
     void *memory; /* of the helper: what unmap gives back */
 } cnn_weights;
 cnn_status cnn_weights_map(cnn_weights *weights, const char *path); /* on failure *weights is all zero */
+/* The same in memory of this process, in large pages where the system has them: costs a copy of the file and is shared
+ * with nobody, but layers with many weights run faster, above all in virtual machines. */
+cnn_status cnn_weights_load(cnn_weights *weights, const char *path);
 void cnn_weights_unmap(cnn_weights *weights); /* after the last run that uses them; all zero is allowed */
 
 #ifdef __cplusplus

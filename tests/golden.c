@@ -36,17 +36,18 @@ static Graph *elaborate(Golden *golden)
                         : frontend_elaborate(golden->arena, golden->sources, golden->diag, file, &golden->options);
 }
 
-static Program *lower_for(Golden *golden, const char *target)
+static Program *lower_for(Golden *golden, const char *target, Storage dense_storage)
 {
     Graph *graph = elaborate(golden);
     PassRun run = {.arena = golden->arena, .diag = golden->diag, .verify_ir = true, .log = &golden->text};
-    LowerOptions options = {.target = target_find(str_from(target)), .batch = 1, .parts = 1};
+    LowerOptions options = {
+        .target = target_find(str_from(target)), .batch = 1, .parts = 1, .dense_storage = dense_storage};
     return graph == NULL || !passes_run(&run, graph) ? NULL : lower(golden->arena, graph, &options, golden->diag);
 }
 
 static Program *lower_it(Golden *golden)
 {
-    return lower_for(golden, "portable");
+    return lower_for(golden, "portable", STORE_F32);
 }
 
 /* --- modes: each appends its text; diagnostics are added at the end for every mode */
@@ -103,19 +104,30 @@ static void plan_text(Golden *golden)
 
 static void vector_program_text(Golden *golden)
 {
-    Program *program = lower_for(golden, "x86-64-v4");
+    Program *program = lower_for(golden, "x86-64-v4", STORE_F32);
     if (program != NULL) {
         program_dump(program, &golden->text);
         plan_dump(program, &golden->text);
     }
 }
 
+/* Dense layers of 16 bits: plain and in vectors. */
+static void half_program_text(Golden *golden)
+{
+    static const char *const names[] = {"portable", "x86-64-v4"};
+    for (int i = 0; i < 2; ++i) {
+        Program *program = lower_for(golden, names[i], i == 0 ? STORE_F16 : STORE_BF16);
+        if (program != NULL) {
+            program_dump(program, &golden->text);
+        }
+    }
+}
+
 static const struct Mode {
     const char *extension;
     void (*append_text)(Golden *);
-} modes[] = {
-    {"ast", ast_text}, {"graph", graph_text}, {"pass", pass_text}, {"program", program_text}, {"plan", plan_text},
-    {"v4", vector_program_text}};
+} modes[] = {{"ast", ast_text},   {"graph", graph_text},       {"pass", pass_text},        {"program", program_text},
+             {"plan", plan_text}, {"v4", vector_program_text}, {"half", half_program_text}};
 
 /* --- runner */
 

@@ -106,6 +106,12 @@ void emit_head(const Program *program, const EmitOptions *options, Str file, con
     } else {
         strbuf_printf(&text, "Weights  built in, %" PRId64 " bytes\n", program->blob_bytes - BLOB_HEADER_BYTES);
     }
+    if (program->dense_storage != STORE_F32) {
+        strbuf_printf(&text, "         of dense layers as %s, rounded to %s; computed in float\n",
+                      storage_name(program->dense_storage),
+                      program->dense_storage == STORE_F16 ? "11 bits (error up to 0.05 %)"
+                                                          : "8 bits (error up to 0.4 %)");
+    }
     strbuf_printf(&text, "\n");
     strbuf_printf(&text, "This code is yours: use, change, share and sell it without conditions "
                          "(BSD Zero Clause License, SPDX: 0BSD). It comes without any warranty.");

@@ -34,8 +34,10 @@ EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, 
     emit_argmax, emit_top_k, emit_bytes;
 /* The functions that kernels share (conv's micro-kernel), only those that this program's kernels call; before the
  * kernels. The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing),
- * step_arguments, and #include <math.h>, <stddef.h>. */
+ * step_arguments, and #include <math.h>, <stddef.h>, <stdint.h>, <string.h>. */
 void emit_helpers(const Program *program, CWriter *w);
+CExpr emit_dense_add_name(int32_t units, Storage storage); /* "dense_add_64", "dense_add_64_f16" */
+const char *emit_weight_type(Storage storage);             /* of the weights in C: "float", "uint16_t" */
 /* --- emit_activation.c: what the families share */
 /* The activation of a variable as a C expression: "v < 0.0f ? 0.0f : v"; the variable itself for OP_IDENTITY. */
 CExpr emit_activation(const Activation *act, const char *variable);

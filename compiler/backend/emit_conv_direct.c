@@ -27,9 +27,9 @@ typedef struct Direct {
     int64_t row_tiles, col_tiles, wide_tiles; /* the first wide_tiles tiles of a row are `cols` wide, others one less */
     int32_t cols;
     int32_t unroll, rounds, kx_loop;
-    int32_t step;      /* floats between the inputs of neighbouring pixels */
-    int32_t out_pixel; /* floats between the outputs of neighbouring pixels */
-    int32_t prefetch;
+    int32_t step;                   /* floats between the inputs of neighbouring pixels */
+    int32_t out_pixel;              /* floats between the outputs of neighbouring pixels */
+    int32_t prefetch, row_prefetch; /* cache lines of the next set, a round or a window row */
     const char *index;
 } Direct;
 
@@ -66,18 +66,21 @@ static Direct direct_of(const Kernel *kernel)
     bool folds = s->dilation_cols == 1 || s->kernel_cols == 1;
     int32_t run = (folds ? s->kernel_cols : 1) * (planar ? 1 : d.b);
     enum { PLANAR_ROUND = 11, ROUND = 4 };
-    d.unroll = !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
+    d.unroll = kernel->tile_round > 0 ? kernel->tile_round : !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
     d.rounds = run / d.unroll;
     d.kx_loop = folds ? 1 : s->kernel_cols;
     if (kernel->prefetch_bytes > 0 && !kernel->pixels_outer && d.sets * d.groups > 1 && !planar) {
-        int64_t lines = ceil_div((int64_t)d.unroll * d.vectors * d.b, 16);
-        d.prefetch = (int32_t)ceil_div(lines, d.row_tiles * d.col_tiles);
+        int32_t products = d.unroll < ROUND ? run : d.unroll;
+        int64_t lines = ceil_div((int64_t)products * d.vectors * d.b, 16);
+        int32_t share = (int32_t)ceil_div(lines, d.row_tiles * d.col_tiles);
+        d.prefetch = d.unroll < ROUND ? 0 : share;
+        d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
     int64_t in = ceil_div(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
     int64_t out = ceil_div(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
     d.index = cexpr_index_type(2 * (in > out ? in > weights ? in : weights : out > weights ? out : weights));
     if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
-        (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0)))) {
+        run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0)))) {
         ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
     }
     return d;
@@ -87,7 +90,8 @@ static Direct direct_of(const Kernel *kernel)
 
 static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t vectors)
 {
-    return (TileShape){rows, cols, vectors, d->step, d->unroll, d->prefetch};
+    bool pixel = d->s->kernel_rows * d->s->kernel_cols == 1;
+    return (TileShape){rows, cols, vectors, d->step, d->unroll, pixel ? d->rounds : 0, d->prefetch, d->row_prefetch};
 }
 
 typedef struct Choices {
@@ -173,7 +177,7 @@ static void emit_taps(const Direct *d, CWriter *w)
 static void emit_calls(const Direct *d, CWriter *w)
 {
     Choices rows = row_choices(d), cols = col_choices(d), vectors = vector_choices(d);
-    const char *next = d->prefetch > 0 ? " next," : "";
+    const char *next = d->prefetch + d->row_prefetch > 0 ? " next," : "";
     int total = rows.n * cols.n * vectors.n, n = 0;
     for (int r = 0; r < rows.n; ++r) {
         for (int c = 0; c < cols.n; ++c) {
@@ -322,6 +326,13 @@ static void emit_one(const Direct *d, CWriter *w)
         CExpr next = cexpr_sum((Term[]){{"weights", 1}, {"tile", tiles > 1 ? rounds * d->prefetch * 16 : 0}, {NULL, 0}},
                                d->set_floats);
         cw_line(w, "const float *const next = %s; /* a slice of the next set's */", next.text);
+    } else if (d->row_prefetch > 0) {
+        int64_t row_floats = (int64_t)d->rounds * d->unroll * d->vectors * d->b;
+        CExpr slice = cexpr_mod("tile", ceil_div(row_floats, d->row_prefetch * 16));
+        CExpr next = cexpr_sum((Term[]){{"weights", 1}, {slice.text, tiles > 1 ? d->row_prefetch * 16 : 0}, {NULL, 0}},
+                               d->set_floats);
+        cw_line(w, "const float *const next = %s; /* of the next set: a slice of what each window row reads */",
+                next.text);
     }
     cw_line(w, "vector sums[%d];", d->vectors * d->tile_rows * d->cols);
     emit_calls(d, w);

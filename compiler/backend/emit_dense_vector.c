@@ -2,19 +2,22 @@
  * [inputs][vectors] [lanes], are read once, front to back, and asked for ahead of time: memory is what a dense layer
  * waits for.
  *
- * Sums of a few hundred products each are added up at the end of every chunk: that keeps rounding errors small. */
+ * Sums of a few hundred products each are added up at the end of every chunk: that keeps rounding errors small.
+ *
+ * Weights of 16 bits are widened as they are loaded (embed/vector_half.c): half the memory to wait for. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
 
-enum { CHUNK = 512, ROUND = 4 };
+enum { CHUNK = 512, ROUND = 4, LINE_BYTES = 64 };
 
-static CExpr function_name(int32_t vectors, int32_t prefetch)
+static CExpr function_name(int32_t vectors, int32_t prefetch, Storage storage)
 {
     CExpr name;
-    int length = snprintf(name.text, sizeof name.text, "dense_sums_v%d", (int)vectors);
+    int length = snprintf(name.text, sizeof name.text, "dense_sums_v%d%s%s", (int)vectors,
+                          storage == STORE_F32 ? "" : "_", storage == STORE_F32 ? "" : storage_name(storage));
     if (prefetch > 0) {
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)prefetch);
     }
@@ -22,15 +25,17 @@ static CExpr function_name(int32_t vectors, int32_t prefetch)
 }
 
 /* Adds the products of `inputs` inputs to totals. */
-static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, CWriter *w)
+static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage storage, CWriter *w)
 {
-    if (text_uses(strbuf_view(&w->text), function_name(vectors, prefetch).text)) {
+    CExpr name = function_name(vectors, prefetch, storage);
+    if (text_uses_name(strbuf_view(&w->text), str_from(name.text))) {
         return;
     }
-    int32_t lines = vectors * b / 16 > 0 ? vectors * b / 16 : 1;
+    int32_t weight_bytes = (int32_t)storage_bytes(storage), line = LINE_BYTES / weight_bytes;
+    int32_t lines = vectors * b / line > 0 ? vectors * b / line : 1;
     cw_comment(w, "totals[%d] += w[inputs][%d][%d] * x[inputs], with sums of their own.", vectors, vectors, b);
-    cw_line(w, "static void %s(const float *x, const float *w, int inputs, vector *totals)",
-            function_name(vectors, prefetch).text);
+    cw_line(w, "static void %s(const float *x, const %s *w, int inputs, vector *totals)", name.text,
+            emit_weight_type(storage));
     cw_body(w);
     cw_line(w, "vector s[%d];", vectors);
     cw_line(w, "CNN_UNROLL(%d)", vectors);
@@ -40,13 +45,14 @@ static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, CWriter *w)
     cw_line(w, "CNN_UNROLL(%d)", ROUND);
     cw_open(w, "for (int i = 0; i < inputs; ++i, w += %d)", vectors * b);
     if (prefetch > 0) {
-        for (int32_t line = 0; line < lines; ++line) {
-            cw_line(w, "__builtin_prefetch(w%s);", emit_offset(prefetch / 4 + line * 16).text);
+        for (int32_t i = 0; i < lines; ++i) {
+            cw_line(w, "__builtin_prefetch(w%s);", emit_offset(prefetch / weight_bytes + i * line).text);
         }
     }
     cw_line(w, "CNN_UNROLL(%d)", vectors);
     cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
-    cw_line(w, "s[v] += vector_load(w + v * %d) * x[i];", b);
+    cw_line(w, "s[v] += vector_load%s%s(w + v * %d) * x[i];", storage == STORE_F32 ? "" : "_",
+            storage == STORE_F32 ? "" : storage_name(storage), b);
     cw_close(w, "");
     cw_close(w, "");
     cw_line(w, "CNN_UNROLL(%d)", vectors);
@@ -71,13 +77,14 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
         ICE("kernel '" STR_FMT "' is not a dense one of vectors", STR_ARG(kernel->name));
     }
     int32_t prefetch = kernel->prefetch_bytes;
-    emit_sums(vectors, b, prefetch, w);
+    emit_sums(vectors, b, prefetch, f->storage, w);
     if (last != vectors) {
-        emit_sums(last, b, prefetch, w);
+        emit_sums(last, b, prefetch, f->storage, w);
     }
-    cw_comment(w, "Dense: %d -> %d%s%s%s%s. weights [%d/%d][%d][%d][%d]; the last set may be narrower.", inputs,
+    cw_comment(w, "Dense: %d -> %d%s%s%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.", inputs,
                s->out_channels, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               f->storage == STORE_F32 ? "" : storage_name(f->storage), f->storage == STORE_F32 ? "" : " ",
                s->out_channels, vectors * b, inputs, vectors, b);
     emit_kernel_head(kernel, w);
     emit_split(w, "set", sets);
@@ -90,7 +97,8 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
         count = (CExpr){"vectors"};
     }
     const char *cast = strcmp(index, "int") == 0 ? "" : "(ptrdiff_t)";
-    cw_line(w, "const float *const weights = a->weights + %sset * %" PRId64 ";", cast, (int64_t)vectors * b * inputs);
+    cw_line(w, "const %s *const weights = %sa->weights + %sset * %" PRId64 ";", emit_weight_type(f->storage),
+            f->storage == STORE_F32 ? "" : "(const uint16_t *)", cast, (int64_t)vectors * b * inputs);
     cw_line(w, "vector totals[%d];", vectors);
     cw_open(w, "for (int v = 0; v < %s; ++v)", count.text);
     if (e->bias) {
@@ -121,7 +129,7 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
         bool chunks = inputs > CHUNK;
         CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"i", chunks}, {NULL, 0}}, 0);
         CExpr from = cexpr_sum((Term[]){{"weights", 1}, {"i", chunks ? width * b : 0}, {NULL, 0}}, 0);
-        cw_line(w, "%s(%s, %s, %s, totals);", function_name(width, prefetch).text, x.text, from.text, n);
+        cw_line(w, "%s(%s, %s, %s, totals);", function_name(width, prefetch, f->storage).text, x.text, from.text, n);
     }
     if (last != vectors) {
         cw_close(w, "");

@@ -3,7 +3,9 @@
  * All are loops of constant length over plain rows of floats, without a test inside: what gcc and clang both turn into
  * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. Where
  * a function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
-#include "backend/emit.h"
+#include <stdio.h>
+
+#include "backend/emit_parts.h"
 
 static void emit_matrix_start(int32_t n, CWriter *w)
 {
@@ -56,23 +58,54 @@ static void emit_matrix_tile(int32_t n, CWriter *w)
     cw_blank(w);
 }
 
-static void emit_dense_add(int32_t n, CWriter *w)
+CExpr emit_dense_add_name(int32_t n, Storage storage)
 {
+    CExpr name;
+    snprintf(name.text, sizeof name.text, "dense_add_%d%s%s", (int)n, storage == STORE_F32 ? "" : "_",
+             storage == STORE_F32 ? "" : storage_name(storage));
+    return name;
+}
+
+static void emit_dense_rounds(int32_t n, Storage storage, CWriter *w)
+{
+    const char *v = storage == STORE_F32 ? "w" : "wide";
     cw_comment(w, "sums[%d] += w[inputs][%d] * x[inputs], for a number of inputs that is divisible by 8.", n, n);
     cw_line(w,
-            "static void dense_add_%d(const float *CNN_RESTRICT x, const float *CNN_RESTRICT w, int inputs, float "
+            "static void %s(const float *CNN_RESTRICT x, const %s *CNN_RESTRICT w, int inputs, float "
             "*CNN_RESTRICT sums)",
-            n);
+            emit_dense_add_name(n, storage).text, emit_weight_type(storage));
     cw_body(w);
     cw_open(w, "for (int i = 0; i < inputs; i += 8, x += 8, w += %d)", 8 * n);
+    if (storage != STORE_F32) {
+        cw_line(w, "float wide[%d];", 8 * n);
+        cw_open(w, "for (int k = 0; k < %d; ++k)", 8 * n);
+        cw_line(w, "wide[k] = float_of_%s(w[k]);", storage_name(storage));
+        cw_close(w, "");
+    }
     cw_open(w, "for (int u = 0; u < %d; ++u)", n);
-    cw_line(w, "sums[u] += x[0] * w[u] + x[1] * w[%d + u] + x[2] * w[%d + u] + x[3] * w[%d + u]", n, 2 * n, 3 * n);
-    cw_line(w, "           + x[4] * w[%d + u] + x[5] * w[%d + u] + x[6] * w[%d + u] + x[7] * w[%d + u];", 4 * n, 5 * n,
-            6 * n, 7 * n);
+    cw_line(w, "sums[u] += x[0] * %s[u] + x[1] * %s[%d + u] + x[2] * %s[%d + u] + x[3] * %s[%d + u]", v, v, n, v, 2 * n,
+            v, 3 * n);
+    cw_line(w, "           + x[4] * %s[%d + u] + x[5] * %s[%d + u] + x[6] * %s[%d + u] + x[7] * %s[%d + u];", v, 4 * n,
+            v, 5 * n, v, 6 * n, v, 7 * n);
     cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
+}
+
+static void emit_dense_add(int32_t n, CWriter *w)
+{
+    emit_dense_rounds(n, STORE_F32, w);
+}
+
+static void emit_dense_add_f16(int32_t n, CWriter *w)
+{
+    emit_dense_rounds(n, STORE_F16, w);
+}
+
+static void emit_dense_add_bf16(int32_t n, CWriter *w)
+{
+    emit_dense_rounds(n, STORE_BF16, w);
 }
 
 /* --- which of them a program needs: the size that a kernel calls, or 0 */
@@ -89,25 +122,64 @@ static int32_t size_of_matrix_start(const Kernel *kernel)
     return kernel->epilogue.bias ? size_of_matrix_tile(kernel) : 0;
 }
 
-static int32_t size_of_dense_add(const Kernel *kernel)
+static bool is_plain_dense(const Kernel *kernel, Storage storage)
+{
+    return kernel->family == KERNEL_DENSE && kernel->vector <= 1 && kernel->weight_format.storage == storage;
+}
+
+static int32_t size_of_dense_rounds(const Kernel *kernel, Storage storage)
 {
     enum { DENSE_STEP = 8 }; /* fewer inputs make no whole round */
-    return kernel->family == KERNEL_DENSE && kernel->vector <= 1 && kernel->sizes.in_channels >= DENSE_STEP
-               ? kernel->weight_format.row_block
-               : 0;
+    return is_plain_dense(kernel, storage) && kernel->sizes.in_channels >= DENSE_STEP ? kernel->weight_format.row_block
+                                                                                      : 0;
+}
+
+static int32_t size_of_dense_add(const Kernel *kernel)
+{
+    return size_of_dense_rounds(kernel, STORE_F32);
+}
+
+static int32_t size_of_dense_add_f16(const Kernel *kernel)
+{
+    return size_of_dense_rounds(kernel, STORE_F16);
+}
+
+static int32_t size_of_dense_add_bf16(const Kernel *kernel)
+{
+    return size_of_dense_rounds(kernel, STORE_BF16);
+}
+
+/* What widens a weight of 16 bits. */
+static void emit_half(const Program *program, CWriter *w)
+{
+    static const struct {
+        Storage storage;
+        const char *text;
+    } halves[] = {{STORE_F16, embedded_half_f16_c}, {STORE_BF16, embedded_half_bf16_c}};
+    for (size_t h = 0; h < sizeof halves / sizeof halves[0]; ++h) {
+        bool used = false;
+        for (uint32_t i = 0; i < program->n_kernels; ++i) {
+            used = used || is_plain_dense(program->kernels[i], halves[h].storage);
+        }
+        if (used) {
+            cw_raw(w, str_from(halves[h].text));
+            cw_blank(w);
+        }
+    }
 }
 
 static const struct {
     int32_t (*size_of)(const Kernel *kernel);
     void (*emit)(int32_t size, CWriter *w);
 } helpers[] = {
-    {size_of_matrix_start, emit_matrix_start},
-    {size_of_matrix_tile, emit_matrix_tile},
-    {size_of_dense_add, emit_dense_add},
+    {size_of_matrix_start, emit_matrix_start},     {size_of_matrix_tile, emit_matrix_tile},
+    {size_of_dense_add, emit_dense_add},           {size_of_dense_add_f16, emit_dense_add_f16},
+    {size_of_dense_add_bf16, emit_dense_add_bf16},
 };
 
 void emit_helpers(const Program *program, CWriter *w)
 {
+    emit_half(program, w);
     for (size_t h = 0; h < sizeof helpers / sizeof helpers[0]; ++h) {
         for (uint32_t i = 0; i < program->n_kernels; ++i) {
             int32_t size = helpers[h].size_of(program->kernels[i]);

@@ -55,7 +55,8 @@ static void emit_parallel(const ApiNames *names, CWriter *w)
 {
     cw_comment(w,
                "A step for the caller's threads. Always " STR_FMT "_THREADS_MAX parts, whatever the number of threads, "
-               "so that every run gives the same bits.",
+               "so that every run gives the same bits. Small steps come without a network: the calling thread runs "
+               "them alone.",
                STR_ARG(names->upper));
     cw_open(w, "typedef struct parallel_step");
     cw_line(w, "step_kernel *kernel;");
@@ -71,7 +72,8 @@ static void emit_parallel(const ApiNames *names, CWriter *w)
     cw_line(w, "static void run_step(const " STR_FMT " *" STR_FMT ", step_kernel *kernel, const step_arguments *a)",
             STR_ARG(names->prefix), STR_ARG(names->net));
     cw_body(w);
-    cw_open(w, "if (" STR_FMT "->parallel_for == NULL)", STR_ARG(names->net));
+    cw_open(w, "if (" STR_FMT " == NULL || " STR_FMT "->parallel_for == NULL)", STR_ARG(names->net),
+            STR_ARG(names->net));
     cw_line(w, "kernel(a, 0, 1);");
     cw_chain(w, "else");
     cw_line(w, "parallel_step step;");
@@ -195,14 +197,20 @@ static void add_segment(ItemList *list, const ApiNames *names, const Segment *se
     }
 }
 
+/* Whose threads carry out a step: NULL for those that are not split. */
+static void add_network(ItemList *list, const Program *program, const ApiNames *names, bool alone)
+{
+    if (program->parts > 1) {
+        items_add(list, STR_FMT, STR_ARG(alone ? STR("NULL") : names->net));
+    }
+}
+
 /* The border of zeros around what the step is about to write. */
 static void emit_zero_halo_step(Arena *arena, const Program *program, const ApiNames *names, const Step *step,
                                 CWriter *w)
 {
     ItemList list = {.arena = arena};
-    if (program->parts > 1) {
-        items_add(&list, STR_FMT, STR_ARG(names->net));
-    }
+    add_network(&list, program, names, step->halo_alone);
     items_add(&list, STR_FMT, STR_ARG(step->zero_halo->name));
     add_pointer(&list, names, step->halo_of, 0);
     emit_items(w, emit_step_function_name(arena, 0).ptr, &list, ";");
@@ -211,9 +219,7 @@ static void emit_zero_halo_step(Arena *arena, const Program *program, const ApiN
 static void emit_step(Arena *arena, const Program *program, const ApiNames *names, const Step *step, CWriter *w)
 {
     ItemList list = {.arena = arena};
-    if (program->parts > 1) {
-        items_add(&list, STR_FMT, STR_ARG(names->net));
-    }
+    add_network(&list, program, names, step->alone);
     items_add(&list, STR_FMT, STR_ARG(step->kernel->name));
     for (uint32_t i = 0; i < step->n_inputs; ++i) {
         add_pointer(&list, names, step->inputs[i], step->input_offset[i]);

@@ -3,7 +3,7 @@
  *
  * One function a shape, not one a layer: how far it goes is told by conv_taps. All loops but the outer ones have
  * literal bounds and are unrolled; a round has few steps, because gcc hoists the loads of longer ones and then spills
- * (bench/NOTES.md). */
+ * (bench/NOTES.md). Windows of one pixel have tiles of their own, without loops over its rows and columns. */
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>
@@ -14,26 +14,36 @@ CExpr emit_tile_name(const TileShape *t)
     CExpr name;
     int length = snprintf(name.text, sizeof name.text, "tile_%dx%d_v%d_s%d_u%d", (int)t->rows, (int)t->cols,
                           (int)t->vectors, (int)t->step, (int)t->unroll);
+    if (t->rounds > 0) {
+        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_r%d", (int)t->rounds);
+    }
     if (t->prefetch > 0) {
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)t->prefetch);
+    } else if (t->row_prefetch > 0) {
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
     }
     return name;
+}
+
+static void emit_prefetch(int32_t lines, CWriter *w)
+{
+    for (int32_t line = 0; line < lines; ++line) {
+        cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * 16).text);
+    }
 }
 
 static void emit_round(const TileShape *t, int32_t b, CWriter *w)
 {
     cw_line(w, "CNN_KEEP_LOOP");
     StrBuf head = {0};
-    strbuf_printf(&head, "for (int round = 0; round < taps->rounds; ++round, in += %d, w += %d", t->unroll,
-                  t->unroll * t->vectors * b);
+    strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d",
+                  t->rounds > 0 ? cexpr_int(t->rounds).text : "n.rounds", t->unroll, t->unroll * t->vectors * b);
     if (t->prefetch > 0) {
         strbuf_printf(&head, ", next += %d", t->prefetch * 16);
     }
     cw_open(w, "%s)", head.ptr);
     strbuf_free(&head);
-    for (int32_t line = 0; line < t->prefetch; ++line) {
-        cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * 16).text);
-    }
+    emit_prefetch(t->prefetch, w);
     if (t->unroll > 1) {
         cw_line(w, "CNN_UNROLL(%d)", t->unroll);
         cw_open(w, "for (int i = 0; i < %d; ++i)", t->unroll);
@@ -49,8 +59,7 @@ static void emit_round(const TileShape *t, int32_t b, CWriter *w)
     }
     cw_line(w, "CNN_UNROLL(%d)", t->cols);
     cw_open(w, "for (int p = 0; p < %d; ++p)", t->cols);
-    CExpr x =
-        cexpr_sum((Term[]){{"r * taps->pixel_row", t->rows > 1}, {"p", t->step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
+    CExpr x = cexpr_sum((Term[]){{"r * n.pixel_row", t->rows > 1}, {"p", t->step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
     CExpr sum = cexpr_sum((Term[]){{"r", t->rows > 1 ? t->cols : 0}, {"p", 1}, {NULL, 0}}, 0);
     cw_line(w, "const float value = in[%s];", x.text);
     for (int32_t v = 0; v < t->vectors; ++v) {
@@ -69,26 +78,41 @@ static void emit_round(const TileShape *t, int32_t b, CWriter *w)
 void emit_tile(const TileShape *t, int32_t b, CWriter *w)
 {
     int32_t pixels = t->rows * t->cols;
+    bool ahead = t->prefetch > 0 || t->row_prefetch > 0;
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
                "apart in x. w lies in the order of use: [taps][%d][%d].%s",
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, t->vectors, b,
-               t->prefetch > 0 ? " The weights at next will be wanted soon." : "");
-    cw_line(w, "static void %s(const conv_taps *taps, const float *x, const float *w,%s vector *sums)",
-            emit_tile_name(t).text, t->prefetch > 0 ? " const float *next," : "");
+               ahead ? " The weights at next will be wanted soon." : "");
+    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x, const float *w,%s vector *sums)",
+            emit_tile_name(t).text, ahead ? " const float *next," : "");
     cw_body(w);
     cw_line(w, "vector s[%d][%d];", t->vectors, pixels);
     cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);
     cw_open(w, "for (int i = 0; i < %d; ++i)", t->vectors * pixels);
     cw_line(w, "s[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
     cw_close(w, "");
-    cw_open(w, "for (int plane = 0; plane < taps->planes; ++plane)");
-    cw_open(w, "for (int ky = 0; ky < taps->rows; ++ky)");
-    cw_open(w, "for (int kx = 0; kx < taps->cols; ++kx)");
-    cw_line(w, "const float *in = x + plane * taps->plane_step + ky * taps->row_step + kx * taps->col_step;");
+    cw_line(w, "const conv_taps n = *taps;");
+    cw_open(w, "for (int plane = 0; plane < n.planes; ++plane, x += n.plane_step)");
+    if (t->rounds == 0) {
+        cw_line(w, "const float *row = x;");
+        cw_open(w, "for (int ky = 0; ky < n.rows; ++ky, row += n.row_step)");
+        cw_line(w, "const float *column = row;");
+        cw_open(w, "for (int kx = 0; kx < n.cols; ++kx, column += n.col_step)");
+    }
+    cw_line(w, "const float *in = %s;", t->rounds == 0 ? "column" : "x");
+    emit_prefetch(t->row_prefetch, w);
+    if (t->row_prefetch > 0) {
+        const char *rounds = t->rounds > 0 ? "" : "n.rounds";
+        CExpr all = cexpr_sum((Term[]){{rounds, t->rounds > 0 ? 0 : t->unroll * t->vectors * b}, {NULL, 0}},
+                              t->rounds * t->unroll * t->vectors * b);
+        cw_line(w, "next += %s;", all.text);
+    }
     emit_round(t, b, w);
-    cw_close(w, "");
-    cw_close(w, "");
+    if (t->rounds == 0) {
+        cw_close(w, "");
+        cw_close(w, "");
+    }
     cw_close(w, "");
     cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);
     cw_open(w, "for (int i = 0; i < %d; ++i)", t->vectors * pixels);

@@ -117,7 +117,8 @@ static void emit_checks(const Target *target, CWriter *w)
 static bool same_shape(const TileShape *a, const TileShape *b)
 {
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
-           a->unroll == b->unroll && a->prefetch == b->prefetch;
+           a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
+           a->row_prefetch == b->row_prefetch;
 }
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)
@@ -168,6 +169,7 @@ static bool uses_any(Str text, const char *const *names)
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
+    static const char *const half[] = {"vector_load_f16", "vector_load_bf16", NULL};
     static const char *const winograd[] = {"winograd_input4", "winograd_input5", "winograd_input6", "winograd_input7",
                                            "winograd_input8", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
@@ -185,6 +187,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
     }
     if (text_uses(text, "vector_moments")) {
         cw_raw(w, str_from(embedded_vector_moments_c));
+        cw_blank(w);
+    }
+    if (uses_any(text, half)) {
+        cw_raw(w, str_from(embedded_vector_half_c));
         cw_blank(w);
     }
     if (uses_any(text, winograd)) {

@@ -36,11 +36,13 @@ void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);
 
 /* --- emit_tile.c: the micro-kernel of all convolutions */
 typedef struct TileShape {
-    int32_t rows, cols;    /* pixels */
-    int32_t vectors;       /* of output channels */
-    int32_t step;          /* floats from the input of a pixel to that of its neighbour in the row */
-    int32_t unroll;        /* products of a round: neighbouring floats of the input */
-    int32_t prefetch;      /* cache lines of weights that a round asks for */
+    int32_t rows, cols;   /* pixels */
+    int32_t vectors;      /* of output channels */
+    int32_t step;         /* floats from the input of a pixel to that of its neighbour in the row */
+    int32_t unroll;       /* products of a round: neighbouring floats of the input */
+    int32_t rounds;       /* of a window of one pixel: rounds of a plane; 0: what conv_taps says, windows of any size */
+    int32_t prefetch;     /* cache lines of weights that a round asks for */
+    int32_t row_prefetch; /* the same, of each window row: for rounds that use less than a line */
 } TileShape;
 enum { MAX_TILE_SHAPES = 8 };
 CExpr emit_tile_name(const TileShape *shape);

@@ -77,16 +77,37 @@ static Winograd winograd_of(const Kernel *kernel)
 /* --- tiles: chunks wide or one less, vectors full or last. While the chunks of one point are summed up, the weights of
  * the next point are asked for, each chunk a slice of them: memory has work to do all the time, not in the first chunk only. */
 
-/* Cache lines that a round of a chunk asks for: its share of what a round reads. */
-static int32_t prefetch_lines(const Winograd *g, int32_t vectors)
+static int32_t round_of(const Winograd *g)
 {
-    int32_t lines = (4 * vectors * g->b + 15) / 16;
+    return g->kernel->tile_round > 0 ? g->kernel->tile_round : 4;
+}
+
+/* Rounds of a plane: where it is the only one, as many as have channels. */
+static int32_t rounds_of(const Winograd *g)
+{
+    int64_t channels = g->in_planes == 1 && g->stride == 1 ? g->s->in_channels / g->groups : g->b;
+    int64_t rounds = (channels + round_of(g) - 1) / round_of(g), all = g->b / round_of(g);
+    return (int32_t)(rounds < all ? rounds : all);
+}
+
+/* Cache lines that a chunk asks for: its share of `products` of each output. */
+static int32_t prefetch_lines(const Winograd *g, int32_t products, int32_t vectors)
+{
+    int32_t lines = (products * vectors * g->b + 15) / 16;
     return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
 }
 
 static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors)
 {
-    return (TileShape){1, g->chunk - narrow, vectors, g->b, 4, prefetch_lines(g, vectors)};
+    bool large = round_of(g) >= 4; /* a round that reads whole lines */
+    return (TileShape){.rows = 1,
+                       .cols = g->chunk - narrow,
+                       .vectors = vectors,
+                       .step = g->b,
+                       .unroll = round_of(g),
+                       .rounds = rounds_of(g),
+                       .prefetch = large ? prefetch_lines(g, round_of(g), vectors) : 0,
+                       .row_prefetch = large ? 0 : prefetch_lines(g, g->b, vectors)};
 }
 
 int winograd_tiles(const Kernel *kernel, TileShape *shapes)
@@ -167,9 +188,11 @@ static void emit_chunks(const Winograd *g, bool narrow, int32_t vectors, int32_t
     CExpr from = cexpr_sum((Term[]){{"from", 1}, {"i", one ? 0 : g->b}, {NULL, 0}}, 0);
     CExpr to = cexpr_sum((Term[]){{"to", 1}, {"i", one ? 0 : vectors * g->b}, {NULL, 0}}, 0);
     cw_line(w, "%s(%s, %s, u,%s (vector *)(%s));", emit_tile_name(&shape).text, g->stride > 1 ? "at" : "&taps",
-            from.text, shape.prefetch > 0 ? " next," : "", to.text);
-    if (shape.prefetch > 0 && g->chunks > 1) { /* a plane has b / 4 rounds */
-        cw_line(w, "next += %s;", floats_of_point(g, (int64_t)g->b / 4 * shape.prefetch * 16).text);
+            from.text, shape.prefetch + shape.row_prefetch > 0 ? " next," : "", to.text);
+    if (shape.prefetch > 0 && g->chunks > 1) {
+        cw_line(w, "next += %s;", floats_of_point(g, (int64_t)shape.rounds * shape.prefetch * 16).text);
+    } else if (shape.row_prefetch > 0 && g->chunks > 1) { /* the next slice of each plane's */
+        cw_line(w, "next += %d;", shape.row_prefetch * 16);
     }
     if (!one) {
         cw_close(w, "");
@@ -188,7 +211,7 @@ static void emit_products(const Winograd *g, int32_t vectors, CWriter *w)
     }
     cw_line(w, "const float *const from = v + xi * %" PRId64 ";", g->v_stride);
     cw_line(w, "float *const to = m + xi * %" PRId64 ";", g->m_stride);
-    if (prefetch_lines(g, vectors) > 0) {
+    if (g->kernel->prefetch_bytes > 0) {
         cw_line(w, "const float *next = u + %s; /* the next point's */", floats.text);
     }
     emit_chunks(g, false, vectors, 0, g->wide * g->chunk, w);
@@ -378,17 +401,15 @@ static void emit_by_sets(const Winograd *g, CWriter *w)
 /* How far products go: at each point over its planes. Stride 2: at points where no, one, both axes are infinite. */
 static void emit_taps(const Winograd *g, CWriter *w)
 {
-    int64_t only = g->in_planes == 1 ? (g->s->in_channels / g->groups + 3) / 4 : g->b / 4; /* lanes that exist */
-    int64_t rounds = only < g->b / 4 ? only : g->b / 4;
     if (g->stride == 1) {
-        cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %" PRId64 ", %d, 0, 0, 0};", g->in_planes, rounds,
+        cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %d, %d, 0, 0, 0};", g->in_planes, rounds_of(g),
                 g->block * g->b);
         return;
     }
     cw_open(w, "static const conv_taps taps[3] =");
     for (int k = 0; k < 3; ++k) {
         int64_t planes = winograd_row_phases(g, k > 0) * (int64_t)winograd_col_phases(g, k > 1) * g->in_planes;
-        cw_line(w, "{%" PRId64 ", 1, 1, %d, %d, 0, 0, 0},", planes, g->b / 4, g->block * g->b);
+        cw_line(w, "{%" PRId64 ", 1, 1, %d, %d, 0, 0, 0},", planes, rounds_of(g), g->block * g->b);
     }
     cw_close(w, ";");
 }

@@ -152,17 +152,18 @@ bool pack_format_equal(const PackFormat *a, const PackFormat *b)
     return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block &&
            a->lanes == b->lanes && a->vectors == b->vectors && a->in_block == b->in_block &&
            a->window_rows == b->window_rows && a->window_cols == b->window_cols && a->winograd == b->winograd &&
-           a->phases == b->phases && a->phase_lanes == b->phase_lanes;
+           a->phases == b->phases && a->phase_lanes == b->phase_lanes && a->storage == b->storage;
 }
 
 /* Members that only kernels of vector targets use. */
 static bool vector_equal(const Kernel *a, const Kernel *b)
 {
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
-           a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->pixels_outer == b->pixels_outer &&
-           a->block_tiles == b->block_tiles && a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd &&
-           a->max_pool == b->max_pool && a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows &&
-           a->lane_cols == b->lane_cols && a->out_step == b->out_step;
+           a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
+           a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles &&
+           a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
+           a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols &&
+           a->out_step == b->out_step;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -275,6 +276,9 @@ static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
         strbuf_printf(name, "_g%d", (int)s->groups);
     }
     name_in_out(name, s);
+    if (kernel->weight_format.storage != STORE_F32) {
+        strbuf_printf(name, "_%s", storage_name(kernel->weight_format.storage));
+    }
     strbuf_printf(name, "%s", kernel->epilogue.bias ? "" : "_nobias");
     name_epilogue(name, &kernel->epilogue);
 }

@@ -269,6 +269,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
         program->target = options->target;
         program->batch = options->batch;
         program->parts = options->parts;
+        program->dense_storage = options->dense_storage;
         Lowering l = {.arena = arena,
                       .scratch = scratch,
                       .graph = graph,
@@ -279,6 +280,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
                       .planar_of = ARENA_ARRAY(scratch, Buffer *, graph->n_nodes),
                       .flat_of = ARENA_ARRAY(scratch, const Node *, graph->n_nodes),
                       .no_winograd = options->no_winograd,
+                      .dense_storage = options->dense_storage,
                       .kernels = map_create(scratch),
                       .kernel_names = map_create(scratch),
                       .segments = map_create(scratch)};
@@ -291,6 +293,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
         segments_finish(program);
         plan_buffers(program, scratch);
         halos_zero(&l);
+        steps_decide_alone(program, options->split_from);
     }
     arena_destroy(scratch);
     return program;

@@ -35,6 +35,9 @@ static void append_product(Lowering *l, const Node *node, const Kernel *kernel, 
     const Segment *weight, *bias;
     add_weights(l, node, kernel, cols, &weight, &bias, table);
     Step *step = lower_step(l, kernel, node, out);
+    if (!pack_format_equal(&weight->format, &step->kernel->weight_format)) {
+        ICE("kernel '" STR_FMT "' reads other weights than are packed", STR_ARG(step->kernel->name));
+    }
     step_add_input(step, in);
     step->residual = residual;
     step->weight = weight;
@@ -93,6 +96,7 @@ static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
 {
     const Target *target = l->program->target;
     bool vector = target->vector_floats > 1 && vector_kernel_ready[KERNEL_DENSE];
+    kernel->weight_format.storage = l->dense_storage;
     Buffer *residual = residual_of(l, node, false);
     Buffer *in = dense_input(l, node->inputs[0], vector), *out = lower_result(l, node);
     kernel->vector = vector ? target->vector_floats : 1;

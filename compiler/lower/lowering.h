@@ -31,6 +31,7 @@ typedef struct Lowering {
     const Node **flat_of; /* by node id: what a flattened value that has no buffer yet is made of */
     NodeLayout *layouts;
     bool no_winograd;
+    Storage dense_storage;
     Map *kernels;        /* name without ordinal -> KernelGroup */
     Map *kernel_names;
     Map *segments; /* recipe and packing as text -> Segment */

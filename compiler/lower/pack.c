@@ -47,18 +47,19 @@ static void stream_flush(Stream *stream)
     stream->n_words = 0;
 }
 
-/* Appends `count` floats; `values` NULL: zeros. */
-static void stream_put(Stream *stream, const float *values, int64_t count)
+/* Appends `count` words; `values` NULL: zeros. */
+static void stream_put(Stream *stream, const void *values, int64_t count)
 {
+    const unsigned char *from = values;
     stream->total += count;
     while (count > 0) {
         size_t room = STREAM_WORDS - stream->n_words;
         size_t size = (uint64_t)count < room ? (size_t)count : room;
-        if (values == NULL) {
+        if (from == NULL) {
             memset(stream->words + stream->n_words, 0, size * sizeof *stream->words);
         } else {
-            memcpy(stream->words + stream->n_words, values, size * sizeof *values);
-            values += size;
+            memcpy(stream->words + stream->n_words, from, size * sizeof *stream->words);
+            from += size * sizeof *stream->words;
         }
         stream->n_words += size;
         count -= (int64_t)size;
@@ -77,6 +78,8 @@ typedef struct Packer {
     PackFaults faults;
     float *tile, *packed, *moved; /* grown to the largest tile so far */
     double *wide;
+    uint32_t *halves;
+    int64_t halves_capacity;
     int64_t tile_capacity, packed_capacity, moved_capacity, wide_capacity;
     bool ok;
 } Packer;
@@ -105,6 +108,29 @@ static double *double_room(Packer *packer, int64_t count)
     return packer->wide;
 }
 
+/* Appends numbers of a segment as it stores them: two of 16 bits make a word, the first in its lower half. Blocks of all
+ * formats that are stored so have an even number of elements. */
+static void put_values(Packer *packer, const Segment *segment, const float *values, int64_t count)
+{
+    Storage storage = segment->format.storage;
+    if (storage == STORE_F32) {
+        stream_put(&packer->stream, values, count);
+        return;
+    }
+    if (count % 2 != 0) {
+        ICE("segment '" STR_FMT "' has blocks of an odd number of elements", STR_ARG(segment->name));
+    }
+    if (count / 2 > packer->halves_capacity) {
+        packer->halves = ARENA_ARRAY(packer->arena, uint32_t, count / 2);
+        packer->halves_capacity = count / 2;
+    }
+    for (int64_t i = 0; i < count / 2; ++i) {
+        packer->halves[i] =
+            storage_encode(storage, values[2 * i]) | (uint32_t)storage_encode(storage, values[2 * i + 1]) << 16;
+    }
+    stream_put(&packer->stream, packer->halves, count / 2);
+}
+
 /* True where all are finite: no exponent is all ones. Adding one to an exponent of all ones carries into the sign. */
 static bool all_finite(const float *values, int64_t count)
 {
@@ -115,6 +141,19 @@ static bool all_finite(const float *values, int64_t count)
         carry |= (bits & 0x7FFFFFFFu) + 0x00800000u;
     }
     return carry >> 31 == 0;
+}
+
+/* What the storage cannot hold is an error; then it is 0, since encoding wants numbers within the limits. */
+static void limit_range(Packer *packer, const Segment *segment, int64_t first, int64_t count, float *values)
+{
+    const float largest = (float)storage_largest(segment->format.storage);
+    for (int64_t i = 0; i < count; ++i) {
+        if (!(fabsf(values[i]) <= largest)) {
+            packer->ok = false;
+            pack_report_range(&packer->faults, segment, first + i, values[i]);
+            values[i] = 0.0f;
+        }
+    }
 }
 
 /* Elements [first, first + count) of a segment's source. A tensor of the file needs no detour by double. */
@@ -139,6 +178,9 @@ static void load_range(Packer *packer, const Segment *segment, int64_t first, in
                 return;
             }
         }
+    }
+    if (segment->format.storage != STORE_F32) {
+        limit_range(packer, segment, first, count, out);
     }
 }
 
@@ -248,7 +290,7 @@ static void pack_tile(Packer *packer, const Tile *tile)
         load_tile(packer, tile, values);
     }
     if (format.row_block == 1 && format.col_block == 1) {
-        stream_put(&packer->stream, values, count);
+        put_values(packer, segment, values, count);
         return;
     }
     int64_t size =
@@ -260,7 +302,7 @@ static void pack_tile(Packer *packer, const Tile *tile)
             memset(packed, 0, (size_t)size * sizeof *packed);
         }
         pack_block(values + r * (int64_t)tile->cols, rows, tile->cols, format, packed);
-        stream_put(&packer->stream, packed, size);
+        put_values(packer, segment, packed, size);
     }
 }
 
@@ -298,7 +340,7 @@ static void pack_vectors_set(Packer *packer, const Segment *segment, int32_t gro
         int64_t size = pack_vectors_size(f, rows, count);
         float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
         pack_vectors(f, values, rows, count, packed);
-        stream_put(&packer->stream, packed, size);
+        put_values(packer, segment, packed, size);
     }
 }
 
@@ -310,7 +352,7 @@ static void pack_winograd_set(Packer *packer, const Segment *segment, int32_t gr
     int64_t size = pack_winograd_size(f, rows, inputs);
     float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
     pack_winograd(f, values, rows, inputs, packed);
-    stream_put(&packer->stream, packed, size);
+    put_values(packer, segment, packed, size);
 }
 
 static void pack_sets(Packer *packer, const Segment *segment)

@@ -99,3 +99,19 @@ void pack_report_fault(PackFaults *faults, const Segment *segment, int64_t index
     map_put(faults->reported, segment->name, faults);
     strbuf_free(&recipe);
 }
+
+void pack_report_range(PackFaults *faults, const Segment *segment, int64_t index, float value)
+{
+    if (map_has(faults->reported, segment->name)) {
+        return;
+    }
+    Storage storage = segment->format.storage;
+    Str element = element_name(faults->arena, segment->name, segment->source->type, index);
+    diag_error_in(faults->diag, DIAG_WEIGHTS_VALUE, weights_description(faults->weights),
+                  STR_FMT " is %.9g%s: %s holds numbers up to %.9g", STR_ARG(element), (double)value,
+                  segment->source->attr.constant.expr == CONST_WEIGHT ? "" : " after folding", storage_name(storage),
+                  storage_largest(storage));
+    diag_help(faults->diag, "store dense layers with the range of float32: --dense-storage=%s",
+              storage_name(storage == STORE_F16 ? STORE_BF16 : STORE_F32));
+    map_put(faults->reported, segment->name, faults);
+}

@@ -1,4 +1,4 @@
-/* Why a packed weight is not finite. Private to pack.c. */
+/* Why a weight cannot be packed: not finite, or too large for its storage. Private to pack.c. */
 #ifndef CNNC_LOWER_PACK_FAULT_H
 #define CNNC_LOWER_PACK_FAULT_H
 
@@ -16,5 +16,7 @@ typedef struct PackFaults {
 /* Reports the non-finite element `index` (row-major) of a segment's source: names the tensor of the weights file at
  * fault, or, where all of those are sound, the folding that went wrong. */
 void pack_report_fault(PackFaults *faults, const Segment *segment, int64_t index, float value);
+/* Reports a finite element that 16 bits cannot hold, the first of its tensor. */
+void pack_report_range(PackFaults *faults, const Segment *segment, int64_t index, float value);
 
 #endif

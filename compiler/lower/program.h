@@ -118,6 +118,21 @@ typedef enum PackKind {
     PACK_WINOGRAD
 } PackKind;
 
+/* What a number of the blob is. Kernels compute in f32 whatever the storage. */
+typedef enum Storage {
+    STORE_F32,
+    STORE_F16, /* IEEE binary16, without infinities and NaN */
+    STORE_BF16 /* the upper half of an f32 */
+} Storage;
+/* storage.c */
+const char *storage_name(Storage storage); /* "f16" */
+bool storage_find(Str name, Storage *storage);
+int64_t storage_bytes(Storage storage);  /* of one number */
+double storage_largest(Storage storage); /* finite number */
+uint16_t storage_encode(Storage storage,
+                        float value);                 /* F16, BF16: nearest, ties to even; |value| <= storage_largest */
+float storage_decode(Storage storage, uint16_t bits); /* exact */
+
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
@@ -126,6 +141,7 @@ typedef struct PackFormat {
     int32_t winograd;                     /* WINOGRAD: m, 2 to 6 */
     int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                     /* WINOGRAD */
+    Storage storage;                      /* of 16 bits in weights of DENSE only */
 } PackFormat;
 /* The bias of a VECTORS or WINOGRAD weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
 
@@ -179,7 +195,7 @@ typedef struct Segment {
     IntTable table;
     TapPhase phase; /* transposed only */
     int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
-    int64_t bytes;   /* 4 * segment_elements(): without the gap up to the next segment */
+    int64_t bytes;   /* of segment_elements() numbers, whole words: without the gap up to the next segment */
 } Segment;
 /* Packed floats, padding included. */
 int64_t segment_elements(const Segment *segment);
@@ -317,6 +333,8 @@ typedef struct Kernel {
      * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;
+    int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD: products of each accumulator in the body of the inner loop: 1, 2,
+                                    4; 0: four, of PLANAR a whole window row where that is short. Few registers want few */
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
     int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT) */
     int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD: how far ahead in the weights. DIRECT: the size of one oc set's
@@ -362,6 +380,7 @@ typedef struct Step {
     Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
     const Kernel *zero_halo; /* a ZERO_HALO to be run on halo_of before the kernel; NULL: none */
     Buffer *halo_of;
+    bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
     const Node *node;      /* comments: path, types, span */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
@@ -382,6 +401,7 @@ typedef struct Program {
     Buffer **inputs, **outputs; /* by port */
     int32_t batch;              /* images a run */
     int32_t parts;              /* most parts a step is split into (--threads-max) */
+    Storage dense_storage;      /* of the weights of DENSE kernels */
     int64_t arena_bytes;        /* by plan.c */
     int64_t arena_lower_bound;  /* largest sum of live bytes at any step */
     int32_t peak_step;
@@ -393,6 +413,8 @@ typedef struct LowerOptions {
     const Target *target;
     int32_t batch, parts;
     bool no_winograd;
+    Storage dense_storage;
+    int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
@@ -423,7 +445,8 @@ void select_conv(const Target *target, Kernel *kernel);
  * on plain values). Layouts and tiles are the caller's. */
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
 
-/* tiles.c: completes a record of any family whose sizes, layouts and epilogue are filled: weight_format, tile_pixels,
+/* tiles.c: completes a record of any family whose sizes, layouts, epilogue and weight_format.storage are filled: the rest of
+ * weight_format, tile_pixels,
  * tile_taps, scratch_bytes. What it sets is what the emitters expect, so lowering calls it for every kernel. */
 void tiles_choose(const Target *target, Kernel *kernel);
 
@@ -438,6 +461,10 @@ bool transposed_sees(const TransposedAxis *axis, int32_t i, int32_t tap); /* ins
 
 /* plan.c: lifetimes, in-place, views, offsets, peak and lower bound. */
 void plan_buffers(Program *program, Arena *scratch);
+
+/* alone.c: sets Step.alone and halo_alone. Results do not depend on them. */
+enum { SPLIT_FROM = 5 }; /* microseconds: handing out and waiting take about one, and the data change their cores */
+void steps_decide_alone(Program *program, int32_t split_from);
 
 /* program_dump.c */
 void program_dump(const Program *program, StrBuf *out);

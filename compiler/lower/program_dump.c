@@ -84,6 +84,9 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
     if (kernel->tile_rows > 0) {
         strbuf_printf(out, ", tile %dx%d", (int)kernel->tile_rows, (int)kernel->tile_cols);
     }
+    if (kernel->tile_round > 0) {
+        strbuf_printf(out, " by %d", (int)kernel->tile_round);
+    }
     if (kernel->winograd > 0) {
         strbuf_printf(out, ", F(%d), %d tiles a block", (int)kernel->winograd, (int)kernel->block_tiles);
     } else if (kernel->pixels_outer) {
@@ -181,6 +184,9 @@ static void dump_step(const Program *program, uint32_t index, StrBuf *out)
     strbuf_printf(out, ")  ; " STR_FMT, STR_ARG(step->title));
     if (step->macs > 0) {
         strbuf_printf(out, ", %" PRId64 " MACs", step->macs);
+    }
+    if (program->parts > 1 && step->alone) {
+        strbuf_printf(out, ", not split");
     }
     dump_place(program, step, out);
     strbuf_char(out, '\n');

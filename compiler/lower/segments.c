@@ -24,7 +24,7 @@ int64_t segment_elements(const Segment *segment)
     return segment->groups * outputs * products;
 }
 
-/* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16" */
+/* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16", "16x1 f16" */
 void pack_format_describe(const PackFormat *format, StrBuf *out)
 {
     if (format->kind == PACK_ROWS) {
@@ -38,6 +38,9 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     } else {
         strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
                       (int)format->in_block, (int)format->window_rows, (int)format->window_cols);
+    }
+    if (format->storage != STORE_F32) {
+        strbuf_printf(out, " %s", storage_name(format->storage));
     }
 }
 
@@ -92,7 +95,8 @@ const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, c
                              .transposed = packing.transposed,
                              .table = packing.table,
                              .phase = packing.phase};
-        segment->bytes = segment_elements(segment) * (int64_t)sizeof(float);
+        segment->bytes =
+            int_align_up(segment_elements(segment) * storage_bytes(packing.format.storage), (int64_t)sizeof(uint32_t));
         program->segments = arena_grow(l->arena, program->segments, program->n_segments, &l->segment_capacity,
                                        sizeof *program->segments);
         program->segments[program->n_segments++] = segment;

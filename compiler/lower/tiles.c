@@ -137,13 +137,13 @@ static void choose_gram(Kernel *kernel)
     kernel->scratch_bytes = 4 * (taps * (tile + CONV_ROWS) + int_align_up(channels, CONV_ROWS) * tile);
 }
 
-void tiles_choose(const Target *target, Kernel *kernel)
+static void choose(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = (PackFormat){0};
     kernel->tile_pixels = kernel->tile_taps = 0;
     kernel->scratch_bytes = 0;
     if (kernel->vector > 1) {
-        kernel->tile_rows = kernel->tile_cols = kernel->block_tiles = kernel->prefetch_bytes = 0;
+        kernel->tile_rows = kernel->tile_cols = kernel->tile_round = kernel->block_tiles = kernel->prefetch_bytes = 0;
         kernel->pixels_outer = false;
         tiles_choose_vector(target, kernel);
         kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
@@ -218,4 +218,11 @@ void tiles_choose(const Target *target, Kernel *kernel)
         break;
     }
     kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
+}
+
+void tiles_choose(const Target *target, Kernel *kernel)
+{
+    const Storage storage = kernel->weight_format.storage;
+    choose(target, kernel);
+    kernel->weight_format.storage = storage;
 }

@@ -7,16 +7,17 @@ enum {
     PREFETCH_FROM = 200 * 1024,   /* bytes of weights below which the hardware fetches well enough */
     PIXELS_INPUT = 600 * 1024,    /* bytes: a larger input is read again and again from the third level */
     PIXELS_WEIGHTS = 600 * 1024,  /* bytes: as many weights stay in the second level */
+    PIXELS_BLOCK = 256 * 1024,    /* bytes of input that stay there beside them, where there are more weights */
     WINOGRAD_STREAM = 600 * 1024, /* bytes of transformed weights that come from memory */
     WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
-    WINOGRAD_TILES = 28,     /* transformed at once */
-    WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
-    WINOGRAD_FEW_TILES = 7,  /* at least, where that keeps their transforms near the processor: */
-    WINOGRAD_NEAR = 256 * 1024,          /* bytes of transforms */
-    WINOGRAD_AGAIN = 6 * 1024 * 1024,    /* bytes of weights that may be read again and again for few tiles each */
-    WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
+    WINOGRAD_TILES = 28,              /* transformed at once */
+    WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
+    WINOGRAD_FEW_TILES = 7,           /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
+    WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
+    WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
 static int32_t ceil_div(int64_t a, int64_t b)
@@ -30,11 +31,9 @@ static int32_t even_piece(int64_t count, int32_t most)
     return ceil_div(count, ceil_div(count, most));
 }
 
-/* Pixels of a tile of two vectors of channels: 28 accumulators of 32 registers, 12 of 16. */
-static int32_t tile_pixels(const Target *target)
-{
-    return target->registers >= 32 ? 14 : 6;
-}
+/* Many registers: a tile of two vectors of channels and 14 pixels has 28 accumulators, and whatever an image's width
+ * leaves over is still enough to hide the latency of sums. */
+enum { MANY_REGISTERS = 32, MANY_PIXELS = 14 };
 
 /* Tiles of up to `pixels` pixels: a stretch of a row, or several short rows. */
 static void choose_tile(Kernel *kernel, int32_t pixels)
@@ -43,6 +42,101 @@ static void choose_tile(Kernel *kernel, int32_t pixels)
     kernel->tile_cols = even_piece(cols, pixels);
     kernel->tile_rows = kernel->tile_cols < cols ? 1 : pixels / cols;
     kernel->tile_rows = kernel->tile_rows > rows ? rows : kernel->tile_rows;
+}
+
+/* --- few registers (16): a dozen accumulators, fewer are limited by the latency of sums (8 are in flight). What is best
+ * depends on how rows, columns and channels divide, and on what must come from the second-level cache. */
+
+enum {
+    ACCUMULATORS = 12,
+    IN_FLIGHT = 8,
+    MOST_TILE_ROWS = 3,
+    WEIGHTS_L1 = 20 * 1024, /* bytes of weights that stay in the first level while pixels pass by */
+    SHARES = 64             /* of half a cycle: unit of costs */
+};
+
+/* What a product of every accumulator costs is counted for all tiles of an image. */
+typedef struct TileWork {
+    int32_t vector, planes, rows, cols; /* planes: vectors of channels */
+    int64_t depth;                      /* products of an output */
+    int32_t taps;                       /* of the window: an input is read again by as many products */
+    int32_t step;                       /* bytes from pixel to pixel */
+} TileWork;
+
+typedef struct Split {
+    int32_t vectors, rows, cols; /* of a tile */
+} Split;
+
+/* In half cycles / SHARES. Two products a cycle; 18 bytes a cycle from the second level, where weights of more than the
+ * first level come from, and inputs but for those that a window shares; the lesser of both is hidden but for an eighth. */
+static int64_t tile_cost(const TileWork *work, Split tile)
+{
+    enum { TILE_START = 60, TILE_STORE = 4, L2_HALF_CYCLE = 9, LINE = 64 };
+    int64_t accumulators = (int64_t)tile.vectors * tile.rows * tile.cols;
+    int64_t products = SHARES * (accumulators > IN_FLIGHT ? accumulators : IN_FLIGHT);
+    int64_t weights = 4 * (int64_t)work->vector * tile.vectors;
+    weights = weights * work->depth > WEIGHTS_L1 ? weights : 0;
+    int64_t input = (int64_t)tile.rows * (tile.cols * work->step + LINE / 2);
+    int64_t traffic = SHARES * (weights + input / (work->vector * work->taps)) / L2_HALF_CYCLE;
+    int64_t greater = products > traffic ? products : traffic, lesser = products + traffic - greater;
+    return work->depth * (greater + lesser / 8) + SHARES * (TILE_START + TILE_STORE * accumulators);
+}
+
+static int64_t split_cost(const TileWork *work, Split split)
+{
+    int32_t col_tiles = ceil_div(work->cols, split.cols), row_tiles = ceil_div(work->rows, split.rows);
+    int32_t wide = ceil_div(work->cols, col_tiles), wide_tiles = work->cols - (wide - 1) * col_tiles;
+    int64_t total = 0;
+    for (int last_set = 0; last_set < 2; ++last_set) {
+        Split tile = {last_set ? work->planes % split.vectors : split.vectors, 0, 0};
+        int64_t sets = last_set ? tile.vectors > 0 : work->planes / split.vectors;
+        for (int last_row = 0; last_row < 2; ++last_row) {
+            int64_t count = sets * (last_row ? 1 : row_tiles - 1);
+            tile.rows = last_row ? work->rows - (row_tiles - 1) * split.rows : split.rows;
+            tile.cols = wide;
+            total += count * wide_tiles * tile_cost(work, tile);
+            tile.cols = wide - 1;
+            total += count * (col_tiles - wide_tiles) * tile_cost(work, tile);
+        }
+    }
+    return total;
+}
+
+/* The cheapest tile; of equals that of fewer vectors, which reads fewer weights for a pixel. */
+static Split best_split(const TileWork *work)
+{
+    Split best = {0};
+    int64_t best_cost = 0;
+    for (int32_t vectors = work->planes > 1 ? 2 : 1; vectors <= 3 && vectors <= work->planes; ++vectors) {
+        for (int32_t rows = 1; rows <= MOST_TILE_ROWS && rows <= work->rows; ++rows) {
+            /* A tile of one vector of channels reads a float for each product: more pixels do not help. */
+            int32_t most = (vectors == 1 ? IN_FLIGHT : ACCUMULATORS / vectors) / rows;
+            for (int32_t cols = 1; cols <= most && cols <= work->cols; ++cols) {
+                Split split = {vectors, rows, cols};
+                int64_t cost = split_cost(work, split);
+                if (best.vectors == 0 || cost < best_cost) {
+                    best = split;
+                    best_cost = cost;
+                }
+            }
+        }
+    }
+    return best;
+}
+
+/* Products of a round that gcc keeps in registers (bench/NOTES.md). */
+static int32_t round_of(int32_t vectors)
+{
+    return vectors == 2 ? 2 : 4;
+}
+
+/* Its vectors, for the weights' format. */
+static int32_t choose_split(Kernel *kernel, Split split)
+{
+    kernel->tile_rows = split.rows;
+    kernel->tile_cols = split.cols;
+    kernel->tile_round = round_of(split.vectors);
+    return split.vectors;
 }
 
 static PackFormat vectors_format(const Kernel *kernel, int32_t vectors, int32_t in_block)
@@ -62,16 +156,32 @@ static void choose_direct(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
-    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
-    choose_tile(kernel, tile_pixels(target));
     int64_t taps = int_align_up(in_channels, kernel->vector) * s->kernel_rows * s->kernel_cols;
+    int32_t planes = ceil_div(out_channels, kernel->vector), vectors = planes > 1 ? 2 : 1;
+    if (target->registers >= MANY_REGISTERS) {
+        choose_tile(kernel, MANY_PIXELS);
+    } else {
+        TileWork work = {kernel->vector,
+                         planes,
+                         s->out_rows,
+                         s->out_cols,
+                         taps,
+                         s->kernel_rows * s->kernel_cols,
+                         4 * kernel->vector * s->stride_cols};
+        vectors = choose_split(kernel, best_split(&work));
+    }
+    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     int64_t weight_bytes = 4 * taps * int_align_up(out_channels, kernel->vector);
     int64_t input_bytes = 4 * layout_elements(&kernel->in);
-    if (s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->in_channels >= 64 && input_bytes > PIXELS_INPUT &&
-        weight_bytes <= PIXELS_WEIGHTS) {
+    bool again =
+        s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->in_channels >= 64 && input_bytes > PIXELS_INPUT;
+    if (again && weight_bytes <= PIXELS_WEIGHTS) {
         kernel->pixels_outer = true;
         kernel->block_tiles = 4;
+    } else if (again && target->registers < MANY_REGISTERS) {
+        int64_t tile_bytes = 4 * taps * kernel->tile_rows * kernel->tile_cols * s->stride_cols;
+        kernel->pixels_outer = true;
+        kernel->block_tiles = tile_bytes < PIXELS_BLOCK ? (int32_t)(PIXELS_BLOCK / tile_bytes) : 1;
     } else if (weight_bytes > PREFETCH_FROM) {
         kernel->prefetch_bytes = (int32_t)(4 * taps * vectors * kernel->vector);
     }
@@ -80,9 +190,17 @@ static void choose_direct(const Target *target, Kernel *kernel)
 /* Eight pixels of two vectors: each is broadcast from a plane of its own, and gcc spills above. */
 static void choose_planar(const Target *target, Kernel *kernel)
 {
-    int32_t vectors = ceil_div(kernel->sizes.out_channels, kernel->vector) > 1 ? 2 : 1;
+    const KernelSizes *s = &kernel->sizes;
+    int32_t planes = ceil_div(s->out_channels, kernel->vector), vectors = planes > 1 ? 2 : 1;
+    if (target->registers >= MANY_REGISTERS) {
+        choose_tile(kernel, vectors == 1 ? 14 : 8);
+    } else {
+        int64_t taps = (int64_t)s->in_channels * s->kernel_rows * s->kernel_cols;
+        TileWork work = {kernel->vector, planes, s->out_rows, s->out_cols, taps, (int32_t)taps, 4 * s->stride_cols};
+        vectors = choose_split(kernel, best_split(&work));
+        kernel->tile_round = 1; /* window rows are short and of any length */
+    }
     kernel->weight_format = vectors_format(kernel, vectors, 1);
-    choose_tile(kernel, target->registers < 32 ? 6 : vectors == 1 ? 14 : 8);
 }
 
 /* Sums of a pass over a row: some vectors of columns by some channels, of which each set has the same number if that
@@ -90,7 +208,7 @@ static void choose_planar(const Target *target, Kernel *kernel)
 static void choose_rows(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int32_t sums = target->registers >= 32 ? 24 : 12, vectors = ceil_div(s->out_cols, kernel->vector);
+    int32_t sums = target->registers >= MANY_REGISTERS ? 24 : 12, vectors = ceil_div(s->out_cols, kernel->vector);
     kernel->tile_rows = 1;
     kernel->tile_cols = kernel->vector * even_piece(vectors, 2);
     kernel->weight_format = pack_rows(even_piece(s->out_channels, sums / 2), 1);
@@ -103,7 +221,29 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     int32_t stride = s->stride_rows;
     int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
     int32_t area = winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
-    int32_t vectors = ceil_div(out_channels, kernel->vector) > 1 ? 2 : 1;
+    int32_t planes = ceil_div(out_channels, kernel->vector), vectors = planes > 1 ? 2 : 1;
+    int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
+    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
+    int64_t near = WINOGRAD_NEAR / (4 * area * in_blocks * kernel->vector), most = WINOGRAD_TILES;
+    if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
+        most = near < WINOGRAD_FEW_TILES ? WINOGRAD_FEW_TILES : near;
+    }
+    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, (int32_t)most);
+    if (target->registers >= MANY_REGISTERS) {
+        kernel->tile_rows = 1;
+        kernel->tile_cols = even_piece(kernel->block_tiles, MANY_PIXELS);
+    } else {
+        TileWork work = {.vector = kernel->vector,
+                         .planes = planes,
+                         .rows = 1,
+                         .cols = kernel->block_tiles,
+                         .depth = in_blocks * kernel->vector,
+                         .taps = 1,
+                         .step = 4 * kernel->vector};
+        vectors = choose_split(kernel, best_split(&work));
+    }
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_WINOGRAD;
     kernel->weight_format.winograd = m;
@@ -114,17 +254,6 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         kernel->weight_format.phases = kernel->lane_phases;
         kernel->weight_format.phase_lanes = true;
     }
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
-    int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
-    int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
-    int64_t near = WINOGRAD_NEAR / (4 * area * in_blocks * kernel->vector), most = WINOGRAD_TILES;
-    if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
-        most = near < WINOGRAD_FEW_TILES ? WINOGRAD_FEW_TILES : near;
-    }
-    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, (int32_t)most);
-    kernel->tile_rows = 1;
-    kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes =
         4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
@@ -133,7 +262,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
 static void choose_grouped(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = vectors_format(kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
-    choose_tile(kernel, target->registers >= 32 ? 14 : 6);
+    choose_tile(kernel, target->registers >= MANY_REGISTERS ? 14 : 6);
 }
 
 /* Two dozen sums in registers, one a pixel and output channel; a power of two, so that their lanes can be added in pairs. */
@@ -156,8 +285,8 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     kernel->weight_format = vectors_format(kernel, 1, 1);
     bool small = s->stride_rows == 1 && s->kernel_rows <= 3 && s->kernel_cols <= 3;
-    kernel->tile_rows = small && target->registers >= 32 && s->out_rows > 1 ? 2 : 1;
-    kernel->tile_cols = even_piece(s->out_cols, target->registers >= 32 ? 7 : 4);
+    kernel->tile_rows = small && target->registers >= MANY_REGISTERS && s->out_rows > 1 ? 2 : 1;
+    kernel->tile_cols = even_piece(s->out_cols, target->registers >= MANY_REGISTERS ? 7 : 4);
 }
 
 static void choose_dense(Kernel *kernel)

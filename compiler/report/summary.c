@@ -221,8 +221,10 @@ static void print_totals(StrBuf *out, const Summary *summary, const Program *pro
                arena_printf(scratch, "%.2f MiB (arena, " STR_FMT " bytes)" STR_FMT, mebibytes(program->arena_bytes),
                             STR_ARG(format_count(scratch, program->arena_bytes)), STR_ARG(batch)));
     print_fact(out, "packed weights",
-               arena_printf(scratch, "%.2f MiB (" STR_FMT " bytes)", mebibytes(program->blob_bytes),
-                            STR_ARG(format_count(scratch, program->blob_bytes))));
+               arena_printf(scratch, "%.2f MiB (" STR_FMT " bytes)%s%s", mebibytes(program->blob_bytes),
+                            STR_ARG(format_count(scratch, program->blob_bytes)),
+                            program->dense_storage == STORE_F32 ? "" : ", of dense layers in ",
+                            program->dense_storage == STORE_F32 ? "" : storage_name(program->dense_storage)));
 }
 
 void summary_print(const Graph *graph, const Program *program, StrBuf *out)

@@ -85,7 +85,8 @@ static Built build_net(const char *test, const char *net, const char *arguments)
     Arena *arena = built.arena;
     built.folder = sandbox_create(arena, arena_printf(arena, "generated-%s", test).ptr);
     sandbox_expect(arena, built.folder,
-                   arena_printf(arena, "'%s/cnnc' --target=portable '%s' --weights=formula %s --name=model -o '%s/model.c'",
+                   arena_printf(arena,
+                                "'%s/cnnc' --target=portable '%s' --weights=formula --split-from=0 %s --name=model -o '%s/model.c'",
                                 sandbox_build(), net, arguments, built.folder));
     write_shim(&built);
     sandbox_expect(arena, built.folder,
@@ -722,4 +723,11 @@ Test(generated, sanitizers_find_nothing_in_shape)
 Test(generated, sanitizers_find_nothing_in_blocks)
 {
     check_sanitized("sanitized-blocks", "tests/run/nets/blocks.net", "--no-embed-weights --threads-max=5 --batch=2");
+}
+
+Test(generated, sanitizers_find_nothing_in_dense_of_16_bits)
+{
+    check_sanitized("sanitized-f16", "tests/run/nets/dense_storage.net",
+                    "--no-embed-weights --dense-storage=f16 --threads-max=3");
+    check_sanitized("sanitized-bf16", "tests/run/nets/dense_storage.net", "--embed-weights --dense-storage=bf16");
 }

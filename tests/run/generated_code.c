@@ -76,7 +76,8 @@ Test(generated_code, clean_conv)
 
 Test(generated_code, clean_conv_parallel)
 {
-    check_warnings("conv-parallel", "tests/run/nets/conv.net", "--no-embed-weights --threads-max=4 --batch=2");
+    check_warnings("conv-parallel", "tests/run/nets/conv.net",
+                   "--no-embed-weights --threads-max=4 --batch=2 --split-from=0");
 }
 
 Test(generated_code, clean_pool)
@@ -106,10 +107,16 @@ Test(generated_code, clean_camera)
 
 Test(generated_code, ops_are_clean)
 {
-    check_warnings("ops-conv", "tests/run/nets/ops_conv.net", "--threads-max=4");
+    check_warnings("ops-conv", "tests/run/nets/ops_conv.net", "--threads-max=4 --split-from=0");
     check_warnings("ops-norm", "tests/run/nets/ops_norm.net", "--no-embed-weights --batch=2");
     check_warnings("ops-resample", "tests/run/nets/ops_resample.net", "--threads-max=3 --batch=2");
     check_warnings("ops-ties", "tests/run/nets/ops_ties.net", "");
+}
+
+Test(generated_code, clean_dense_of_16_bits)
+{
+    check_warnings("dense-f16", "tests/run/nets/dense_storage.net", "--embed-weights --dense-storage=f16");
+    check_warnings("dense-bf16", "tests/run/nets/dense_storage.net", "--no-embed-weights --dense-storage=bf16");
 }
 
 Test(generated_code, clean_names)
@@ -486,14 +493,16 @@ Test(generated_code, embedded_texts_compile_alone)
 #if defined(__x86_64__)
                                         "compiler/backend/embed/cnn_x86_64_level.c",
 #endif
-                                        "compiler/backend/embed/cnn_blob.c compiler/backend/embed/cnn_check_weights.c"};
+                                        "compiler/backend/embed/cnn_blob.c compiler/backend/embed/cnn_check_weights.c",
+                                        "compiler/backend/embed/half_f16.c compiler/backend/embed/half_bf16.c"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
         for (int c = 0; c < COMPILERS; ++c) {
-            expect_success(&place,
-                           arena_printf(place.arena,
-                                        "(echo '#include \"cnn.h\"'; cat %s) > '%s/text.c' && %s %s "
-                                        "-Wno-unused-function -Iruntime -c '%s/text.c' -o '%s/text.o'",
-                                        texts[i], place.folder, compilers[c], warnings, place.folder, place.folder));
+            expect_success(
+                &place,
+                arena_printf(place.arena,
+                             "(echo '#include \"cnn.h\"'; echo '#include <string.h>'; cat %s) > '%s/text.c' && %s %s "
+                             "-Wno-unused-function -Iruntime -c '%s/text.c' -o '%s/text.o'",
+                             texts[i], place.folder, compilers[c], warnings, place.folder, place.folder));
         }
     }
     arena_destroy(place.arena);

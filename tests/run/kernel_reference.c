@@ -502,3 +502,23 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
         ICE("kernels of one op are tested by every_op.c");
     }
 }
+
+void half_round(Storage storage, float *values, int64_t count)
+{
+    for (int64_t i = 0; storage != STORE_F32 && i < count; ++i) {
+        float value = i % 5 == 3 ? values[i] * 0x1p-15f : values[i];
+        values[i] = storage_decode(storage, storage_encode(storage, value));
+    }
+}
+
+void half_pack(Storage storage, float *values, int64_t count)
+{
+    unsigned char *to = (unsigned char *)values;
+    for (int64_t i = 0; storage != STORE_F32 && i < count; ++i) { /* never past what is still to be read */
+        uint16_t half = storage_encode(storage, values[i]);
+        memcpy(to + 2 * i, &half, sizeof half);
+    }
+    if (storage != STORE_F32) { /* nothing may be read past them */
+        memset(to + 2 * count, 0xFF, (size_t)count * 2);
+    }
+}

@@ -156,6 +156,8 @@ static Str batch_text(Batch *b)
     CWriter w = {0};
     cw_line(&w, "#include <math.h>");
     cw_line(&w, "#include <stddef.h>");
+    cw_line(&w, "#include <stdint.h>");
+    cw_line(&w, "#include <string.h>");
     cw_line(&w, "#ifdef __cplusplus");
     cw_line(&w, "#define CNN_RESTRICT __restrict");
     cw_line(&w, "#else");
@@ -353,10 +355,14 @@ static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function
     data.residual = random_floats(b, data.y_count, 1.0f);
     data.weights = random_floats(b, data.weight_count, 1.0f);
     data.bias = random_floats(b, data.bias_count, 1.0f);
+    half_round(kernel->weight_format.storage, data.weights, data.weight_count);
     int64_t groups = kernel->family == KERNEL_CONV ? s->groups : 1, rows = s->out_channels;
     float *weights = NULL, *bias = NULL;
     if (data.weight_count > 0 && kernel->weight_format.row_block > 0) {
         weights = pack(kernel, data.weights, rows, data.weight_count / rows, groups, kernel->weight_format.col_block);
+        half_pack(kernel->weight_format.storage, weights,
+                  (rows + kernel->weight_format.row_block - 1) / kernel->weight_format.row_block *
+                      kernel->weight_format.row_block * (data.weight_count / rows));
         bias = pack(kernel, data.bias, rows, 1, groups, 1);
     }
     double *reference = malloc((size_t)data.y_count * sizeof *reference);
@@ -517,6 +523,25 @@ Test(kernels, dense)
         add(&b, KERNEL_DENSE, s, i % 4 != 1, i % 3 == 2, i % 2 ? OP_RELU : OP_IDENTITY);
     }
     check_batch(&b, "dense", 1e-6);
+}
+
+/* Against sums of the rounded weights: as exact as with f32. */
+Test(kernels, dense_of_16_bits)
+{
+    Batch b = batch_create();
+    static const int32_t in[] = {1, 7, 8, 400, 120, 84, 512, 513, 520, 1000, 1543, 25088};
+    static const int32_t out[] = {1, 3, 64, 120, 84, 10, 65, 1000, 16, 17, 130, 40};
+    for (int i = 0; i < 24; ++i) {
+        KernelSizes s = {.in_channels = in[i / 2],
+                         .in_rows = 1,
+                         .in_cols = 1,
+                         .out_channels = out[i / 2],
+                         .out_rows = 1,
+                         .out_cols = 1};
+        Kernel *k = add(&b, KERNEL_DENSE, s, i % 8 > 2, i % 3 == 2, i % 4 > 1 ? OP_RELU : OP_IDENTITY);
+        k->weight_format.storage = i % 2 == 0 ? STORE_F16 : STORE_BF16;
+    }
+    check_batch(&b, "dense-half", 1e-6);
 }
 
 /* --- pools */

@@ -10,7 +10,9 @@
 #include "cnn.h"
 #include "frontend/frontend.h"
 #include "interp/interp.h"
+#include "lower/program.h"
 #include "sandbox.h"
+#include "../unit/weights_files.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 static const char sanitize[] = "-fsanitize=address,undefined -fno-sanitize-recover=all -g";
@@ -56,6 +58,47 @@ static FrontendOptions frontend_options(Arena *arena, const NetCheck *check)
     return options;
 }
 
+/* A file of the formula's weights, those of dense ops rounded as they will be stored. */
+static Weights *rounded_weights(const Checked *c)
+{
+    Storage storage;
+    cr_assert(storage_find(str_from(c->check->dense_storage), &storage));
+    const char *folder = sandbox_create(c->arena, arena_printf(c->arena, "net_check-%s-rounded", c->check->name).ptr);
+    const char *path = arena_printf(c->arena, "%s/rounded.safetensors", folder).ptr;
+    StrBuf header = {0}, data = {0};
+    for (uint32_t i = 0; i < c->graph->n_nodes; ++i) {
+        const Node *node = c->graph->nodes[i];
+        if (!node_is_constant(node) || node->attr.constant.expr != CONST_WEIGHT) {
+            continue;
+        }
+        bool rounds = false;
+        for (uint32_t k = 0; k < c->graph->n_nodes; ++k) {
+            const Node *user = c->graph->nodes[k];
+            rounds = rounds || (user->op == OP_DENSE && node_weight(user, ROLE_WEIGHT) == node);
+        }
+        int64_t count = type_elements(node->type);
+        float *values = ARENA_ARRAY(c->arena, float, count);
+        formula_fill_weight(node->attr.constant.name, node->type, 0, count, values);
+        for (int64_t k = 0; rounds && k < count; ++k) {
+            values[k] = storage_decode(storage, storage_encode(storage, values[k]));
+        }
+        strbuf_printf(&header, "%s\"" STR_FMT "\":{\"dtype\":\"F32\",\"shape\":[", header.len == 0 ? "{" : ",",
+                      STR_ARG(node->attr.constant.name));
+        for (int k = 0; k < node->type.rank; ++k) {
+            strbuf_printf(&header, "%s%d", k == 0 ? "" : ",", (int)node->type.dim[k]);
+        }
+        strbuf_printf(&header, "],\"data_offsets\":[%zu,%zu]}", data.len, data.len + (size_t)count * 4);
+        strbuf_append(&data, (Str){(const char *)values, (size_t)count * 4});
+    }
+    strbuf_char(&header, '}');
+    weights_bench_write_file(path, header.ptr, data.ptr, data.len);
+    strbuf_free(&header);
+    strbuf_free(&data);
+    Weights *weights = weights_open_safetensors(c->arena, c->diag, str_from(path));
+    cr_assert(weights != NULL, STR_FMT, STR_ARG(diag_text(c->diag)));
+    return weights;
+}
+
 static void compute_expected(Checked *c)
 {
     c->sources = sources_create(c->arena);
@@ -66,7 +109,7 @@ static void compute_expected(Checked *c)
     c->graph = frontend_elaborate(c->arena, c->sources, c->diag, file, &options);
     cr_assert(c->graph != NULL, STR_FMT, STR_ARG(diag_text(c->diag)));
     cr_assert_leq(c->graph->n_inputs + c->graph->n_outputs, MAX_PORTS);
-    Weights *weights = weights_formula(c->arena);
+    Weights *weights = c->check->dense_storage == NULL ? weights_formula(c->arena) : rounded_weights(c);
     c->inputs = interp_formula_inputs(c->graph, c->arena);
     c->expected = interp_run(c->graph, weights, (const double *const *)c->inputs, false, c->arena);
     weights_close(weights);
@@ -123,19 +166,21 @@ static void build(Checked *c)
     c->folder = sandbox_create(c->arena, arena_printf(c->arena, "net_check-%s", check->name).ptr);
     sandbox_expect(
         c->arena, c->folder,
-        arena_printf(c->arena,
-                     "'%s/cnnc' '%s' --target=portable %s%s %s --weights=formula --no-embed-weights --threads-max=%d --name=model "
-                     "-o '%s/model.c'",
-                     sandbox_build(), check->file,
-                     check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,
-                     check->defines == NULL ? "" : check->defines, check->parts, c->folder));
+        arena_printf(
+            c->arena,
+            "'%s/cnnc' '%s' --target=portable %s%s %s %s%s --weights=formula %s --threads-max=%d --split-from=0 --name=model "
+            "-o '%s/model.c'",
+            sandbox_build(), check->file, check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,
+            check->defines == NULL ? "" : check->defines, check->dense_storage == NULL ? "" : "--dense-storage=",
+            check->dense_storage == NULL ? "" : check->dense_storage,
+            check->embeds ? "--embed-weights" : "--no-embed-weights", check->parts, c->folder));
     write_shim(c);
     sandbox_expect(
         c->arena, c->folder,
         arena_printf(
             c->arena,
-            "cc -std=c99 -O2 %s -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
-            sanitize, c->folder, c->folder, c->folder));
+            "cc -std=c99 -O2 %s %s -Wall -Wextra -Werror -shared -fPIC '%s/model.c' '%s/shim.c' -o '%s/model.so' -lm",
+            check->flags == NULL ? "" : check->flags, sanitize, c->folder, c->folder, c->folder));
     c->library = sandbox_load(c->arena, c->folder, "model.so");
     c->sizes = sandbox_symbol(c->library, "shim_sizes");
     *(void **)&c->init = sandbox_symbol(c->library, "model_init");

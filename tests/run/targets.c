@@ -327,8 +327,7 @@ Test(targets, wrong_flags_are_named)
         if (target->flags == NULL) {
             continue;
         }
-        cnnc(&place, "tests/run/nets/vector_blocks.net", arena_printf(place.arena, "--target=%s", target->name).ptr,
-             "net");
+        cnnc(&place, lenet5.file, arena_printf(place.arena, "--target=%s", target->name).ptr, "net");
         static const char *const compilers[] = {"gcc", "clang"};
         for (size_t i = 0; i < 2; ++i) {
             Str said;
@@ -351,8 +350,8 @@ Test(targets, wrong_flags_are_named)
 Test(targets, the_default_is_for_this_machine)
 {
     Place place = place_create("default");
-    cnnc(&place, "tests/run/nets/vector_blocks.net", "", "net");
-    cnnc(&place, "tests/run/nets/vector_blocks.net", "--target=native", "native");
+    cnnc(&place, lenet5.file, "", "net");
+    cnnc(&place, lenet5.file, "--target=native", "native");
     expect(&place, STR("sed 's/native\\./net./' native.h | cmp - net.h"));
     Str head = sandbox_read(place.arena, place.folder, "net.c");
     Str named = arena_printf(place.arena, "Options  --target=%s\n", target_find(STR("native"))->name);

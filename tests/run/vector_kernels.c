@@ -589,6 +589,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     data.residual = random_floats(b, data.y_count, 1.0f);
     data.weights = random_floats(b, data.weight_count, 1.0f);
     data.bias = random_floats(b, data.bias_count, 1.0f);
+    half_round(k->weight_format.storage, data.weights, data.weight_count);
     double *reference = malloc((size_t)data.y_count * sizeof *reference);
     cr_assert(reference != NULL);
     if (k->family == KERNEL_CONVERT) {
@@ -625,6 +626,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     }
     if (data.weight_count > 0) {
         weights = pack(k, &data);
+        half_pack(k->weight_format.storage, weights.values, weights.count);
         bias =
             pack_vector_rows(k, data.bias, data.bias_count,
                              k->family == KERNEL_GROUPED || k->family == KERNEL_DEPTHWISE || k->family == KERNEL_DENSE
@@ -722,8 +724,9 @@ static void fill_direct(Batch *b)
             s.out_channels = b->b * s.groups * pick(b, 1, 3);
         }
         Kernel *k = add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
-        k->tile_rows = pick(b, 1, 2);
-        k->tile_cols = k->tile_rows == 2 ? pick(b, 1, 7) : pick(b, 1, 14);
+        k->tile_rows = pick(b, 1, 3);
+        k->tile_cols = k->tile_rows > 1 ? pick(b, 1, 7) : pick(b, 1, 14);
+        k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
         set_format(b, k, pick(b, 1, 4), b->b);
         k->pixels_outer = pick(b, 0, 1);
         k->block_tiles = k->pixels_outer ? pick(b, 1, 4) : 0;
@@ -746,6 +749,7 @@ static void fill_planar(Batch *b)
         Kernel *k = add(b, KERNEL_PLANAR, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
         k->tile_rows = pick(b, 1, 2);
         k->tile_cols = pick(b, 1, 8);
+        k->tile_round = pick(b, 0, 1);
         set_format(b, k, pick(b, 1, 4), 1);
     }
     KernelSizes first = window(3, 30, 31, 2 * b->b, 7, 2, 3), alex = window(3, 40, 40, 4 * b->b, 11, 4, 2);
@@ -964,6 +968,24 @@ Test(vector_kernels, dense)
     check_widths("dense", fill_dense, 1e-5);
 }
 
+static void fill_dense_halves(Batch *b)
+{
+    fill_dense(b);
+    fill_dense(b);
+    for (uint32_t i = 0; i < b->count; ++i) {
+        Kernel *k = b->kernels[i];
+        k->weight_format.storage = i < b->count / 2 ? STORE_F16 : STORE_BF16;
+        if (k->epilogue.act.op == OP_TANH) { /* at most 1, of sums around 20: their error would count twenty times */
+            k->epilogue.act.op = OP_RELU;
+        }
+    }
+}
+
+Test(vector_kernels, dense_of_16_bits)
+{
+    check_widths("dense-half", fill_dense_halves, 1e-5);
+}
+
 /* --- convert */
 
 static void fill_convert(Batch *b)
@@ -1065,6 +1087,7 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
     k->weight_format.phases = stride > 1 ? stride : 0;
     k->block_tiles = pick(b, 1, 2) == 1 ? tiles : pick(b, 1, tiles);
     k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+    k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
     k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
     int64_t in_planes = stride * stride * ceil_div(s.in_channels / groups, b->b);
     k->scratch_bytes = 4 * winograd_points(m, tap_rows) * winograd_points(m, tap_cols) *

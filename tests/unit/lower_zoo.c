@@ -98,3 +98,45 @@ Test(lower_zoo, residual_blocks_from_their_records)
         release(&net);
     }
 }
+
+/* Every step of a kernel family is alone, or none is. */
+static void expect_family(const Program *program, KernelFamily family, bool alone)
+{
+    bool seen = false;
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        const Step *step = &program->steps[i];
+        if (step->kernel->family == family) {
+            cr_assert_eq(step->alone, alone, STR_FMT, STR_ARG(step->kernel->name));
+            seen = true;
+        }
+    }
+    cr_assert(seen);
+}
+
+Test(lower_zoo, small_steps_are_not_split)
+{
+    Net net = lower_net("dsl/zoo/resnet18.net", true, 2);
+    expect_family(net.program, KERNEL_CONV, false); /* options of zero: all are split */
+    expect_family(net.program, KERNEL_SOFTMAX, false);
+    steps_decide_alone(net.program, SPLIT_FROM);
+    expect_family(net.program, KERNEL_CONV, false);
+    expect_family(net.program, KERNEL_MAX_POOL, false);
+    expect_family(net.program, KERNEL_DENSE, false);
+    expect_family(net.program, KERNEL_SOFTMAX, true);
+    steps_decide_alone(net.program, 1000000);
+    expect_family(net.program, KERNEL_CONV, true);
+    release(&net);
+    net = lower_net("dsl/zoo/lenet5.net", true, 2);
+    steps_decide_alone(net.program, SPLIT_FROM);
+    expect_family(net.program, KERNEL_CONV, false);
+    for (uint32_t i = 0; i < net.program->n_steps; ++i) {
+        const Step *step = &net.program->steps[i];
+        cr_assert(step->alone || step->kernel->family == KERNEL_CONV || step->kernel->sizes.in_channels == 400, STR_FMT,
+                  STR_ARG(step->kernel->name));
+    }
+    steps_decide_alone(net.program, 3 * SPLIT_FROM); /* a step is worth it, but all of them together are not */
+    for (uint32_t i = 0; i < net.program->n_steps; ++i) {
+        cr_assert(net.program->steps[i].alone, STR_FMT, STR_ARG(net.program->steps[i].kernel->name));
+    }
+    release(&net);
+}

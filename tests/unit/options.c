@@ -79,6 +79,9 @@ Test(options, faults_are_named_with_a_remedy)
     refuse("cnnc a.net --target=aarch64,portable", "nothing would choose portable", "--target=aarch64");
     refuse("cnnc a.net --target=x86-64-v3,native", "does not go with others", "name all of them: native is");
     refuse("cnnc a.net --target=x86-64-v3,x86-64-v2 --emit=c", "--emit=c prints one file", "-o MODEL.c");
+    refuse("cnnc a.net --split-from=-1", "--split-from wants a whole number from 0 to 1000000, not '-1'", NULL);
+    refuse("cnnc a.net --dense-storage=f64", "--dense-storage wants f32, f16 or bf16, not 'f64'", NULL);
+    refuse("cnnc a.net --dense-storage=", "--dense-storage wants f32, f16 or bf16, not ''", NULL);
     refuse("cnnc a.net --weights=random", "wants a seed", "random:1");
     refuse("cnnc a.net --weights=random:-3", "wants a seed", NULL);
     refuse("cnnc a.net -o a.txt", "ends in .c", ".weights");
@@ -121,7 +124,7 @@ Test(options, everything_is_understood)
 {
     Parsed parsed =
         parse_line("cnnc -D alpha=0.5 -Dsize=128 -I blocks dsl/m.net --net=m --name=n --weights=random:7 -o out/m.c "
-                   "--batch=4 --threads-max 2 --no-fuse_add --no-dead-code");
+                   "--batch=4 --threads-max 2 --dense-storage=bf16 --split-from=0 --no-fuse_add --no-dead-code");
     const Options *options = &parsed.options;
     cr_assert(parsed.ok);
     cr_assert_eq(options->command, COMMAND_COMPILE);
@@ -136,6 +139,8 @@ Test(options, everything_is_understood)
     cr_assert(str_equal(options->weights, STR("random:7")));
     cr_assert_eq(options->batch, 4);
     cr_assert_eq(options->threads_max, 2);
+    cr_assert_eq(options->dense_storage, STORE_BF16);
+    cr_assert_eq(options->split_from, 0);
     for (size_t i = 0; pass_pipeline[i].name != NULL; ++i) {
         bool is_off = strcmp(pass_pipeline[i].name, "fuse_add") == 0 || strcmp(pass_pipeline[i].name, "dead_code") == 0;
         cr_assert_eq(options->pass_off[i], is_off, "%s", pass_pipeline[i].name);
@@ -155,6 +160,8 @@ Test(options, help_names_every_option)
                                         "--threads-max",
                                         "--target",
                                         "--no-winograd",
+                                        "--dense-storage",
+                                        "--split-from",
                                         "--summary",
                                         "--emit",
                                         "--print-after",

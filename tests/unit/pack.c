@@ -45,7 +45,7 @@ static Segment *add_segment(PackBench *bench, const Node *source, PackFormat for
                          .rows = rows,
                          .cols = cols,
                          .groups = groups};
-    segment->bytes = 4 * segment_elements(segment);
+    segment->bytes = storage_bytes(format.storage) * segment_elements(segment);
     segment->offset = program->blob_bytes - BLOB_HEADER_BYTES;
     program->blob_bytes += (segment->bytes + BLOB_ALIGN - 1) / BLOB_ALIGN * BLOB_ALIGN;
     program->segments = arena_grow(bench->base.arena, program->segments, program->n_segments, &bench->segment_capacity,
@@ -134,6 +134,7 @@ static float float_at(const PackBench *bench, int64_t index)
 static int64_t vectors_place_of(const Segment *s, int64_t row, int64_t col)
 {
     const PackFormat *f = &s->format;
+    int64_t start = s->offset / storage_bytes(f->storage);
     int64_t window = (int64_t)f->window_rows * f->window_cols, group_rows = s->rows / s->groups;
     int64_t inputs = (s->cols / window + f->in_block - 1) / f->in_block * f->in_block;
     int64_t blocks = (group_rows + f->lanes - 1) / f->lanes;
@@ -142,12 +143,12 @@ static int64_t vectors_place_of(const Segment *s, int64_t row, int64_t col)
     width = width > f->vectors ? f->vectors : width;
     int64_t input = col / window, tap = col % window;
     int64_t step = ((input / f->in_block) * window + tap) * f->in_block + input % f->in_block;
-    return s->offset / 4 + (group * blocks + set * f->vectors) * f->lanes * inputs * window +
+    return start + (group * blocks + set * f->vectors) * f->lanes * inputs * window +
            (step * width + block % f->vectors) * f->lanes + lane;
 }
 
-/* Element (row, col) of a segment, row counted over all groups, where PackFormat puts it; in floats from the header's
- * end. */
+/* Element (row, col) of a segment, row counted over all groups, where PackFormat puts it; in numbers of its size from
+ * the header's end. */
 static int64_t place_of(const Segment *s, int64_t row, int64_t col)
 {
     if (s->format.kind == PACK_VECTORS) {
@@ -155,8 +156,8 @@ static int64_t place_of(const Segment *s, int64_t row, int64_t col)
     }
     int64_t group_rows = s->rows / s->groups, rb = s->format.row_block, cb = s->format.col_block;
     int64_t row_blocks = (group_rows + rb - 1) / rb, col_blocks = (s->cols + cb - 1) / cb;
-    int64_t group = row / group_rows, r = row % group_rows;
-    return s->offset / 4 + ((group * row_blocks + r / rb) * col_blocks + col / cb) * rb * cb + r % rb * cb + col % cb;
+    int64_t group = row / group_rows, r = row % group_rows, start = s->offset / storage_bytes(s->format.storage);
+    return start + ((group * row_blocks + r / rb) * col_blocks + col / cb) * rb * cb + r % rb * cb + col % cb;
 }
 
 /* Every float of the blob is the element of `values` that belongs there, or zero. */
@@ -254,6 +255,45 @@ Test(pack, every_element_is_where_vectors_read_it)
         cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
         assert_header(&bench);
         assert_contents(&bench, segments, values, 1);
+        pack_done(&bench);
+    }
+}
+
+/* Halves lie as floats do, two in a word; what follows them begins on its own 64 bytes. */
+Test(pack, halves_are_where_their_format_says)
+{
+    const FormatCase cases[] = {
+        {{.row_block = 16, .col_block = 1}, {84, 121, 0}, 1},    {{.row_block = 64, .col_block = 1}, {3, 7, 0}, 1},
+        {{.row_block = 64, .col_block = 1}, {130, 70000, 0}, 1}, {vectors(8, 16, 1, 1, 1), {300, 3001, 0}, 1},
+        {vectors(8, 8, 8, 6, 6), {70, 256 * 36, 0}, 1},          {vectors(8, 4, 1, 1, 1), {3, 5, 0}, 1}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; ++i) {
+        const FormatCase *c = &cases[i / 2];
+        PackBench bench = pack_bench("pack-halves");
+        PackFormat format = c->format;
+        format.storage = i % 2 == 0 ? STORE_F16 : STORE_BF16;
+        Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, c->dims);
+        Node *bias = weights_bench_weight(&bench.base, "a.bias", ROLE_BIAS, (const int32_t[]){c->dims[0], 0});
+        int32_t cols = (int32_t)(type_elements(weight->type) / c->dims[0]);
+        const Segment *s = add_segment(&bench, weight, format, c->dims[0], cols, 1);
+        const Segment *after = add_segment(&bench, bias, pack_rows(1, 1), c->dims[0], 1, 1);
+        const float *values = formula_values(&bench, weight), *biases = formula_values(&bench, bias);
+        cr_assert(pack(&bench, weights_formula(bench.base.arena)), "case %zu", i);
+        assert_header(&bench);
+        int64_t count = (after->offset - s->offset) / 2;
+        uint16_t *want = calloc((size_t)count, sizeof *want);
+        for (int64_t row = 0; row < s->rows; ++row) {
+            for (int64_t col = 0; col < s->cols; ++col) {
+                want[place_of(s, row, col)] = storage_encode(format.storage, values[row * s->cols + col]);
+            }
+        }
+        for (int64_t k = 0; k < count; ++k) {
+            cr_assert_eq(little_endian(bench.bytes + BLOB_HEADER_BYTES + 2 * k, 2), want[k], "case %zu, number %lld", i,
+                         (long long)k);
+        }
+        for (int32_t k = 0; k < after->rows; ++k) {
+            cr_assert(float_at(&bench, after->offset / 4 + k) == biases[k]);
+        }
+        free(want);
         pack_done(&bench);
     }
 }
@@ -469,6 +509,43 @@ Test(pack, values_that_are_not_finite_are_refused)
     /* 3.4e38 / sqrt(2^-24 + 1e-5) is beyond float32 */
     refuse("pack-overflow", (const uint32_t[6]){ONE, ONE, ONE, 0x7F7FFFFFu, ONE, ONE},
            (const uint16_t[2]){0x3C00, 0x0001}, "a.weight[1,0] becomes infinite by folding: @a.weight");
+}
+
+/* Packs a.weight [2,3] with 16 bits; the text of diag. */
+static void store_halves(const uint32_t bits[6], Storage storage, const char *message, const char *remedy)
+{
+    PackBench bench = pack_bench("pack-range");
+    const char *path = weights_bench_path(&bench.base, "values.safetensors");
+    weights_bench_write_file(path, "{\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]}}", bits,
+                             24);
+    Weights *weights = weights_open_safetensors(bench.base.arena, bench.base.diag, str_from(path));
+    cr_assert(weights != NULL);
+    PackFormat format = pack_rows(16, 1);
+    format.storage = storage;
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){2, 3, 0});
+    add_segment(&bench, weight, format, 2, 3, 1);
+    bool ok = pack(&bench, weights);
+    const char *text = weights_bench_text(&bench.base);
+    cr_assert_eq(ok, message == NULL, "%s", text);
+    if (message != NULL) {
+        cr_assert_eq(diag_errors(bench.base.diag), 1u, "%s", text); /* two elements, one tensor */
+        cr_assert(strstr(text, message) != NULL, "no \"%s\" in:\n%s", message, text);
+        cr_assert(strstr(text, remedy) != NULL, "no \"%s\" in:\n%s", remedy, text);
+    }
+    weights_close(weights);
+    pack_done(&bench);
+}
+
+Test(pack, what_16_bits_cannot_hold_is_refused)
+{
+    const uint32_t largest[6] = {ONE, 0x477FE000u, 0xC77FE000u, 0, 1, 0x33000000u}; /* 65504, and what becomes zero */
+    const uint32_t above[6] = {ONE, ONE, ONE, ONE, 0x477FE001u, 0xFF7FFFFFu};
+    store_halves(largest, STORE_F16, NULL, NULL);
+    store_halves(above, STORE_F16, "a.weight[1,1] is 65504.0039: f16 holds numbers up to 65504",
+                 "--dense-storage=bf16");
+    store_halves(above, STORE_BF16, "a.weight[1,2] is -3.40282347e+38: bf16 holds", "--dense-storage=f32");
+    store_halves((const uint32_t[6]){0x47C35000u, 0, 0, 0, 0, 0}, STORE_F16, "a.weight[0,0] is 100000", "bf16");
+    store_halves((const uint32_t[6]){0x47C35000u, 0, 0, 0, 0, 0x7F7F0000u}, STORE_BF16, NULL, NULL);
 }
 
 /* --- the checksum that generated code verifies */

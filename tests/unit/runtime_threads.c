@@ -1,6 +1,7 @@
 /* runtime/cnn_threads.c: every task once, on 1 to 8 threads, many runs, nested and concurrent callers. */
 #include <criterion/criterion.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "../../runtime/cnn_threads.c"
 
@@ -70,11 +71,89 @@ static void mark_task(void *data, int index)
     atomic_fetch_add(&seen[index], 1);
 }
 
-Test(runtime_threads, more_tasks_than_a_ticket_holds)
+/* Where there is nothing to do, all threads sleep, and none of them takes the processor. */
+Test(runtime_threads, idle_threads_sleep)
+{
+    cnn_threads *pool;
+    struct timespec before, after;
+    cr_assert_eq(cnn_threads_create(&pool, 4), CNN_OK);
+    check_runs(pool, 1);
+    while (atomic_load(&pool->sleepers) < 3) {
+        sched_yield();
+    }
+    cr_assert_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 200 * 1000 * 1000}, NULL);
+    cr_assert_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after), 0);
+    double spent = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+    cr_assert_lt(spent, 0.05, "an idle pool took %g s of processor time in 0.2 s", spent); /* one busy thread: 0.2 */
+    cr_assert_eq(atomic_load(&pool->sleepers), 3);
+    cnn_threads_destroy(pool);
+}
+
+/* Every share has one owner, neighbours have the same or the next, and no thread has two more than another. */
+Test(runtime_threads, shares_are_dealt_evenly)
+{
+    static cnn_threads pool;
+    for (pool.threads = 0; pool.threads < 40; ++pool.threads) {
+        for (int shares = 1; shares <= SHARES_MAX; ++shares) {
+            uint64_t all = 0;
+            int least = SHARES_MAX, most = 0;
+            for (int name = 0; name <= pool.threads; ++name) {
+                uint32_t own = shares_of(&pool, name, shares);
+                int count = __builtin_popcount(own);
+                cr_assert(own == 0 || own > all, "shares are not in the order of threads");
+                cr_assert_eq(all & own, 0u);
+                all |= own;
+                least = count < least ? count : least;
+                most = count > most ? count : most;
+            }
+            cr_assert_eq(all, (UINT64_C(1) << shares) - 1, "%d shares on %d threads", shares, pool.threads + 1);
+            cr_assert_leq(most - least, 1);
+        }
+    }
+}
+
+enum { MEETING = 4 };
+
+typedef struct Meeting {
+    atomic_int here;
+    pthread_t who[MEETING];
+} Meeting;
+
+static void meet_task(void *data, int index)
+{
+    Meeting *meeting = data;
+    meeting->who[index] = pthread_self();
+    atomic_fetch_add(&meeting->here, 1);
+    while (atomic_load(&meeting->here) < MEETING) {
+        sched_yield();
+    }
+}
+
+/* Where every thread takes part, the same one takes the same task each time. */
+Test(runtime_threads, a_task_stays_with_its_thread)
+{
+    enum { RUNS = 50 };
+    pthread_t first[MEETING];
+    cnn_threads *pool;
+    cr_assert_eq(cnn_threads_create(&pool, MEETING), CNN_OK);
+    for (int run = 0; run < RUNS; ++run) {
+        Meeting meeting = {0};
+        cnn_threads_run(pool, meet_task, &meeting, MEETING);
+        cr_assert(pthread_equal(meeting.who[0], pthread_self()), "the caller takes the first");
+        for (int i = 0; i < MEETING; ++i) {
+            cr_assert(run == 0 || pthread_equal(meeting.who[i], first[i]), "task %d has another thread", i);
+            first[i] = meeting.who[i];
+        }
+    }
+    cnn_threads_destroy(pool);
+}
+
+Test(runtime_threads, more_tasks_than_a_ticket_has_bits)
 {
     cnn_threads *pool;
     cr_assert_eq(cnn_threads_create(&pool, 3), CNN_OK);
-    enum { MANY = 3 * COUNT_MAX + 5 };
+    enum { MANY = 200003 };
     static atomic_uchar seen[MANY];
     cnn_threads_run(pool, mark_task, seen, MANY);
     for (int i = 0; i < MANY; ++i) {

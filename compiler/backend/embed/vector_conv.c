@@ -5,3 +5,11 @@ typedef struct conv_taps {
     ptrdiff_t plane_step, row_step, col_step; /* floats from one to the next */
     ptrdiff_t pixel_row;                      /* from the input of a pixel to that of its neighbour below */
 } conv_taps;
+
+/* Tiles keep nearly all registers busy: gcc must not unroll their loops further for the few taps that they are called
+ * with, nor keep inputs of one round for the next (predictive commoning). */
+#if defined(__clang__)
+#define CNN_TILE static __attribute__((noinline))
+#else
+#define CNN_TILE static __attribute__((noinline, noclone, optimize("no-predictive-commoning")))
+#endif
