@@ -208,6 +208,7 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:

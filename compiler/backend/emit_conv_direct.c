@@ -28,6 +28,7 @@ typedef struct Direct {
     int32_t cols;
     int32_t unroll, rounds, kx_loop;
     int32_t step;                   /* floats between the inputs of neighbouring pixels */
+    int32_t out_pixel;              /* floats between the outputs of neighbouring pixels */
     int32_t prefetch, row_prefetch; /* cache lines of the next set, a round or a window row */
     const char *index;
 } Direct;
@@ -60,6 +61,7 @@ static Direct direct_of(const Kernel *kernel)
     d.cols = (int32_t)ceil_div(s->out_cols, d.col_tiles);
     d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
     d.step = s->stride_cols * kernel->in.block;
+    d.out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d.b;
     /* Neighbouring floats of the input: a row of the window, unless it is dilated. */
     bool folds = s->dilation_cols == 1 || s->kernel_cols == 1;
     int32_t run = (folds ? s->kernel_cols : 1) * (planar ? 1 : d.b);
@@ -259,10 +261,10 @@ static void emit_store_loop(const Direct *d, const char *rows, const char *cols,
         strbuf_printf(&value, " + vector_load(add + p * %d)", d->b);
     }
     if (e->act.op == OP_IDENTITY) {
-        cw_line(w, "vector_store(y + p * %d, %s);", d->b, value.ptr);
+        cw_line(w, "vector_store(y + p * %d, %s);", d->out_pixel, value.ptr);
     } else {
         cw_line(w, "const vector value = %s;", value.ptr);
-        cw_line(w, "vector_store(y + p * %d, %s);", d->b, emit_vector_activation(&e->act, "value").text);
+        cw_line(w, "vector_store(y + p * %d, %s);", d->out_pixel, emit_vector_activation(&e->act, "value").text);
     }
     strbuf_free(&value);
     cw_close(w, "");
@@ -337,7 +339,7 @@ static void emit_one(const Direct *d, CWriter *w)
     CExpr out = cexpr_sum((Term[]){{"a->y", 1},
                                    {"plane", kernel->out.plane_stride},
                                    {"row", d->row_tiles > 1 ? kernel->out.row_stride : 0},
-                                   {"first", d->col_tiles > 1 ? d->b : 0},
+                                   {"first", d->col_tiles > 1 ? d->out_pixel : 0},
                                    {NULL, 0}},
                           emit_interior(&kernel->out));
     cw_line(w, "float *const out = %s;", out.text);

@@ -103,6 +103,14 @@ static void append_operand(const Kernel *kernel, int k, int *next_input, StrBuf 
         strbuf_printf(value, "vector_load(x%d + i * %d)", k, kernel->vector);
         return;
     case BROADCAST_CHANNEL:
+        if (s->in_channels % kernel->vector != 0) { /* nothing may be read behind the last channel */
+            int32_t rest = s->in_channels % kernel->vector, whole = s->in_channels / kernel->vector;
+            strbuf_printf(prelude,
+                          "        const vector %s = plane < %d ? vector_load_anywhere(a->x[%d] + plane * %d)\n"
+                          "                                    : vector_load_first(a->x[%d] + %d, %d);\n",
+                          names[k], whole, input, kernel->vector, input, whole * kernel->vector, rest);
+            break;
+        }
         strbuf_printf(prelude, "        const vector %s = vector_load_anywhere(a->x[%d] + plane * %d);\n", names[k],
                       input, kernel->vector);
         break;

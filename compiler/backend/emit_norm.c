@@ -9,7 +9,7 @@
 enum { BLOCK = 256, PIXELS = 64 }; /* elements of a channel; pixels side by side */
 
 /* The last pass of instance_norm: y may be x, hence the detour over values (as in emit_elementwise.c). */
-static void emit_apply(int64_t n, bool affine, CWriter *w)
+static void emit_apply(const Kernel *kernel, int64_t n, bool affine, CWriter *w)
 {
     const char *count = "count";
     bool many = n > BLOCK;
@@ -25,7 +25,13 @@ static void emit_apply(int64_t n, bool affine, CWriter *w)
     const char *at = many ? "start + i" : "i";
     cw_line(w, "float values[%d];", BLOCK);
     cw_open(w, "for (int i = 0; i < %s; ++i)", count);
-    cw_line(w, "values[i] = (x[%s] - high - low) * scale%s;", at, affine ? " + shift" : "");
+    bool acts = kernel->epilogue.act.op != OP_IDENTITY;
+    cw_line(w, "%s(x[%s] - high - low) * scale%s%s%s%s;", acts ? "const float value = " : "values[i] = ", at,
+            affine ? " + shift" : "", kernel->epilogue.residual ? " + residual[" : "",
+            kernel->epilogue.residual ? at : "", kernel->epilogue.residual ? "]" : "");
+    if (acts) {
+        cw_line(w, "values[i] = %s;", emit_activation(&kernel->epilogue.act, "value").text);
+    }
     cw_close(w, "");
     cw_open(w, "for (int i = 0; i < %s; ++i)", count);
     cw_line(w, "y[%s] = values[i];", at);
@@ -51,6 +57,10 @@ void emit_instance_norm(const Kernel *kernel, CWriter *w)
     CExpr y = cexpr_sum((Term[]){{"a->y", 1}, {"channel", n}, {NULL, 0}}, 0);
     cw_line(w, "const float *const x = %s;", x.text);
     cw_line(w, "float *const y = %s;", y.text);
+    if (kernel->epilogue.residual) {
+        CExpr residual = cexpr_sum((Term[]){{"a->residual", 1}, {"channel", n}, {NULL, 0}}, 0);
+        cw_line(w, "const float *const residual = %s;", residual.text);
+    }
     emit_double_sum(w, "sum", n, NULL, "(double)x[@]");
     cw_line(w, "const double mean = sum / %" PRId64 ".0;", n);
     emit_double_sum(w, "squares", n, "const double d = (double)x[@] - mean", "d * d");
@@ -61,7 +71,7 @@ void emit_instance_norm(const Kernel *kernel, CWriter *w)
     } else {
         cw_line(w, "const float scale = (float)(1.0 / deviation);");
     }
-    emit_apply(n, affine, w);
+    emit_apply(kernel, n, affine, w);
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);

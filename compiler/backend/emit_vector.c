@@ -185,6 +185,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
         cw_raw(w, str_from(embedded_vector_math_c));
         cw_blank(w);
     }
+    if (text_uses(text, "vector_moments")) {
+        cw_raw(w, str_from(embedded_vector_moments_c));
+        cw_blank(w);
+    }
     if (uses_any(text, half)) {
         cw_raw(w, str_from(embedded_vector_half_c));
         cw_blank(w);
@@ -219,6 +223,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_GROUPED:
         emit_depthwise_vector(kernel, w);
         return;
+    case KERNEL_FEW:
+        emit_conv_few(kernel, w);
+        return;
     case KERNEL_DENSE:
         emit_dense_vector(kernel, w);
         return;
@@ -234,6 +241,24 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_CHANNEL_AFFINE:
         emit_elementwise_vector(kernel, w);
         return;
+    case KERNEL_INSTANCE_NORM:
+        emit_instance_norm_vector(kernel, w);
+        return;
+    case KERNEL_BORDER:
+        emit_border_vector(kernel, w);
+        return;
+    case KERNEL_UPSAMPLE:
+        emit_upsample_vector(kernel, w);
+        return;
+    case KERNEL_SUBSAMPLE:
+        emit_subsample_vector(kernel, w);
+        return;
+    case KERNEL_GRAM:
+        emit_gram_vector(kernel, w);
+        return;
+    case KERNEL_SOFTMAX:
+        emit_softmax_vector(kernel, w);
+        return;
     case KERNEL_LRN:
         emit_lrn_vector(kernel, w);
         return;
@@ -247,17 +272,11 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         emit_zero_halo(kernel, w);
         return;
     case KERNEL_CONV:
-    case KERNEL_SOFTMAX:
     case KERNEL_COPY:
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
-    case KERNEL_INSTANCE_NORM:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_BORDER:
-    case KERNEL_UPSAMPLE:
-    case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:
     case KERNEL_TOP_K:

@@ -65,6 +65,8 @@ const char *kernel_family_name(KernelFamily family)
         return "winograd";
     case KERNEL_GROUPED:
         return "grouped";
+    case KERNEL_FEW:
+        return "few";
     case KERNEL_CONVERT:
         return "convert";
     case KERNEL_SPACE_TO_DEPTH:
@@ -126,7 +128,7 @@ static bool table_equal(const IntTable *a, const IntTable *b)
 /* Members that only families of one op have. */
 static bool special_sizes_equal(const KernelSizes *a, const KernelSizes *b)
 {
-    return a->eps == b->eps && a->border == b->border && a->bilinear == b->bilinear && a->k == b->k &&
+    return a->eps == b->eps && a->border == b->border && a->frame == b->frame && a->bilinear == b->bilinear && a->k == b->k &&
            a->indices == b->indices && lrn_equal(&a->lrn, &b->lrn) && table_equal(&a->table, &b->table);
 }
 
@@ -160,7 +162,8 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
            a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles &&
            a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
-           a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols;
+           a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols &&
+           a->out_step == b->out_step;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -373,7 +376,10 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         name_in_out(&name, s);
         break;
     case KERNEL_BORDER:
-        strbuf_printf(&name, s->border == PAD_REFLECT ? "pad_reflect" : "pad_edge");
+        strbuf_printf(&name, "%s_%s", s->frame ? "frame" : "pad",
+                      s->border == PAD_REFLECT ? "reflect"
+                      : s->border == PAD_EDGE  ? "edge"
+                                               : "value");
         name_in_out(&name, s);
         break;
     case KERNEL_UPSAMPLE:
@@ -384,6 +390,7 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_INSTANCE_NORM:
         strbuf_printf(&name, kernel->epilogue.bias ? "instance_norm_affine" : "instance_norm");
         name_in(&name, s);
+        name_epilogue(&name, &kernel->epilogue);
         break;
     case KERNEL_PIXELS:
         strbuf_printf(&name, kernel->in.block > 1 ? "pixels_hwc" : "pixels");
@@ -413,6 +420,7 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
         name_product(&name, "conv", kernel);
         break;
     case KERNEL_ROWS:

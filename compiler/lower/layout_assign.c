@@ -6,7 +6,8 @@
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
  *   3. a max pool that a Winograd convolution can do with its tiles is done there
- *   4. the halo of such a class is what its greediest reader needs
+ *   4. the halo of such a class is what its greediest reader needs; an image that gets a border of its own pixels is
+ *      written into the interior of the result, so its halo is the border and the result's halo
  *
  * All of it follows from shapes and target. On a target without vectors nothing is blocked, and nothing else changes. */
 #include "lower/lowering.h"
@@ -40,16 +41,16 @@ bool lower_is_blocked(const Lowering *l, const Node *node)
 static bool assign_conv(const Lowering *l, const Node *node)
 {
     NodeLayout *layout = &l->layouts[node->id];
-    Kernel kernel = lower_conv_record(node);
-    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
-    if (has_table || !select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
+    Kernel kernel;
+    bool expands;
+    if (!lower_vector_conv_record(l, node, &kernel, &expands)) {
         return false;
     }
     layout->vector_conv = true;
     layout->family = kernel.family;
     layout->winograd = kernel.winograd;
     layout->space_to_depth = kernel.lane_phases > 0;
-    return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_ROWS;
+    return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_ROWS && kernel.family != KERNEL_FEW;
 }
 
 /* The family that serves an op other than a convolution in blocks; FAMILY_COUNT: none. */
@@ -67,13 +68,29 @@ static KernelFamily family_of(const Node *node)
     if (node->op == OP_MAX_POOL || node->op == OP_AVG_POOL || node->op == OP_ADAPTIVE_AVG_POOL) {
         return node->op == OP_MAX_POOL ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
     }
+    if (node->op == OP_INSTANCE_NORM) {
+        return KERNEL_INSTANCE_NORM;
+    }
+    if (node->op == OP_UPSAMPLE &&
+        (node->attr.shape.upsample_mode == UPSAMPLE_NEAREST || node->attr.shape.scale[1] <= 8)) {
+        return KERNEL_UPSAMPLE;
+    }
+    if (node->op == OP_SUBSAMPLE) {
+        return KERNEL_SUBSAMPLE;
+    }
+    if (node->op == OP_PAD) {
+        return KERNEL_BORDER;
+    }
+    if (node->op == OP_CROP || (node->op == OP_SLICE && node->attr.shape.axis > 0)) {
+        return KERNEL_CONVERT;
+    }
     if (node->op == OP_LRN && node->attr.lrn.size / 2 <= 4) { /* neighbours within the next vector, of any target */
         return KERNEL_LRN;
     }
     return KERNEL_FAMILY_COUNT;
 }
 
-/* Operands of a sum or product in blocks: images of the result's size, vectors of whole blocks, numbers. */
+/* Operands of a sum or product in blocks: images of the result's size, vectors, numbers. */
 static bool binary_fits(const Lowering *l, const Node *node)
 {
     int64_t elements = type_elements(node->type);
@@ -83,7 +100,7 @@ static bool binary_fits(const Lowering *l, const Node *node)
         int64_t own = type_elements(operand->type);
         if (own == elements && !node_is_constant(operand)) {
             any = any || lower_is_blocked(l, operand);
-        } else if (own != 1 && (is_image(operand->type) || own % l->program->target->channel_block != 0)) {
+        } else if (own != 1 && is_image(operand->type)) {
             return false;
         }
     }
@@ -115,6 +132,12 @@ static bool wants_blocks(const Lowering *l, const Node *node)
 {
     if (node->op == OP_CONV || node->op == OP_DEPTHWISE_CONV) {
         return assign_conv(l, node); /* may be one whose result is plain */
+    }
+    if (node->op == OP_CONV_TRANSPOSE) {
+        NodeLayout *layout = &l->layouts[node->id];
+        layout->vector_conv = lower_transposed_fits(l, node);
+        layout->family = KERNEL_DIRECT;
+        return layout->vector_conv;
     }
     if (node->n_data == 0 || node->type.rank != 3 || !is_image(node->type) || node->type.dtype != DT_F32) {
         return false;
@@ -163,12 +186,41 @@ static void place_parts(const Lowering *l, const Node *concat)
     for (uint32_t i = 0; i < concat->n_data; ++i) {
         const Node *part = lower_value_of(concat->inputs[i]);
         NodeLayout *layout = &l->layouts[part->id];
-        if (layout->blocked && layout->concat == NULL && part != concat) {
+        if (layout->blocked && layout->concat == NULL && layout->border == NULL && part != concat) {
             layout->concat = concat;
             layout->concat_channel = channel;
             join(l, part, concat);
         }
         channel += type_channels(part->type);
+    }
+}
+
+/* True where the node's kernel relies on zeros around the value that it reads in blocks. */
+static bool reads_halo(const Lowering *l, const Node *node)
+{
+    const NodeLayout *layout = &l->layouts[node->id];
+    return layout->vector_conv && !layout->space_to_depth && layout->family != KERNEL_DENSE &&
+           layout->family != KERNEL_PLANAR && layout->family != KERNEL_ROWS;
+}
+
+/* A value that a border is put around is written inside of it, unless somebody else wants it with zeros around. */
+static void place_interiors(const Lowering *l)
+{
+    const Graph *graph = l->graph;
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        const Node *node = graph->nodes[i];
+        if (node->op != OP_PAD || !l->layouts[i].blocked) {
+            continue;
+        }
+        NodeLayout *inside = layout_of(l, node->inputs[0]);
+        if (inside->blocked && inside->border == NULL && lower_value_of(node->inputs[0]) != node) {
+            inside->border = node;
+        }
+    }
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        for (uint32_t k = 0; k < graph->nodes[i]->n_data && reads_halo(l, graph->nodes[i]); ++k) {
+            layout_of(l, graph->nodes[i]->inputs[k])->border = NULL;
+        }
     }
 }
 
@@ -182,7 +234,11 @@ static void join_alike(const Lowering *l, const Node *node)
         return;
     }
     KernelFamily family = family_of(node);
-    if (family == KERNEL_UNARY || family == KERNEL_BINARY || family == KERNEL_CHANNEL_AFFINE) {
+    if (family == KERNEL_INSTANCE_NORM && l->layouts[node->id].border != NULL) {
+        return; /* has memory that the operand's place is not */
+    }
+    if (family == KERNEL_UNARY || family == KERNEL_INSTANCE_NORM || family == KERNEL_BINARY ||
+        family == KERNEL_CHANNEL_AFFINE) {
         uint32_t operands = family == KERNEL_BINARY && node->op != OP_SCALE ? 2 : 1;
         for (uint32_t i = 0; i < operands; ++i) {
             if (lower_is_blocked(l, node->inputs[i]) && same_image(node, node->inputs[i])) {
@@ -249,17 +305,9 @@ static int64_t reach(int32_t in, int32_t out, int32_t kernel, int32_t stride, in
     return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - pad - in;
 }
 
-static void need_halo(const Lowering *l, const Node *node)
+/* What one convolution needs around its input. */
+static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t halo[4])
 {
-    const NodeLayout *layout = &l->layouts[node->id];
-    if (!layout->vector_conv || layout->family == KERNEL_DENSE || layout->space_to_depth) {
-        return;
-    }
-    const Node *x = lower_value_of(node->inputs[0]);
-    bool planar = layout->family == KERNEL_PLANAR || layout->family == KERNEL_ROWS;
-    int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
-    const Kernel record = lower_conv_record(node);
-    const KernelSizes *s = &record.sizes;
     halo[PAD_TOP] = larger(halo[PAD_TOP], s->pad_top);
     halo[PAD_LEFT] = larger(halo[PAD_LEFT], s->pad_left);
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
@@ -270,6 +318,58 @@ static void need_halo(const Lowering *l, const Node *node)
     }
     halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
+}
+
+static void need_halo(const Lowering *l, const Node *node)
+{
+    const NodeLayout *layout = &l->layouts[node->id];
+    if (!layout->vector_conv || layout->family == KERNEL_DENSE || layout->space_to_depth) {
+        return;
+    }
+    const Node *x = lower_value_of(node->inputs[0]);
+    bool planar = layout->family == KERNEL_PLANAR || layout->family == KERNEL_ROWS;
+    int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
+    const int32_t *stride = node->attr.conv.stride;
+    int32_t phases = node->op == OP_CONV_TRANSPOSE ? stride[0] * stride[1] : 0;
+    for (int32_t phase = 0; phase < phases; ++phase) {
+        Kernel record;
+        TapPhase taps;
+        lower_transposed_phase(node, phase / stride[1], phase % stride[1], &record, &taps);
+        raise_halo(layout, &record.sizes, halo);
+    }
+    if (phases == 0) {
+        const Kernel record = lower_conv_record(node);
+        raise_halo(layout, &record.sizes, halo);
+    }
+}
+
+/* The halo around an interior is the border and the border's halo, exactly. Classes have many members, so one raises
+ * another; where that has no end, a class would lie inside itself, and borders are copies. */
+static void settle_interiors(const Lowering *l)
+{
+    const Graph *graph = l->graph;
+    enum { MOST_ROUNDS = 100 };
+    bool changed = true;
+    for (int round = 0; changed && round < MOST_ROUNDS; ++round) {
+        changed = false;
+        for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+            const Node *border = l->layouts[i].border;
+            if (border == NULL) {
+                continue;
+            }
+            int32_t *inner = l->layouts[leader_of(l, i)].halo, *outer = l->layouts[leader_of(l, border->id)].halo;
+            const int32_t *edge = border->attr.shape.pads.edge;
+            for (int side = 0; side < 4; ++side) {
+                int32_t wanted = larger(inner[side], (int64_t)outer[side] + edge[side]);
+                changed = changed || inner[side] != wanted || outer[side] != wanted - edge[side];
+                inner[side] = wanted;
+                outer[side] = wanted - edge[side];
+            }
+        }
+    }
+    for (uint32_t i = 0; changed && i < graph->n_nodes; ++i) {
+        l->layouts[i].border = NULL;
+    }
 }
 
 void layouts_assign(Lowering *l)
@@ -287,6 +387,7 @@ void layouts_assign(Lowering *l)
         const Node *node = graph->nodes[i];
         l->layouts[i].blocked = lower_value_of(node) == node && wants_blocks(l, node);
     }
+    place_interiors(l);
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         if (l->layouts[i].blocked) {
             join_alike(l, graph->nodes[i]);
@@ -296,6 +397,7 @@ void layouts_assign(Lowering *l)
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         need_halo(l, graph->nodes[i]);
     }
+    settle_interiors(l);
 }
 
 static Layout with_halo(Layout layout, const int32_t halo[4])

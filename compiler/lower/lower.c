@@ -151,7 +151,7 @@ static void lower_node(Lowering *l, const Node *node)
         lower_channel_shuffle(l, node);
         return;
     case OP_PAD:
-        if (node->attr.shape.pad_mode == PAD_ZERO) {
+        if (node->attr.shape.pad_mode == PAD_ZERO && !lower_is_blocked(l, node)) {
             lower_pad(l, node);
         } else {
             lower_border(l, node);

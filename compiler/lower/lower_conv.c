@@ -5,7 +5,7 @@
 /* Weight and bias of a product: a bias is padded like the rows of the weight, so that a tile of rows reads a tile of
  * biases. */
 static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int32_t cols, const Segment **weight,
-                        const Segment **bias)
+                        const Segment **bias, const IntTable *table)
 {
     int32_t rows = kernel->sizes.out_channels;
     bool transposed = kernel->family == KERNEL_CONV_TRANSPOSE;
@@ -13,22 +13,27 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
     int32_t groups = by_group ? kernel->sizes.groups : 1;
     Packing packing = {
         .format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups, .transposed = transposed};
+    if (table != NULL) {
+        packing.table = *table;
+    }
     if (kernel->family == KERNEL_TABLE_CONV) { /* one window a connection */
         packing.rows = kernel->sizes.table.start[kernel->sizes.table.n_rows];
     }
     *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
     *bias = NULL;
     if (kernel->epilogue.bias) {
-        Packing vector = {.format = pack_rows(kernel->weight_format.row_block, 1), .rows = rows, .cols = 1, .groups = groups};
+        Packing vector = {
+            .format = pack_rows(kernel->weight_format.row_block, 1), .rows = rows, .cols = 1, .groups = groups};
         *bias = lower_segment(l, node_weight(node, ROLE_BIAS), vector, node, ROLE_BIAS);
     }
 }
 
+/* `table`: which weights there are, the others being zero; NULL: all. */
 static void append_product(Lowering *l, const Node *node, const Kernel *kernel, Buffer *in, Buffer *out, int32_t cols,
-                           Buffer *residual)
+                           Buffer *residual, const IntTable *table)
 {
     const Segment *weight, *bias;
-    add_weights(l, node, kernel, cols, &weight, &bias);
+    add_weights(l, node, kernel, cols, &weight, &bias, table);
     Step *step = lower_step(l, kernel, node, out);
     if (!pack_format_equal(&weight->format, &step->kernel->weight_format)) {
         ICE("kernel '" STR_FMT "' reads other weights than are packed", STR_ARG(step->kernel->name));
@@ -99,7 +104,7 @@ static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
     kernel->out = layout_plain(type_f32_1(kernel->sizes.out_channels));
     kernel->residual = vector && residual != NULL ? kernel->out : (Layout){0};
     tiles_choose(target, kernel);
-    append_product(l, node, kernel, in, out, kernel->sizes.in_channels, residual);
+    append_product(l, node, kernel, in, out, kernel->sizes.in_channels, residual, NULL);
 }
 
 /* A row of all pixels instead of rows: the same memory. */
@@ -123,8 +128,8 @@ static void merge_rows(Kernel *kernel)
     KernelSizes *s = &kernel->sizes;
     bool pointwise = s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == 1 && s->stride_cols == 1 &&
                      s->in_rows == s->out_rows && s->in_cols == s->out_cols && s->pad_top == 0 && s->pad_left == 0;
-    bool merges = runs_on(&kernel->in) && runs_on(&kernel->out) &&
-                  (!kernel->epilogue.residual || runs_on(&kernel->residual));
+    bool merges =
+        runs_on(&kernel->in) && runs_on(&kernel->out) && (!kernel->epilogue.residual || runs_on(&kernel->residual));
     if (kernel->family != KERNEL_DIRECT || !pointwise || !merges) {
         return;
     }
@@ -175,7 +180,7 @@ static Buffer *vector_input(Lowering *l, const Node *node, Kernel *kernel)
     return planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
 }
 
-static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols)
+static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols, const IntTable *table)
 {
     const Node *pool = l->layouts[node->id].pool;
     Buffer *in = vector_input(l, node, kernel);
@@ -186,7 +191,7 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->max_pool = pool != NULL;
     merge_rows(kernel);
     tiles_choose(l->program->target, kernel);
-    append_product(l, node, kernel, in, out, cols, residual);
+    append_product(l, node, kernel, in, out, cols, residual, table);
     if (pool != NULL) {
         Step *step = &l->program->steps[l->program->n_steps - 1];
         step->title = arena_printf(l->arena, STR_FMT " + " STR_FMT, STR_ARG(step->title),
@@ -211,15 +216,59 @@ static void append_plain(Lowering *l, const Node *node, const Kernel *kernel, in
 {
     Buffer *in = lower_operand(l, node->inputs[0]);
     Buffer *residual = residual_of(l, node, false), *out = lower_result(l, node);
-    append_product(l, node, kernel, in, out, cols, residual);
+    append_product(l, node, kernel, in, out, cols, residual, NULL);
+}
+
+static bool has_connections(const Node *node)
+{
+    return node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+}
+
+bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kernel, bool *expands)
+{
+    enum { MOST_GROUPS = 4 }; /* so many times the products */
+    *kernel = lower_conv_record(node);
+    *expands = false;
+    if (!has_connections(node) && select_vector_conv(l->program->target, !l->no_winograd, kernel)) {
+        return true;
+    }
+    *kernel = lower_conv_record(node);
+    if (!has_connections(node) && (kernel->sizes.groups == 1 || kernel->sizes.groups > MOST_GROUPS)) {
+        return false;
+    }
+    kernel->sizes.groups = 1;
+    *expands = true; /* no Winograd: its packing knows other windows than the source's */
+    return select_vector_conv(l->program->target, false, kernel) && kernel->family != KERNEL_DENSE &&
+           kernel->family != KERNEL_ROWS;
+}
+
+/* Which input channels an output channel of a group reads, as a table of connections. */
+static IntTable group_table(Lowering *l, const Node *node)
+{
+    KernelSizes s = lower_conv_record(node).sizes;
+    int32_t inputs = s.in_channels / s.groups, outputs = s.out_channels / s.groups;
+    int32_t *start = ARENA_ARRAY(l->arena, int32_t, s.out_channels + 1);
+    int32_t *values = ARENA_ARRAY(l->arena, int32_t, (int64_t)s.out_channels * inputs);
+    for (int32_t o = 0; o < s.out_channels; ++o) {
+        start[o + 1] = (o + 1) * inputs;
+        for (int32_t i = 0; i < inputs; ++i) {
+            values[o * inputs + i] = o / outputs * inputs + i;
+        }
+    }
+    return (IntTable){.n_rows = s.out_channels, .start = start, .values = values};
 }
 
 void lower_conv(Lowering *l, const Node *node)
 {
-    bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
+    bool has_table = has_connections(node), expands = false;
     Kernel kernel = lower_conv_record(node);
     int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
-    bool vector = l->layouts[node->id].vector_conv && select_vector_conv(l->program->target, !l->no_winograd, &kernel);
+    bool vector = l->layouts[node->id].vector_conv && lower_vector_conv_record(l, node, &kernel, &expands);
+    IntTable table = {0};
+    if (vector && expands) {
+        table = has_table ? node->attr.conv.table : group_table(l, node);
+        cols = taps_of(&kernel.sizes);
+    }
     if (!vector) {
         kernel = plain_record(node);
         if (has_table) {
@@ -233,14 +282,98 @@ void lower_conv(Lowering *l, const Node *node)
     if (kernel.family == KERNEL_DENSE) {
         append_dense(l, node, &kernel);
     } else if (vector) {
-        lower_vector_conv(l, node, &kernel, cols);
+        lower_vector_conv(l, node, &kernel, cols, expands ? &table : NULL);
     } else {
         append_plain(l, node, &kernel, cols);
     }
 }
 
+/* --- transposed: one convolution a phase */
+
+/* One axis of a phase: which taps its outputs see, and where the window begins. */
+static bool phase_axis(const TransposedAxis *axis, int32_t at, int32_t *taps, int32_t *first, int32_t *pad,
+                       int32_t *outputs)
+{
+    *first = (at + axis->pad) % axis->stride;
+    *taps = (axis->kernel - *first + axis->stride - 1) / axis->stride;
+    *pad = *taps - 1 - (at + axis->pad - *first) / axis->stride;
+    *outputs = (axis->out - at + axis->stride - 1) / axis->stride;
+    return axis->dilation == 1 && *first < axis->kernel && *pad >= 0 && *outputs > 0;
+}
+
+bool lower_transposed_phase(const Node *node, int32_t row, int32_t col, Kernel *kernel, TapPhase *phase)
+{
+    *kernel = lower_conv_record(node);
+    KernelSizes *s = &kernel->sizes;
+    TransposedAxis rows = transposed_axis(s, 0), cols = transposed_axis(s, 1);
+    *phase = (TapPhase){.rows = rows.kernel, .cols = cols.kernel, .step = {rows.stride, cols.stride}};
+    bool fits = phase_axis(&rows, row, &s->kernel_rows, &phase->first[0], &s->pad_top, &s->out_rows) &&
+                phase_axis(&cols, col, &s->kernel_cols, &phase->first[1], &s->pad_left, &s->out_cols);
+    s->stride_rows = s->stride_cols = 1;
+    kernel->out_step = cols.stride > 1 ? cols.stride : 0;
+    kernel->family = KERNEL_DIRECT;
+    return fits && s->groups == 1 && !kernel->epilogue.residual;
+}
+
+bool lower_transposed_fits(const Lowering *l, const Node *node)
+{
+    const int32_t *stride = node->attr.conv.stride;
+    TensorType in = node->inputs[0]->type;
+    bool fits = l->program->target->vector_floats > 1 && vector_kernel_ready[KERNEL_DIRECT] &&
+                (int64_t)type_height(in) * type_width(in) > 1;
+    for (int32_t phase = 0; fits && phase < stride[0] * stride[1]; ++phase) {
+        Kernel kernel;
+        TapPhase taps;
+        fits = lower_transposed_phase(node, phase / stride[1], phase % stride[1], &kernel, &taps);
+    }
+    return fits;
+}
+
+/* The outputs of a phase lie `stride` pixels apart: strides say so, and the step's offset where they begin. */
+static void append_phase(Lowering *l, const Node *node, int32_t row, int32_t col, Buffer *in, Buffer *out)
+{
+    Kernel kernel;
+    TapPhase phase;
+    lower_transposed_phase(node, row, col, &kernel, &phase);
+    const KernelSizes *s = &kernel.sizes;
+    const Layout *whole = &out->layout;
+    kernel.vector = l->program->target->vector_floats;
+    kernel.in = in->layout;
+    kernel.out = (Layout){.block = whole->block,
+                          .channels = whole->channels,
+                          .rows = s->out_rows,
+                          .cols = s->out_cols,
+                          .row_stride = whole->row_stride * phase.step[0],
+                          .plane_stride = whole->plane_stride};
+    tiles_choose(l->program->target, &kernel);
+    Packing packing = {.format = kernel.weight_format,
+                       .rows = s->out_channels,
+                       .cols = taps_of(s),
+                       .groups = 1,
+                       .transposed = true,
+                       .phase = phase};
+    const Segment *weight = lower_segment(l, node_weight(node, ROLE_WEIGHT), packing, node, ROLE_WEIGHT);
+    const Segment *bias =
+        kernel.epilogue.bias ? lower_vector(l, &kernel, node_weight(node, ROLE_BIAS), node, ROLE_BIAS) : NULL;
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->weight = weight;
+    step->bias = bias;
+    step->output_offset =
+        (whole->halo_top + row) * whole->row_stride + (int64_t)(whole->halo_left + col) * whole->block;
+    step->macs = (int64_t)taps_of(s) * s->out_channels * s->out_rows * s->out_cols;
+}
+
 void lower_conv_transpose(Lowering *l, const Node *node)
 {
+    if (lower_is_blocked(l, node)) {
+        Buffer *in = lower_blocked(l, node->inputs[0]), *out = lower_result(l, node);
+        const int32_t *stride = node->attr.conv.stride;
+        for (int32_t phase = 0; phase < stride[0] * stride[1]; ++phase) {
+            append_phase(l, node, phase / stride[1], phase % stride[1], in, out);
+        }
+        return;
+    }
     Kernel kernel = plain_record(node);
     kernel.family = KERNEL_CONV_TRANSPOSE;
     tiles_choose(l->program->target, &kernel);

@@ -199,9 +199,32 @@ void lower_permute(Lowering *l, const Node *node)
     append_copy(l, node, in, out, loops, no_border);
 }
 
+/* The same of blocks: a conversion from what looks like a smaller image with wider halos. */
+static void append_blocked_window(Lowering *l, const Node *node, const int32_t begin[3])
+{
+    Buffer *in = lower_blocked(l, node->inputs[0]), *out = lower_result(l, node);
+    Kernel kernel = lower_kernel(KERNEL_CONVERT, in, out);
+    Layout *from = &kernel.in;
+    int64_t offset = begin[0] / from->block * from->plane_stride;
+    from->channels = kernel.sizes.in_channels = out->layout.channels;
+    from->halo_top += begin[1];
+    from->halo_left += begin[2];
+    from->halo_bottom += from->rows - out->layout.rows - begin[1];
+    from->halo_right += from->cols - out->layout.cols - begin[2];
+    from->rows = kernel.sizes.in_rows = out->layout.rows;
+    from->cols = kernel.sizes.in_cols = out->layout.cols;
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step->input_offset[0] = offset;
+}
+
 /* Copies the window of the result's size that begins at (c, y, x) of the operand. */
 static void append_window(Lowering *l, const Node *node, const int32_t begin[3])
 {
+    if (lower_is_blocked(l, node)) {
+        append_blocked_window(l, node, begin);
+        return;
+    }
     Buffer *in = lower_operand(l, node->inputs[0]);
     if (type_elements(node->type) == type_elements(node->inputs[0]->type)) {
         lower_view(l, node, in);

@@ -2,14 +2,17 @@
  * trained subsampling. */
 #include "lower/lowering.h"
 
+/* Where the operand was written into the result's memory already, only the frame is left to be done. */
 void lower_border(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
-    if (type_equal(node->type, node->inputs[0]->type)) {
+    bool blocked = lower_is_blocked(l, node);
+    const Node *value = lower_value_of(node->inputs[0]);
+    Buffer *in = lower_operand_as(l, value, blocked);
+    if (type_equal(node->type, value->type) && !blocked) {
         lower_view(l, node, in);
         return;
     }
-    Buffer *out = lower_result(l, node);
+    Buffer *out = blocked ? lower_concat_result(l, node) : lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_BORDER, in, out);
     const int32_t *edge = node->attr.shape.pads.edge;
     kernel.sizes.pad_top = edge[PAD_TOP];
@@ -17,14 +20,17 @@ void lower_border(Lowering *l, const Node *node)
     kernel.sizes.pad_bottom = edge[PAD_BOTTOM];
     kernel.sizes.pad_right = edge[PAD_RIGHT];
     kernel.sizes.border = node->attr.shape.pad_mode;
+    kernel.sizes.scalar[0] = kernel.sizes.border == PAD_ZERO ? node->attr.shape.pad_value : 0.0;
+    kernel.sizes.frame = l->layouts[value->id].border == node;
     step_add_input(lower_step(l, &kernel, node, out), in);
 }
 
 void lower_upsample(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    bool blocked = lower_is_blocked(l, node);
+    Buffer *in = lower_operand_as(l, node->inputs[0], blocked);
     const int32_t *scale = node->attr.shape.scale;
-    if (scale[0] == 1 && scale[1] == 1) {
+    if (scale[0] == 1 && scale[1] == 1 && !blocked) {
         lower_view(l, node, in);
         return;
     }
@@ -38,7 +44,7 @@ void lower_upsample(Lowering *l, const Node *node)
 
 void lower_subsample(Lowering *l, const Node *node)
 {
-    Buffer *in = lower_operand(l, node->inputs[0]);
+    Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_SUBSAMPLE, in, out);
     kernel.sizes.kernel_rows = kernel.sizes.stride_rows = node->attr.pool.kernel[0];

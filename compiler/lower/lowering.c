@@ -42,14 +42,31 @@ static Buffer *new_part(Lowering *l, const Node *concat, Layout layout, int32_t 
                                   .parent_offset = whole->parent_offset + offset});
 }
 
+/* What a border will be put around: the interior of the border's buffer, which is made now. */
+static Buffer *new_interior(Lowering *l, const Node *border, Layout layout, Str name)
+{
+    Buffer *whole = lower_concat_result(l, border);
+    if (layout.row_stride != whole->layout.row_stride || layout.plane_stride != whole->layout.plane_stride) {
+        ICE("node %u does not lie inside its border", border->id);
+    }
+    return new_buffer(l, (Buffer){.name = name,
+                                  .kind = BUFFER_ARENA,
+                                  .dtype = DT_F32,
+                                  .layout = layout,
+                                  .parent = whole->parent != NULL ? whole->parent : whole,
+                                  .parent_offset = whole->parent_offset,
+                                  .is_interior = true});
+}
+
 Buffer *lower_result(Lowering *l, const Node *node)
 {
     const NodeLayout *assigned = &l->layouts[node->id];
     Layout layout = assigned->blocked ? lower_blocked_layout(l, node) : layout_plain(node->type);
     Str name = result_name(l, node);
     Buffer *buffer =
-        assigned->concat != NULL
-            ? new_part(l, assigned->concat, layout, assigned->concat_channel, name)
+        assigned->concat != NULL ? new_part(l, assigned->concat, layout, assigned->concat_channel, name)
+        : assigned->border != NULL
+            ? new_interior(l, assigned->border, layout, name)
             : new_buffer(l, (Buffer){.name = name, .kind = BUFFER_ARENA, .dtype = node->type.dtype, .layout = layout});
     l->buffer_of[node->id] = buffer;
     return buffer;

@@ -18,6 +18,7 @@ typedef struct NodeLayout {
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
     int32_t concat_channel;
+    const Node *border;     /* written into the interior of this pad's memory; NULL: has its own */
 } NodeLayout;
 
 /* The state of one lowering. The program grows in `arena`; maps and side arrays live in `scratch`. */
@@ -50,7 +51,7 @@ Buffer *lower_operand_as(Lowering *l, const Node *node, bool blocked);
 Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, TensorType type, Layout layout);
 /* A new arena buffer for the node's result, plain or blocked as assigned, and the node's value from now on. */
 Buffer *lower_result(Lowering *l, const Node *node);
-/* The buffer of a blocked concat, made at the first call; the view of it where a part begins at `channel`. */
+/* The buffer of a blocked concat (or border), made at the first call; the view of it where a part begins at `channel`. */
 Buffer *lower_concat_result(Lowering *l, const Node *concat);
 Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel);
 /* The node's value is that of `same`, which is plain, element for element in the same order: no step. */
@@ -84,6 +85,8 @@ typedef struct Packing { /* how one constant lies in the blob */
     PackFormat format;
     int32_t rows, cols, groups;
     bool transposed;
+    IntTable table; /* Segment.table */
+    TapPhase phase; /* Segment.phase */
 } Packing;
 /* The segment of a constant; one for all steps that want the same recipe packed the same way. */
 const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, const Node *user, WeightRole role);
@@ -106,7 +109,14 @@ Str step_title(Arena *arena, const Node *node);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
 Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */
+/* The record of a vector kernel; false where none fits. *expands: weights are to be filled up with zeros to those of a
+ * convolution of one group, which has a kernel where this one (a table of connections, odd groups) has none. */
+bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kernel, bool *expands);
 void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
+/* A transposed convolution by stride s is s * s convolutions of stride 1, each for the outputs that see the same taps.
+ * The record of phase (row, col) without layouts; false where it is not of that kind. */
+bool lower_transposed_phase(const Node *node, int32_t row, int32_t col, Kernel *kernel, TapPhase *phase);
+bool lower_transposed_fits(const Lowering *l, const Node *node); /* all phases have vector kernels */
 void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
 void lower_window_pool(Lowering *l, const Node *node); /* max_pool, avg_pool */

@@ -215,6 +215,46 @@ static void load_transposed(Packer *packer, const Tile *tile, float *out)
     }
 }
 
+/* The same of one phase: every step-th tap of the source's window, backwards. */
+static void load_phase(Packer *packer, const Tile *tile, float *out)
+{
+    const Segment *segment = tile->segment;
+    const TapPhase *phase = &segment->phase;
+    int32_t rows = segment->format.window_rows, cols = segment->format.window_cols;
+    int64_t window = (int64_t)rows * cols, inputs = segment->cols / window, all = (int64_t)phase->rows * phase->cols;
+    float *moved = float_room(packer, &packer->moved, &packer->moved_capacity, tile->rows * all);
+    for (int64_t input = 0; input < inputs; ++input) {
+        load_range(packer, segment, (input * segment->rows + tile->row) * all, tile->rows * all, moved);
+        for (int32_t r = 0; r < tile->rows; ++r) {
+            float *to = out + (r * inputs + input) * window;
+            for (int32_t u = 0; u < rows; ++u) {
+                for (int32_t v = 0; v < cols; ++v) {
+                    int64_t row = phase->first[0] + (rows - 1 - u) * phase->step[0];
+                    int64_t col = phase->first[1] + (cols - 1 - v) * phase->step[1];
+                    to[u * cols + v] = moved[r * all + row * phase->cols + col];
+                }
+            }
+        }
+    }
+}
+
+/* Loads a tile of a segment with a table: the windows of connections, zeros elsewhere. */
+static void load_connections(Packer *packer, const Tile *tile, float *out)
+{
+    const Segment *segment = tile->segment;
+    int32_t window = segment->format.window_rows * segment->format.window_cols;
+    memset(out, 0, (size_t)tile->rows * (size_t)tile->cols * sizeof *out);
+    for (int32_t r = 0; r < tile->rows; ++r) {
+        const int32_t *start = segment->table.start + tile->row + r;
+        for (int32_t k = start[0]; k < start[1]; ++k) {
+            int32_t col = segment->table.values[k] * window - tile->col;
+            if (col >= 0 && col < tile->cols) {
+                load_range(packer, segment, (int64_t)k * window, window, out + r * (int64_t)tile->cols + col);
+            }
+        }
+    }
+}
+
 /* One block of rows (of which `rows` exist) to [column blocks][row_block][col_block]; `out` is zero
  * where nothing comes. */
 static void pack_block(const float *in, int32_t rows, int32_t cols, PackFormat format, float *out)
@@ -274,7 +314,11 @@ static const float *load_rows(Packer *packer, const Segment *segment, int32_t gr
 {
     Tile tile = {.segment = segment, .group = group, .row = row, .rows = rows, .col = col, .cols = cols};
     float *values = float_room(packer, &packer->tile, &packer->tile_capacity, rows * (int64_t)cols);
-    if (segment->transposed) {
+    if (segment->table.n_rows > 0) {
+        load_connections(packer, &tile, values);
+    } else if (segment->phase.rows > 0) {
+        load_phase(packer, &tile, values);
+    } else if (segment->transposed) {
         load_transposed(packer, &tile, values);
     } else {
         load_tile(packer, &tile, values);
@@ -292,8 +336,7 @@ static void pack_vectors_set(Packer *packer, const Segment *segment, int32_t gro
     int64_t step = segment->transposed || blocks * f->in_block > inputs ? inputs : blocks * f->in_block;
     for (int64_t first = 0; first < inputs; first += step) {
         int32_t count = inputs - first < step ? (int32_t)(inputs - first) : (int32_t)step;
-        const float *values =
-            load_rows(packer, segment, group, row, rows, (int32_t)first * window, count * window);
+        const float *values = load_rows(packer, segment, group, row, rows, (int32_t)first * window, count * window);
         int64_t size = pack_vectors_size(f, rows, count);
         float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
         pack_vectors(f, values, rows, count, packed);
@@ -339,7 +382,14 @@ static void pack_segment(Packer *packer, const Segment *segment)
 {
     PackFormat format = segment->format;
     int32_t group_rows = segment->rows / segment->groups;
-    if (type_elements(segment->source->type) != segment->rows * (int64_t)segment->cols) {
+    int64_t window = (int64_t)format.window_rows * format.window_cols,
+            elements = segment->rows * (int64_t)segment->cols;
+    if (segment->table.n_rows > 0) {
+        elements = segment->table.start[segment->table.n_rows] * window;
+    } else if (segment->phase.rows > 0) {
+        elements = elements / window * segment->phase.rows * segment->phase.cols;
+    }
+    if (type_elements(segment->source->type) != elements) {
         ICE("segment '" STR_FMT "' is not of its source's size", STR_ARG(segment->name));
     }
     if (format.kind != PACK_ROWS) {

@@ -103,7 +103,7 @@ static bool may_replace(const Plan *plan, const Step *step, int32_t s, Buffer *o
 {
     const Buffer *root = root_of(plan, operand);
     const Buffer *output = step->output;
-    if (root->kind != BUFFER_ARENA || root->last_step != s || root->bytes != output->bytes ||
+    if (root->kind != BUFFER_ARENA || operand->is_interior || root->last_step != s || root->bytes != output->bytes ||
         operand->bytes != output->bytes) {
         return false;
     }

@@ -79,6 +79,7 @@ typedef struct Buffer {
      * parent_offset bytes into the parent's memory and ends within it. */
     struct Buffer *parent;
     int64_t parent_offset;
+    bool is_interior;              /* of a BORDER's result, its parent: what lies around it is no halo of zeros */
     bool is_scratch;               /* of one step */
     int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
     int64_t offset;                /* in the arena, bytes, multiple of 64; by plan.c */
@@ -98,6 +99,7 @@ typedef enum PackKind {
      *   Zeros for channels that do not exist.
      *   direct: in_block = lanes. planar: in_block 1. depthwise: I = 1, vectors 1: [C/lanes][KH][KW][lanes]. grouped by
      *   shuffles: groups 1, I = in_block = channels of a group, vectors 1: [C/lanes][KH][KW][I][lanes].
+     *   few: lanes and vectors 1, in_block = the kernel's vector: [O][ceil(I/in_block)][KH][KW][in_block].
      *   dense: in_block 1, window 1x1: [oc sets][I][V][lanes]; from a blocked image: I, KH, KW, in_block of the image,
      *   which is the order in which the image lies in memory. */
     PACK_VECTORS,
@@ -171,6 +173,13 @@ static inline int32_t winograd_phases(int32_t kernel, int32_t stride, bool at_in
     return at_infinity && kernel % stride != 0 ? kernel % stride : stride;
 }
 
+/* One phase of a transposed convolution: its window is every step-th tap of the source's rows x cols, from `first` on,
+ * backwards. rows 0: the whole window. */
+typedef struct TapPhase {
+    int32_t rows, cols;
+    int32_t first[2], step[2];
+} TapPhase;
+
 typedef struct Segment {
     uint32_t id;
     Str name; /* "layer1.0.conv1.weight": for comments */
@@ -181,6 +190,10 @@ typedef struct Segment {
      * cols = 1 and the row_block and groups of the weight it goes with, so that it is padded alike. */
     int32_t rows, cols, groups;
     bool transposed; /* source is [cols.., rows..] (conv_transpose): swap the first two axes */
+    /* n_rows > 0: the source has windows of connections only, row after row: window k of row o is of input values[k]; the
+     * other inputs' windows are zeros. VECTORS and WINOGRAD, groups 1. */
+    IntTable table;
+    TapPhase phase; /* transposed only */
     int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
     int64_t bytes;   /* of segment_elements() numbers, whole words: without the gap up to the next segment */
 } Segment;
@@ -221,6 +234,7 @@ typedef enum KernelFamily {
     KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
     KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
+    KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
     KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
     KERNEL_SPACE_TO_DEPTH, /* plain or planar [C,H,W] -> blocked [S*S*C,..], see Kernel */
     KERNEL_ZERO_HALO,     /* writes zeros to the halo of `out`, nothing else */
@@ -259,7 +273,8 @@ typedef struct KernelSizes {
     bool scalar_is_literal[2];
     LrnAttr lrn;
     double eps;                          /* INSTANCE_NORM, L2_NORMALIZE */
-    PadMode border;                      /* BORDER */
+    PadMode border;                      /* BORDER; PAD_ZERO: scalar[0] all around (vector > 1 only) */
+    bool frame;                          /* BORDER, vector > 1: the input is the interior of the output already */
     bool bilinear;                       /* UPSAMPLE */
     int32_t k;                           /* TOP_K */
     bool indices;                        /* TOP_K */
@@ -278,6 +293,7 @@ typedef struct Epilogue {
  * and families take and give:
  *   DIRECT, WINOGRAD, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
  *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
+ *   FEW                  in blocked, out plain, maybe the caller's: aligned as floats only; no residual, no groups
  *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
  *                        ROWS of row_block = channels of a set; tile_cols = columns of a pass
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
@@ -286,9 +302,15 @@ typedef struct Epilogue {
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
+ *   SUBSAMPLE            blocked -> blocked
+ *   GRAM                 blocked -> plain, maybe the caller's
+ *   SOFTMAX              plain vector -> plain vector, both maybe the caller's
+ *   INSTANCE_NORM        blocked -> blocked, also in place; residual blocked
+ *   UPSAMPLE             blocked -> blocked; bilinear by at most 8 columns
+ *   BORDER               blocked -> blocked; sizes.frame: `in` is the interior of `out`, in the same memory
  *   LRN                  blocked -> blocked, not in place; at most b neighbours on either side
  *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
- *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector of whole blocks, aligned as floats only; SCALAR
+ *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector, aligned as floats only and not padded; SCALAR
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
  * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts
  * is such that results do not depend on the number of parts. */
@@ -305,7 +327,7 @@ typedef struct Kernel {
     /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
      */
     int32_t tile_pixels, tile_taps;
-    /* Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
+    /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
      * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
      * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product. A 1x1
@@ -321,6 +343,7 @@ typedef struct Kernel {
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
+    int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
     bool max_pool;               /* WINOGRAD, m even: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
                                     out.rows, out.cols the pool's (floor) */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */

@@ -131,7 +131,8 @@ static void dump_segment(const Segment *segment, StrBuf *out)
     }
     strbuf_printf(out, " packed ");
     pack_format_describe(&segment->format, out);
-    strbuf_printf(out, "%s = ", segment->transposed ? " transposed" : "");
+    strbuf_printf(out, "%s%s = ", segment->transposed ? " transposed" : "",
+                  segment->table.n_rows > 0 ? " of connections" : "");
     graph_format_constant(segment->source, out);
     strbuf_printf(out, "  ; " STR_FMT "\n", STR_ARG(segment->name));
 }

@@ -50,8 +50,20 @@ static void describe_packing(const Packing *packing, const Node *source, StrBuf 
 {
     strbuf_append(out, STR("pack "));
     pack_format_describe(&packing->format, out);
-    strbuf_printf(out, " rows %d cols %d groups %d%s = ", (int)packing->rows, (int)packing->cols, (int)packing->groups,
+    strbuf_printf(out, " rows %d cols %d groups %d%s", (int)packing->rows, (int)packing->cols, (int)packing->groups,
                   packing->transposed ? " transposed" : "");
+    for (int32_t row = 0; row < packing->table.n_rows; ++row) {
+        strbuf_printf(out, "%s", row == 0 ? " of inputs" : ";");
+        for (int32_t k = packing->table.start[row]; k < packing->table.start[row + 1]; ++k) {
+            strbuf_printf(out, " %d", (int)packing->table.values[k]);
+        }
+    }
+    const TapPhase *phase = &packing->phase;
+    if (phase->rows > 0) {
+        strbuf_printf(out, " taps %d,%d by %d,%d of %dx%d", (int)phase->first[0], (int)phase->first[1],
+                      (int)phase->step[0], (int)phase->step[1], (int)phase->rows, (int)phase->cols);
+    }
+    strbuf_printf(out, " = ");
     graph_format_constant(source, out);
 }
 
@@ -80,7 +92,9 @@ const Segment *lower_segment(Lowering *l, const Node *source, Packing packing, c
                              .rows = packing.rows,
                              .cols = packing.cols,
                              .groups = packing.groups,
-                             .transposed = packing.transposed};
+                             .transposed = packing.transposed,
+                             .table = packing.table,
+                             .phase = packing.phase};
         segment->bytes =
             int_align_up(segment_elements(segment) * storage_bytes(packing.format.storage), (int64_t)sizeof(uint32_t));
         program->segments = arena_grow(l->arena, program->segments, program->n_segments, &l->segment_capacity,
@@ -143,7 +157,8 @@ static void describe_ports(const char *role, Buffer *const *ports, uint32_t coun
 /* The same text for segments of the same bytes: of a vector (bias) only its padded length counts. */
 static void describe_bytes(const Segment *segment, StrBuf *out)
 {
-    Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
+    Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed, segment->table,
+                       segment->phase};
     if (packing.format.kind == PACK_ROWS && packing.cols == 1 && packing.format.col_block == 1) {
         packing.format.row_block = 1;
         strbuf_printf(out, "padded to %" PRId64 " ", segment_elements(segment) / segment->groups);
@@ -205,7 +220,8 @@ void segments_finish(Program *program)
         Segment *segment = program->segments[i];
         segment->offset = end;
         end = int_align_up(segment->offset + segment->bytes, BLOB_ALIGN);
-        Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed};
+        Packing packing = {segment->format,     segment->rows,  segment->cols, segment->groups,
+                           segment->transposed, segment->table, segment->phase};
         strbuf_printf(&manifest, "at %" PRId64 " bytes %" PRId64 " ", segment->offset, segment->bytes);
         describe_packing(&packing, segment->source, &manifest);
         strbuf_char(&manifest, '\n');

@@ -8,11 +8,18 @@
 
 /* Rows are set as emitters come in. */
 const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
-    [KERNEL_DEPTHWISE] = true,   [KERNEL_DENSE] = true,  [KERNEL_MAX_POOL] = true, [KERNEL_AVG_POOL] = true,
-    [KERNEL_GLOBAL_POOL] = true, [KERNEL_UNARY] = true,  [KERNEL_BINARY] = true,   [KERNEL_CHANNEL_AFFINE] = true,
-    [KERNEL_DIRECT] = true,      [KERNEL_PLANAR] = true, [KERNEL_CONVERT] = true,  [KERNEL_ZERO_HALO] = true,
-    [KERNEL_WINOGRAD] = true,    [KERNEL_LRN] = true,    [KERNEL_GROUPED] = true,  [KERNEL_SPACE_TO_DEPTH] = true,
-    [KERNEL_ROWS] = true,
+    [KERNEL_DEPTHWISE] = true,     [KERNEL_DENSE] = true,
+    [KERNEL_MAX_POOL] = true,      [KERNEL_AVG_POOL] = true,
+    [KERNEL_GLOBAL_POOL] = true,   [KERNEL_UNARY] = true,
+    [KERNEL_BINARY] = true,        [KERNEL_CHANNEL_AFFINE] = true,
+    [KERNEL_DIRECT] = true,        [KERNEL_PLANAR] = true,
+    [KERNEL_CONVERT] = true,       [KERNEL_ZERO_HALO] = true,
+    [KERNEL_WINOGRAD] = true,      [KERNEL_LRN] = true,
+    [KERNEL_GROUPED] = true,       [KERNEL_FEW] = true,
+    [KERNEL_BORDER] = true,        [KERNEL_UPSAMPLE] = true,
+    [KERNEL_INSTANCE_NORM] = true, [KERNEL_SUBSAMPLE] = true,
+    [KERNEL_GRAM] = true,          [KERNEL_SOFTMAX] = true,
+    [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
 };
 
 typedef struct Rule {
@@ -104,6 +111,18 @@ static bool is_direct(const Target *target, const KernelSizes *s)
 {
     int32_t block = target->channel_block;
     return s->groups == 1 || (s->in_channels / s->groups % block == 0 && s->out_channels / s->groups % block == 0);
+}
+
+/* Output channels that would leave most lanes empty: lanes over the input's channels cost less, though each sum's lanes
+ * must be added at the end. Counted in vector operations a pixel. */
+static bool is_few(const Target *target, const Kernel *kernel)
+{
+    enum { MOST_CHANNELS = 4, ADDING = 6 };
+    const KernelSizes *s = &kernel->sizes;
+    int64_t b = target->channel_block, window = (int64_t)s->kernel_rows * s->kernel_cols;
+    int64_t planes = (s->in_channels + b - 1) / b;
+    return s->groups == 1 && s->out_channels <= MOST_CHANNELS && !kernel->epilogue.residual &&
+           (planes * window + ADDING) * s->out_channels < planes * b * window;
 }
 
 /* --- Winograd: which tiles, if any. Costs are counted in products of one vector, as the micro-kernel does one a cycle. */
@@ -254,6 +273,10 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
         }
         kernel->family = KERNEL_PLANAR;
         return ready[KERNEL_PLANAR];
+    }
+    if (ready[KERNEL_FEW] && is_few(target, kernel)) {
+        kernel->family = KERNEL_FEW;
+        return true;
     }
     int32_t m = winograd && ready[KERNEL_WINOGRAD] ? winograd_of(target, s) : 0;
     kernel->winograd = m;

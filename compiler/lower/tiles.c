@@ -210,6 +210,7 @@ static void choose(const Target *target, Kernel *kernel)
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:

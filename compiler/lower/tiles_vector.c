@@ -265,6 +265,20 @@ static void choose_grouped(const Target *target, Kernel *kernel)
     choose_tile(kernel, target->registers >= MANY_REGISTERS ? 14 : 6);
 }
 
+/* Two dozen sums in registers, one a pixel and output channel; a power of two, so that their lanes can be added in pairs. */
+static void choose_few(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    kernel->weight_format = vectors_format(kernel, 1, kernel->vector);
+    kernel->weight_format.lanes = kernel->weight_format.row_block = 1;
+    int32_t sums = target->registers >= 32 ? 24 : 12;
+    kernel->tile_rows = kernel->tile_cols = 1;
+    while (2 * kernel->tile_cols * s->out_channels <= sums && 2 * kernel->tile_cols <= kernel->vector &&
+           2 * kernel->tile_cols <= s->out_cols) {
+        kernel->tile_cols *= 2;
+    }
+}
+
 /* Windows of neighbouring outputs share their inputs: two rows where every row is computed. */
 static void choose_depthwise(const Target *target, Kernel *kernel)
 {
@@ -309,6 +323,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_GROUPED:
         choose_grouped(target, kernel);
         return;
+    case KERNEL_FEW:
+        choose_few(target, kernel);
+        return;
     case KERNEL_DEPTHWISE:
         choose_depthwise(target, kernel);
         return;
@@ -321,29 +338,33 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         }
         return;
     case KERNEL_CHANNEL_AFFINE:
+    case KERNEL_SUBSAMPLE:
         kernel->weight_format = pack_rows(kernel->vector, 1);
+        return;
+    case KERNEL_INSTANCE_NORM:
+        if (kernel->epilogue.bias) {
+            kernel->weight_format = pack_rows(kernel->vector, 1);
+        }
         return;
     case KERNEL_MAX_POOL:
     case KERNEL_AVG_POOL:
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:
+    case KERNEL_GRAM:
+    case KERNEL_SOFTMAX:
+    case KERNEL_BORDER:
+    case KERNEL_UPSAMPLE:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
         return;
     case KERNEL_CONV:
-    case KERNEL_SOFTMAX:
     case KERNEL_COPY:
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
-    case KERNEL_INSTANCE_NORM:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_BORDER:
-    case KERNEL_UPSAMPLE:
-    case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:
     case KERNEL_TOP_K:

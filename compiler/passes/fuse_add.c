@@ -16,7 +16,7 @@
 static bool can_take_residual(const Rewriter *rewriter, const Node *layer)
 {
     bool is_layer = layer->op == OP_CONV || layer->op == OP_DEPTHWISE_CONV || layer->op == OP_CONV_TRANSPOSE ||
-                    layer->op == OP_DENSE;
+                    layer->op == OP_DENSE || layer->op == OP_INSTANCE_NORM;
     return is_layer && !layer->adds_residual && layer->act.op == OP_IDENTITY && rewriter_read_once(rewriter, layer);
 }
 

@@ -312,6 +312,11 @@ Test(generated, blocks_against_the_interpreter)
     check_numbers("blocks", "tests/run/nets/blocks.net", "--no-embed-weights --threads-max=3");
 }
 
+Test(generated, borders_against_the_interpreter)
+{
+    check_numbers("borders", "tests/run/nets/vector_borders.net", "--no-embed-weights --threads-max=3");
+}
+
 Test(generated, hwc_input_against_the_interpreter)
 {
     check_numbers("camera", "tests/run/nets/camera.net", "");

@@ -70,7 +70,11 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
         break;
     case KERNEL_UNARY:
     case KERNEL_CHANNEL_AFFINE:
+    case KERNEL_SUBSAMPLE:
         data->weight_count = data->bias_count = s->in_channels;
+        break;
+    case KERNEL_INSTANCE_NORM:
+        data->weight_count = data->bias_count = kernel->epilogue.bias ? s->in_channels : 0;
         break;
     case KERNEL_BINARY: {
         int next = 0;
@@ -106,6 +110,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
@@ -113,8 +118,6 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
-    case KERNEL_INSTANCE_NORM:
     case KERNEL_L2_NORMALIZE:
     case KERNEL_BORDER:
     case KERNEL_UPSAMPLE:
@@ -308,6 +311,107 @@ static void reference_softmax(const Kernel *kernel, const KernelData *d, double 
     }
 }
 
+static void reference_instance_norm(const Kernel *kernel, const KernelData *d, double *y)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t plane = (int64_t)s->in_rows * s->in_cols;
+    for (int32_t c = 0; c < s->in_channels; ++c) {
+        const float *x = d->x[0] + c * plane;
+        double mean = 0.0, variance = 0.0;
+        for (int64_t p = 0; p < plane; ++p) {
+            mean += (double)x[p] / (double)plane;
+        }
+        for (int64_t p = 0; p < plane; ++p) {
+            variance += (x[p] - mean) * (x[p] - mean) / (double)plane;
+        }
+        for (int64_t p = 0; p < plane; ++p) {
+            double v = (x[p] - mean) / sqrt(variance + s->eps);
+            v = kernel->epilogue.bias ? v * d->weights[c] + d->bias[c] : v;
+            y[c * plane + p] =
+                activate(&kernel->epilogue.act, v + (kernel->epilogue.residual ? d->residual[c * plane + p] : 0.0));
+        }
+    }
+}
+
+static void reference_gram(const Kernel *kernel, const KernelData *d, double *y)
+{
+    int64_t channels = kernel->sizes.in_channels, plane = (int64_t)kernel->sizes.in_rows * kernel->sizes.in_cols;
+    for (int64_t a = 0; a < channels; ++a) {
+        for (int64_t b = 0; b < channels; ++b) {
+            double sum = 0.0;
+            for (int64_t p = 0; p < plane; ++p) {
+                sum += (double)d->x[0][a * plane + p] * d->x[0][b * plane + p];
+            }
+            y[a * channels + b] = sum / (double)(channels * plane);
+        }
+    }
+}
+
+static void reference_subsample(const Kernel *kernel, const KernelData *d, double *y)
+{
+    const KernelSizes *s = &kernel->sizes;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t oy = 0; oy < s->out_rows; ++oy) {
+            for (int32_t ox = 0; ox < s->out_cols; ++ox) {
+                double sum = 0.0;
+                for (int32_t k = 0; k < s->kernel_rows * s->kernel_cols; ++k) {
+                    int32_t iy = oy * s->kernel_rows + k / s->kernel_cols,
+                            ix = ox * s->kernel_cols + k % s->kernel_cols;
+                    sum += d->x[0][((int64_t)c * s->in_rows + iy) * s->in_cols + ix];
+                }
+                *y++ = sum * d->weights[c] + d->bias[c];
+            }
+        }
+    }
+}
+
+/* The place of an axis of n that a border shows at i; -1: none. */
+static int32_t shown(PadMode mode, int32_t i, int32_t n)
+{
+    if (i >= 0 && i < n) {
+        return i;
+    }
+    return mode == PAD_ZERO ? -1 : mode == PAD_EDGE ? (i < 0 ? 0 : n - 1) : i < 0 ? -i : 2 * (n - 1) - i;
+}
+
+static void reference_border(const Kernel *kernel, const KernelData *d, double *y)
+{
+    const KernelSizes *s = &kernel->sizes;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        for (int32_t oy = 0; oy < s->out_rows; ++oy) {
+            for (int32_t ox = 0; ox < s->out_cols; ++ox) {
+                int32_t iy = shown(s->border, oy - s->pad_top, s->in_rows);
+                int32_t ix = shown(s->border, ox - s->pad_left, s->in_cols);
+                *y++ = iy < 0 || ix < 0 ? s->scalar[0] : d->x[0][((int64_t)c * s->in_rows + iy) * s->in_cols + ix];
+            }
+        }
+    }
+}
+
+static void reference_upsample(const Kernel *kernel, const KernelData *d, double *y)
+{
+    const KernelSizes *s = &kernel->sizes;
+    for (int32_t c = 0; c < s->out_channels; ++c) {
+        const float *x = d->x[0] + (int64_t)c * s->in_rows * s->in_cols;
+        for (int32_t oy = 0; oy < s->out_rows; ++oy) {
+            for (int32_t ox = 0; ox < s->out_cols; ++ox) {
+                double sum = 0.0;
+                for (int32_t v = 0; v < s->in_rows; ++v) { /* a tent above each pixel, or a box */
+                    for (int32_t u = 0; u < s->in_cols; ++u) {
+                        double at_y = fmin(fmax((oy + 0.5) / s->stride_rows - 0.5, 0.0), s->in_rows - 1);
+                        double at_x = fmin(fmax((ox + 0.5) / s->stride_cols - 0.5, 0.0), s->in_cols - 1);
+                        bool box = oy / s->stride_rows == v && ox / s->stride_cols == u;
+                        double weight =
+                            s->bilinear ? fmax(0.0, 1.0 - fabs(at_y - v)) * fmax(0.0, 1.0 - fabs(at_x - u)) : box;
+                        sum += weight * x[v * s->in_cols + u];
+                    }
+                }
+                *y++ = sum;
+            }
+        }
+    }
+}
+
 /* Elements between the strides are left as NaN: the kernel must not touch them. */
 static void reference_copy(const Kernel *kernel, const KernelData *d, double *y)
 {
@@ -359,6 +463,21 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_SOFTMAX:
         reference_softmax(kernel, data, y);
         break;
+    case KERNEL_INSTANCE_NORM:
+        reference_instance_norm(kernel, data, y);
+        break;
+    case KERNEL_GRAM:
+        reference_gram(kernel, data, y);
+        break;
+    case KERNEL_SUBSAMPLE:
+        reference_subsample(kernel, data, y);
+        break;
+    case KERNEL_BORDER:
+        reference_border(kernel, data, y);
+        break;
+    case KERNEL_UPSAMPLE:
+        reference_upsample(kernel, data, y);
+        break;
     case KERNEL_COPY:
         reference_copy(kernel, data, y);
         break;
@@ -367,6 +486,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
     case KERNEL_GROUPED:
+    case KERNEL_FEW:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
     case KERNEL_ZERO_HALO:
@@ -374,12 +494,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_CONV_TRANSPOSE:
     case KERNEL_TABLE_CONV:
     case KERNEL_RBF:
-    case KERNEL_SUBSAMPLE:
-    case KERNEL_INSTANCE_NORM:
     case KERNEL_L2_NORMALIZE:
-    case KERNEL_BORDER:
-    case KERNEL_UPSAMPLE:
-    case KERNEL_GRAM:
     case KERNEL_REDUCE:
     case KERNEL_ARGMAX:
     case KERNEL_TOP_K:

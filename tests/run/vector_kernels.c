@@ -477,7 +477,7 @@ static Kernel reference_record(const Kernel *k)
 {
     Kernel r = *k;
     bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
-                   k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS;
+                   k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS || k->family == KERNEL_FEW;
     r.family = is_conv ? KERNEL_CONV : k->family;
     r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
     r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
@@ -531,6 +531,7 @@ static Memory pack(const Kernel *k, const KernelData *data)
         return pack_winograd(k, data->weights, s->out_channels, s->in_channels / s->groups, s->groups);
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
+    case KERNEL_FEW:
         return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
                             s->groups);
     case KERNEL_ROWS:
@@ -541,6 +542,21 @@ static Memory pack(const Kernel *k, const KernelData *data)
     default:
         return pack_vector_rows(k, data->weights, data->weight_count, 1);
     }
+}
+
+/* Memory of NaN for the result; where it is a frame, with the input in its place, of other memory than the kernel reads. */
+static Memory result_memory(const Kernel *k, const Memory *x)
+{
+    const Layout *l = &k->in;
+    Memory y = image_memory(NULL, &k->out, NULL);
+    int64_t planes = k->sizes.frame ? ceil_div(l->channels, l->block) : 0;
+    for (int64_t c = 0; c < planes * l->block; ++c) {
+        for (int64_t i = 0; i < (int64_t)l->rows * l->cols; ++i) {
+            int64_t at = place(l, c, i / l->cols, i % l->cols);
+            y.values[at] = x->values[at];
+        }
+    }
+    return y;
 }
 
 static void reference_space_to_depth(const Kernel *k, const float *x, double *y)
@@ -604,7 +620,8 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         if (data.x_count[i] > 0 && l->channels > 0 && data.x_count[i] == (int64_t)l->channels * l->rows * l->cols) {
             x[i] = image_memory(b, l, data.x[i]);
         } else if (data.x_count[i] > 0) { /* a vector or one number */
-            x[i] = pack_vector_rows(k, data.x[i], data.x_count[i], 1);
+            x[i] = memory_create(data.x_count[i], false);
+            memcpy(x[i].values, data.x[i], (size_t)data.x_count[i] * sizeof(float));
         }
     }
     if (data.weight_count > 0) {
@@ -622,13 +639,13 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         residual = image_memory(b, &k->residual, data.residual);
         a.residual = residual.values;
     }
-    Memory y = image_memory(b, &k->out, NULL);
+    Memory y = result_memory(k, &x[0]);
     a.y = y.values;
     run_parts(function, k, a, 1);
     double error = compare(b, k, &y, reference);
     cr_assert(error <= tolerance, "error %g: %s", error, describe(b, k));
     for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-        Memory other = image_memory(b, &k->out, NULL);
+        Memory other = result_memory(k, &x[0]);
         a.y = other.values;
         run_parts(function, k, a, parts);
         cr_assert(memcmp(other.values, y.values, (size_t)y.count * 4) == 0, "%d parts differ from one: %s", parts,
@@ -749,6 +766,32 @@ static void fill_planar(Batch *b)
 Test(vector_kernels, planar)
 {
     check_widths("planar", fill_planar, 1e-5);
+}
+
+/* --- few: output channels that would not fill a vector */
+
+static void fill_few(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .out_channels = pick(b, 1, 4), .groups = 1};
+        if (!random_window(b, &s)) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_FEW, s, pick(b, 0, 3) > 0, false, acts[i % 6]);
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+        k->tile_rows = k->tile_cols = 1;
+        int32_t most = 1 << pick(b, 0, 4);
+        while (2 * k->tile_cols <= b->b && 2 * k->tile_cols <= s.out_cols && k->tile_cols < most) {
+            k->tile_cols *= 2;
+        }
+        set_format(b, k, 1, b->b);
+        k->weight_format.lanes = 1;
+    }
+}
+
+Test(vector_kernels, few)
+{
+    check_widths("few", fill_few, 1e-5);
 }
 
 /* --- rows: few planes to few planes, vectors are pixels */
@@ -1137,4 +1180,137 @@ static void fill_lrn(Batch *b)
 Test(vector_kernels, lrn)
 {
     check_widths("lrn", fill_lrn, 1e-6);
+}
+
+/* --- instance norm, borders, upsampling */
+
+static void fill_instance_norm(Batch *b)
+{
+    for (int i = 0; i < 24; ++i) {
+        bool large = i % 6 == 0, flat = i % 3 == 0;
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .eps = 1e-5};
+        s.in_rows = pick(b, 2, large ? 30 : 7);
+        s.in_cols = pick(b, 2, large ? 150 : 20);
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows;
+        s.out_cols = s.in_cols;
+        Kernel *k = add(b, KERNEL_INSTANCE_NORM, s, i % 2, i % 4 > 1, acts[i % 6]);
+        k->in = flat ? image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
+                     : with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+        if (flat) {
+            k->out = k->in;
+            k->residual = k->epilogue.residual ? k->in : (Layout){0};
+        }
+    }
+}
+
+Test(vector_kernels, instance_norm)
+{
+    check_widths("instance_norm", fill_instance_norm, 2e-6);
+}
+
+static void fill_borders(Batch *b)
+{
+    for (int i = 0; i < 30; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .in_rows = pick(b, 4, 9), .in_cols = pick(b, 4, 20)};
+        s.border = i % 3 == 0 ? PAD_REFLECT : i % 3 == 1 ? PAD_EDGE : PAD_ZERO;
+        s.scalar[0] = s.border == PAD_ZERO ? i % 2 * -1.5 : 0.0;
+        s.pad_top = pick(b, 0, 3);
+        s.pad_left = pick(b, 0, 3);
+        s.pad_bottom = pick(b, 0, 3);
+        s.pad_right = pick(b, 0, 3);
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows + s.pad_top + s.pad_bottom;
+        s.out_cols = s.in_cols + s.pad_left + s.pad_right;
+        s.frame = i / 3 % 2 == 1;
+        Kernel *k = add(b, KERNEL_BORDER, s, false, false, OP_IDENTITY);
+        const Layout *out = &k->out;
+        k->in = s.frame
+                    ? image(b->b, s.in_channels, s.in_rows, s.in_cols, out->halo_top + s.pad_top,
+                            out->halo_left + s.pad_left, out->halo_bottom + s.pad_bottom, out->halo_right + s.pad_right)
+                    : with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+    }
+}
+
+Test(vector_kernels, borders)
+{
+    check_widths("borders", fill_borders, 0.0);
+}
+
+static void fill_upsample(Batch *b)
+{
+    for (int i = 0; i < 24; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .in_rows = pick(b, 1, 7), .in_cols = pick(b, 1, 12)};
+        s.bilinear = i % 2 == 1;
+        s.stride_rows = pick(b, 1, 4);
+        s.stride_cols = s.bilinear ? pick(b, 1, 8) : pick(b, 1, 10);
+        s.out_channels = s.in_channels;
+        s.out_rows = s.in_rows * s.stride_rows;
+        s.out_cols = s.in_cols * s.stride_cols;
+        Kernel *k = add(b, KERNEL_UPSAMPLE, s, false, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+    }
+}
+
+Test(vector_kernels, upsample)
+{
+    check_widths("upsample", fill_upsample, 1e-6);
+}
+
+/* --- subsample, gram, softmax */
+
+static void fill_subsample(Batch *b)
+{
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = {
+            .in_channels = pick(b, 1, 3 * b->b), .kernel_rows = pick(b, 1, 3), .kernel_cols = pick(b, 1, 3)};
+        s.out_channels = s.in_channels;
+        s.out_rows = pick(b, 1, 6);
+        s.out_cols = pick(b, 1, 9);
+        s.in_rows = s.out_rows * s.kernel_rows;
+        s.in_cols = s.out_cols * s.kernel_cols;
+        Kernel *k = add(b, KERNEL_SUBSAMPLE, s, true, false, OP_IDENTITY);
+        k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+    }
+}
+
+Test(vector_kernels, subsample)
+{
+    check_widths("subsample", fill_subsample, 1e-6);
+}
+
+static void fill_gram(Batch *b)
+{
+    for (int i = 0; i < 12; ++i) {
+        KernelSizes s = {.in_channels = pick(b, 1, 4 * b->b), .in_rows = pick(b, 1, 20), .in_cols = pick(b, 2, 30)};
+        s.in_cols = i == 3 ? 300 : s.in_cols;
+        s.out_channels = s.out_rows = s.in_channels;
+        s.out_cols = 1;
+        Kernel *k = add(b, KERNEL_GRAM, s, false, false, OP_IDENTITY);
+        k->in = i % 2 == 0 ? image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0)
+                           : with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, gram)
+{
+    check_widths("gram", fill_gram, 1e-6);
+}
+
+static void fill_softmax(Batch *b)
+{
+    static const int32_t channels[] = {1, 2, 10, 16, 17, 100, 1000, 33};
+    for (int i = 0; i < 16; ++i) {
+        KernelSizes s = {.in_channels = channels[i % 8], .in_rows = 1, .in_cols = 1, .out_rows = 1, .out_cols = 1};
+        s.out_channels = s.in_channels;
+        s.is_log = i >= 8;
+        Kernel *k = add(b, KERNEL_SOFTMAX, s, false, false, OP_IDENTITY);
+        k->in = k->out = image(1, s.in_channels, 1, 1, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, softmax)
+{
+    check_widths("softmax", fill_softmax, 1e-6);
 }

@@ -182,6 +182,8 @@ Test(lower, every_member_counts_in_equality)
     DIFFERS(sizes.out_stride[0], 1);
     DIFFERS(sizes.out_stride[1], 1);
     DIFFERS(sizes.out_stride[2], 1);
+    DIFFERS(sizes.frame, true);
+    DIFFERS(out_step, 2);
     DIFFERS(in.block, 1);
     DIFFERS(out.halo_left, 1);
     DIFFERS(epilogue.bias, true);

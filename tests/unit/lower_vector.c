@@ -86,5 +86,5 @@ Test(lower_vector, nets_of_the_golden_tests)
 
 Test(lower_vector, nets_of_vectors)
 {
-    check_nets("tests/run/nets/vector_*.net", 24);
+    check_nets("tests/run/nets/vector_*.net", 48);
 }

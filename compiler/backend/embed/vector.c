@@ -38,6 +38,14 @@ CNN_INLINE void vector_store_anywhere(float *p, vector v)
     *(vector_anywhere *)p = v;
 }
 
+/* The first floats of a vector; zeros in the other lanes. */
+CNN_INLINE vector vector_load_first(const float *p, size_t floats)
+{
+    vector v = {0.0f};
+    memcpy(&v, p, floats * sizeof(float));
+    return v;
+}
+
 CNN_INLINE vector vector_all(float value)
 {
     const vector zero = {0.0f};
