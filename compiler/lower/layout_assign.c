@@ -42,7 +42,7 @@ static bool assign_conv(const Lowering *l, const Node *node)
     NodeLayout *layout = &l->layouts[node->id];
     Kernel kernel = lower_conv_record(node);
     bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
-    if (has_table || !select_vector_conv(l->program->target, !l->no_winograd, &kernel)) {
+    if (has_table || !lower_select(l, node, &kernel)) {
         return false;
     }
     layout->vector_conv = true;

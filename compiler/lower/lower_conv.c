@@ -185,7 +185,7 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->residual = residual != NULL ? residual->layout : (Layout){0};
     kernel->max_pool = pool != NULL;
     merge_rows(kernel);
-    tiles_choose(l->program->target, kernel);
+    lower_tiles(l, node, kernel);
     append_product(l, node, kernel, in, out, cols, residual);
     if (pool != NULL) {
         Step *step = &l->program->steps[l->program->n_steps - 1];
@@ -219,7 +219,7 @@ void lower_conv(Lowering *l, const Node *node)
     bool has_table = node->op == OP_CONV && node->attr.conv.table.n_rows > 0;
     Kernel kernel = lower_conv_record(node);
     int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
-    bool vector = l->layouts[node->id].vector_conv && select_vector_conv(l->program->target, !l->no_winograd, &kernel);
+    bool vector = l->layouts[node->id].vector_conv && lower_select(l, node, &kernel);
     if (!vector) {
         kernel = plain_record(node);
         if (has_table) {
