@@ -21,7 +21,7 @@ ALL_CFLAGS = -std=c11 -D_XOPEN_SOURCE=700 -DCNNC_DATA_DIR='"$(PREFIX)/share/cnnc
 LIBS      := -ljansson -lprotobuf-c -lm
 
 SOURCES   := $(wildcard compiler/*.c compiler/*/*.c)
-EMBEDDED  := $(wildcard compiler/backend/embed/*.c) runtime/cnn.h
+EMBEDDED  := $(wildcard compiler/backend/embed/*.c compiler/tune/embed/*.c) runtime/cnn.h
 OBJECTS   := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/gen/scan.o $(BUILD)/gen/parse.o $(BUILD)/gen/embedded.o $(BUILD)/gen/onnx.pb-c.o
 LIBRARY   := $(BUILD)/libcnnc.a
 TESTS     := $(wildcard tests/*.c tests/*/*.c)

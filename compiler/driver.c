@@ -10,6 +10,7 @@
 #include "outputs.h"
 #include "report/report.h"
 #include "support/path.h"
+#include "tune/tune.h"
 #include "version.h"
 #include "zoo.h"
 
@@ -23,6 +24,7 @@ typedef struct Driver {
     StrBuf *out, *log;
     Progress progress;
     Weights *weights; /* NULL: none given */
+    Tuning tuning;    /* all empty: the rules decide */
 } Driver;
 
 /* Base name of outputs where -o names none. */
@@ -158,6 +160,17 @@ static Str settings_text(Driver *d, const Options *options)
     return text.len > 0 ? (Str){text.ptr + 1, text.len - 1} : text;
 }
 
+/* The same for generated code, which was made with these choices, wherever they are kept. */
+static Str settings_of_code(Driver *d)
+{
+    Str text = settings_text(d, d->options);
+    if (d->tuning.choices == NULL) {
+        return text;
+    }
+    return arena_printf(d->arena, STR_FMT "%s--tuned (" STR_FMT ")", STR_ARG(text), text.len > 0 ? " " : "",
+                        STR_ARG(d->tuning.note));
+}
+
 /* The contents of the blob without its header, as 64-byte aligned floats of the arena; NULL after an error. */
 static const float *weights_in_memory(Driver *d, const Program *program)
 {
@@ -192,7 +205,14 @@ static void say_how_to_pack(Driver *d, Str stem)
     strbuf_printf(d->log, "      cnnc pack " STR_FMT " --weights=W.safetensors -o " STR_FMT ".weights", STR_ARG(model),
                   STR_ARG(stem));
     Str settings = settings_text(d, d->given);
-    strbuf_printf(d->log, "%s" STR_FMT "\n", settings.len > 0 ? " " : "", STR_ARG(settings));
+    strbuf_printf(d->log, "%s" STR_FMT, settings.len > 0 ? " " : "", STR_ARG(settings));
+    if (!str_is_empty(d->given->tuned)) {
+        strbuf_printf(d->log, " --tuned=" STR_FMT, STR_ARG(d->given->tuned));
+    }
+    if (!str_is_empty(d->given->tuned_for)) {
+        strbuf_printf(d->log, " '--tuned-for=" STR_FMT "'", STR_ARG(d->given->tuned_for));
+    }
+    strbuf_char(d->log, '\n');
 }
 
 /* "resnet50_x86_64_v4.c": where the code of one target of several lies. */
@@ -229,7 +249,7 @@ static bool write_code(Driver *d, const ProgramSet *set, Str prefix)
                         .header_name = arena_printf(d->arena, STR_FMT ".h", STR_ARG(name)),
                         .weights_name = embeds ? STR("") : arena_printf(d->arena, STR_FMT ".weights", STR_ARG(name)),
                         .embedded = embedded,
-                        .settings = settings_text(d, d->options),
+                        .settings = settings_of_code(d),
                         .set = set->n_programs > 1 ? set : NULL};
     StrBuf source = {0}, header = {0};
     emit_source(program, &emit, &source);
@@ -351,6 +371,30 @@ static void print_summary(Driver *d, const AstFile *file, const Graph *graph, co
     diag_destroy(silent);
 }
 
+/* --- choices of kernels */
+
+static void report_tuning(void *user, const char *what, int64_t done, int64_t total)
+{
+    Driver *d = user;
+    progress_bar(&d->progress, what, done, total);
+}
+
+/* What --tune or --tuned say; true where neither is given. */
+static bool open_tuning(Driver *d, const Graph *graph, const Target *target)
+{
+    const Options *options = d->options;
+    if (str_is_empty(options->tuned)) {
+        return true;
+    }
+    TuneContext context = {
+        .arena = d->arena, .sources = d->sources, .diag = d->diag, .log = d->log, .report = report_tuning, .user = d};
+    TuneOptions tune = {
+        .file = options->tuned, .measures = options->tunes, .wanted = options->tuned_for, .runs = options->tune_runs};
+    bool ok = tune_choices(&context, &tune, graph, target, &d->tuning);
+    progress_end(&d->progress);
+    return ok;
+}
+
 /* --- the way of the data */
 
 static bool compile(Driver *d)
@@ -395,6 +439,10 @@ static bool compile(Driver *d)
                                   .no_winograd = options->no_winograd,
                                   .split_from = options->split_from,
                                   .dense_storage = options->dense_storage};
+    if (!open_tuning(d, graph, options->targets[0])) { /* one target: options.c sees to it */
+        return false;
+    }
+    lower_options.choices = d->tuning.choices;
     if (options->summary) {
         print_summary(d, file, graph, &lower_options);
         if (str_is_empty(options->output)) {

@@ -47,6 +47,11 @@ const char options_help[] =
     "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
     "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 decimal digits, numbers up to\n"
     "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32 either way\n"
+    "      --tune[=FILE]        time kernels for each convolution here, with the C compiler CC; add the fastest to the\n"
+    "                           database FILE (default: cnnc.tune) and use it\n"
+    "      --tuned[=FILE]       use the database, time nothing\n"
+    "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: this machine's\n"
+    "      --tune-runs=N        time each candidate N times; default 20\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
@@ -83,6 +88,10 @@ enum OptionCode {
     CODE_NO_WINOGRAD,
     CODE_DENSE_STORAGE,
     CODE_SPLIT_FROM,
+    CODE_TUNE,
+    CODE_TUNED,
+    CODE_TUNED_FOR,
+    CODE_TUNE_RUNS,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -123,6 +132,10 @@ static const struct option long_options[] = {
     {"no-winograd", no_argument, NULL, CODE_NO_WINOGRAD},
     {"dense-storage", required_argument, NULL, CODE_DENSE_STORAGE},
     {"split-from", required_argument, NULL, CODE_SPLIT_FROM},
+    {"tune", optional_argument, NULL, CODE_TUNE},
+    {"tuned", optional_argument, NULL, CODE_TUNED},
+    {"tuned-for", required_argument, NULL, CODE_TUNED_FOR},
+    {"tune-runs", required_argument, NULL, CODE_TUNE_RUNS},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -295,6 +308,24 @@ static bool parse_print_after(Parse *parse, const char *text)
         diag_help(parse->diag, "`cnnc --help-passes` lists the passes; `all` stands for every one");
     }
     return false;
+}
+
+static bool parse_tune(Parse *parse, bool tunes, const char *file)
+{
+    Options *options = parse->options;
+    if (file != NULL && *file == '\0') {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--%s= wants a file", tunes ? "tune" : "tuned");
+        diag_help(parse->diag, "without `=` it is cnnc.tune in the current folder");
+        return false;
+    }
+    if (!str_is_empty(options->tuned)) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                      "--tune and --tuned each name the database: give one of them, once");
+        return false;
+    }
+    options->tunes = tunes;
+    options->tuned = file == NULL ? STR("cnnc.tune") : str_from(file);
+    return true;
 }
 
 static bool parse_weights(Parse *parse, const char *text)
@@ -474,6 +505,19 @@ static bool take_option(Parse *parse, int code, const char *value)
             return false;
         }
         return true;
+    case CODE_TUNE:
+    case CODE_TUNED:
+        return parse_tune(parse, code == CODE_TUNE, value);
+    case CODE_TUNED_FOR:
+        if (*value == '\0') {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                          "--tuned-for wants a part of a processor's or compiler's name");
+            return false;
+        }
+        options->tuned_for = str_from(value);
+        return true;
+    case CODE_TUNE_RUNS:
+        return parse_count(parse, "tune-runs", value, 1, 100000, &options->tune_runs);
     case CODE_SUMMARY:
         options->summary = true;
         return true;
@@ -493,6 +537,38 @@ static bool take_option(Parse *parse, int code, const char *value)
     }
     options->pass_off[code - CODE_NO_PASS] = true;
     return true;
+}
+
+static bool check_tuning(Parse *parse)
+{
+    const Options *options = parse->options;
+    bool lowers = options->emit == EMIT_FILES || options->emit == EMIT_PROGRAM || options->emit == EMIT_PLAN ||
+                  options->emit == EMIT_C;
+    const char *name = options->tunes ? "--tune" : "--tuned", *fault = NULL, *help = NULL;
+    if (str_is_empty(options->tuned)) {
+        fault = str_is_empty(options->tuned_for) ? NULL : "-for says nothing without a database";
+        help = "add --tuned=FILE";
+    } else if (!lowers) {
+        fault = " chooses kernels, and this stage comes before them";
+        help = "leave it out, or ask for --emit=program, plan or c";
+    } else if (options->n_targets > 1) {
+        fault = " goes with one target: a database's choices are of one";
+        help = "compile for one target, or without choices";
+    } else if (options->tunes && options->no_winograd) {
+        fault = " times Winograd's convolutions too: it does not go with --no-winograd";
+        help = "--tuned goes with --no-winograd: what the database says of other kernels is used";
+    } else if (options->tunes && options->command == COMMAND_PACK) {
+        fault = " does not go with pack, which must choose as the code did";
+        help = "use the database that the code was made with: --tuned=FILE";
+    } else if (options->tunes && !str_is_empty(options->tuned_for)) {
+        fault = " measures this machine: --tuned-for does not go with it";
+        help = "--tuned goes with --tuned-for";
+    }
+    if (fault != NULL) {
+        diag_error_in(parse->diag, DIAG_USAGE, usage_place, "%s%s", name, fault);
+        diag_help(parse->diag, "%s", help);
+    }
+    return fault == NULL;
 }
 
 /* Options that do not go together, and what must be there. */
@@ -535,6 +611,7 @@ static bool check_options(Parse *parse)
         diag_help(parse->diag, "leave out --emit=c and name the first file: -o MODEL.c");
         ok = false;
     }
+    ok = check_tuning(parse) && ok;
     bool writes_c = options->command == COMMAND_COMPILE && options->emit == EMIT_FILES;
     bool ends_in_c = str_without_suffix(options->output, STR(".c")).len < options->output.len;
     if (writes_c && !str_is_empty(options->output) && !ends_in_c) {
@@ -551,6 +628,7 @@ bool options_parse(Arena *arena, Diag *diag, int argc, char **argv, Options *opt
     size_t n_passes = pass_count();
     *options = (Options){.batch = 1,
                          .threads_max = 1,
+                         .tune_runs = 20,
                          .split_from = SPLIT_FROM,
                          .targets = {target_find(STR("native"))},
                          .n_targets = 1};

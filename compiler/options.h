@@ -45,6 +45,10 @@ typedef struct Options {
     bool no_winograd;
     Storage dense_storage;
     int32_t split_from;
+    bool tunes;    /* --tune: measure what the database lacks */
+    Str tuned;     /* --tune, --tuned: the database; empty: the rules decide */
+    Str tuned_for; /* --tuned-for; empty: this machine */
+    int32_t tune_runs;
     EmitStage emit;
     EmbedChoice embed;
     bool summary, verify, verify_ir, time_passes;

@@ -12,7 +12,8 @@ fault() { echo "check_tree: $*"; faults=$((faults + 1)); }
 declare -A allowed=(
     [support]="support" [ir]="support ir" [frontend]="support ir frontend" [weights]="support ir weights"
     [interp]="support ir weights interp" [onnx]="support ir weights onnx" [passes]="support ir weights passes" [lower]="support ir weights lower"
-    [backend]="support ir lower backend" [report]="support ir lower report")
+    [backend]="support ir lower backend" [report]="support ir lower report"
+    [tune]="support ir lower backend tune")
 for folder in "${!allowed[@]}"; do
     while IFS=: read -r file line; do
         target=$(sed -E 's/.*"([a-z]+)\/.*/\1/' <<<"$line")
@@ -20,7 +21,7 @@ for folder in "${!allowed[@]}"; do
         *" $target "*) ;;
         *) fault "$file includes $target/, which is not to its left" ;;
         esac
-    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|onnx|passes|lower|backend|report)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename | grep -v '"backend/embed/')
+    done < <(grep -oE '#include "(support|ir|frontend|weights|interp|onnx|passes|lower|backend|report|tune)/[^"]+"' -r "compiler/$folder" --include='*.[chly]' --with-filename | grep -v '"backend/embed/')
 done
 if grep -nE '#include "(options|driver)\.h"' -r compiler/*/ ; then fault "a folder includes the driver"; fi
 if grep -nE '#include "[a-z]+/' -r runtime/; then fault "runtime/ includes from compiler/"; fi

@@ -322,6 +322,10 @@ static const Elsewhere elsewhere[] = {
     {DIAG_WEIGHTS_VALUE, "tests/unit/pack.c"},
     {DIAG_UNSUPPORTED_OP, "tests/unit/lower.c"},
     {DIAG_MISCOMPILED_PASS, "tests/unit/interp_verify.c"},
+    {DIAG_TUNING_SYNTAX, "tests/unit/tune.c"},
+    {DIAG_TUNING_MACHINE, "tests/unit/tune.c"},
+    {DIAG_TUNING_UNFIT, "tests/run/tune.c"},
+    {DIAG_TUNING_FAILED, "tests/run/tune.c"},
     {DIAG_USAGE, "tests/unit/options.c"},
 };
 

@@ -14,6 +14,8 @@
 #include "lower/program.h"
 #include "passes/pass.h"
 #include "support/file.h"
+#include "support/path.h"
+#include "tune/database.h"
 
 typedef struct Golden { /* one net on its way */
     Arena *arena;
@@ -123,11 +125,36 @@ static void half_program_text(Golden *golden)
     }
 }
 
+/* With the choices of x.tune beside x.net. */
+static void tuned_program_text(Golden *golden)
+{
+    Str path = arena_printf(golden->arena, STR_FMT ".tune", STR_ARG(str_without_suffix(golden->path, STR(".net"))));
+    const Target *target = target_find(STR("x86-64-v4"));
+    Str text, reason;
+    Graph *graph = elaborate(golden);
+    PassRun run = {.arena = golden->arena, .diag = golden->diag, .verify_ir = true, .log = &golden->text};
+    if (graph == NULL || !passes_run(&run, graph) || !file_read(golden->arena, path.ptr, 1 << 20, &text, &reason)) {
+        strbuf_append(&golden->text, STR("no graph, or no database beside it\n"));
+        return;
+    }
+    TuningDatabase *database = tuning_parse(golden->arena, golden->sources, golden->diag, path_name(path), text);
+    TuningSection *section = database == NULL ? NULL
+                                              : tuning_choose_section(database, golden->diag, path_name(path),
+                                                                      str_from(target->name), STR(""), STR(""));
+    LowerOptions options = {
+        .target = target, .batch = 1, .parts = 1, .choices = section == NULL ? NULL : section->choices};
+    Program *program = lower(golden->arena, graph, &options, golden->diag);
+    if (program != NULL) {
+        program_dump(program, &golden->text);
+    }
+}
+
 static const struct Mode {
     const char *extension;
     void (*append_text)(Golden *);
 } modes[] = {{"ast", ast_text},   {"graph", graph_text},       {"pass", pass_text},        {"program", program_text},
-             {"plan", plan_text}, {"v4", vector_program_text}, {"half", half_program_text}};
+             {"plan", plan_text}, {"v4", vector_program_text}, {"half", half_program_text},
+             {"tuned", tuned_program_text}};
 
 /* --- runner */
 

@@ -11,6 +11,7 @@ typedef struct EmitOptions {
     Str header_name;       /* for #include: "resnet50.h" */
     Str weights_name;      /* file name, for comments; empty where embedded */
     const float *embedded; /* contents of all segments (blob without header), NULL: weights come as a blob */
+    bool marks;            /* a call of cnn_tune_mark(number of the step) before each step: see tune/ */
     Str settings;          /* options that matter, for the head comment: "-D classes=10 --batch 4"; may be empty */
     const ProgramSet *set; /* code for several targets: the program of source and header is set->whole; NULL: for one */
 } EmitOptions;

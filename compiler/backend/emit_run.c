@@ -308,6 +308,9 @@ void emit_run(const Program *program, const ApiNames *names, const EmitOptions *
                 STR_ARG(names->batch_index));
     }
     for (uint32_t i = 0; i < program->n_steps; ++i) {
+        if (options->marks) {
+            cw_line(&steps, "cnn_tune_mark(%u);", i);
+        }
         emit_step(arena, program, names, &program->steps[i], &steps);
     }
     if (program->batch > 1) {

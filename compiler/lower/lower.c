@@ -281,9 +281,11 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
                       .flat_of = ARENA_ARRAY(scratch, const Node *, graph->n_nodes),
                       .no_winograd = options->no_winograd,
                       .dense_storage = options->dense_storage,
+                      .choices = options->choices,
                       .kernels = map_create(scratch),
                       .kernel_names = map_create(scratch),
                       .segments = map_create(scratch)};
+        choices_resolve(&l, diag);
         layouts_assign(&l);
         bind_inputs(&l);
         for (uint32_t i = 0; i < graph->n_nodes; ++i) {

@@ -190,7 +190,7 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->residual = residual != NULL ? residual->layout : (Layout){0};
     kernel->max_pool = pool != NULL;
     merge_rows(kernel);
-    tiles_choose(l->program->target, kernel);
+    lower_tiles(l, node, kernel);
     append_product(l, node, kernel, in, out, cols, residual, table);
     if (pool != NULL) {
         Step *step = &l->program->steps[l->program->n_steps - 1];
@@ -229,7 +229,7 @@ bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kerne
     enum { MOST_GROUPS = 4 }; /* so many times the products */
     *kernel = lower_conv_record(node);
     *expands = false;
-    if (!has_connections(node) && select_vector_conv(l->program->target, !l->no_winograd, kernel)) {
+    if (!has_connections(node) && lower_select(l, node, kernel)) {
         return true;
     }
     *kernel = lower_conv_record(node);

@@ -239,7 +239,7 @@ Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *ou
 {
     Program *program = l->program;
     Kernel completed = *record;
-    tiles_choose(program->target, &completed);
+    lower_tiles(l, node, &completed);
     Step step = {
         .kernel = lower_intern(l, &completed), .output = output, .node = node, .title = step_title(l->arena, node)};
     if (step.kernel->scratch_bytes > 0) {

@@ -3,6 +3,7 @@
 #ifndef CNNC_LOWER_LOWERING_H
 #define CNNC_LOWER_LOWERING_H
 
+#include "lower/choices.h"
 #include "lower/program.h"
 #include "support/map.h"
 
@@ -32,6 +33,8 @@ typedef struct Lowering {
     NodeLayout *layouts;
     bool no_winograd;
     Storage dense_storage;
+    const Map *choices;           /* LowerOptions; NULL: none */
+    const ConvChoice **choice_of; /* by node id: those that fit; NULL: the rules decide */
     Map *kernels;        /* name without ordinal -> KernelGroup */
     Map *kernel_names;
     Map *segments; /* recipe and packing as text -> Segment */
@@ -74,6 +77,13 @@ const Node *lower_value_of(const Node *node);
 bool lower_is_blocked(const Lowering *l, const Node *node); /* the node's steps write blocks */
 Layout lower_blocked_layout(const Lowering *l, const Node *node);
 Layout lower_planar_layout(const Lowering *l, const Node *node);
+
+/* --- choices.c */
+void choices_resolve(Lowering *l, Diag *diag); /* warns of choices that do not fit */
+/* select_vector_conv, and the choice for this node where there is one. */
+bool lower_select(const Lowering *l, const Node *node, Kernel *kernel);
+/* tiles_choose, and the choice for this node where the record is the one that it is for. */
+void lower_tiles(const Lowering *l, const Node *node, Kernel *kernel);
 
 /* --- halos.c: after the plan */
 void halos_zero(Lowering *l);

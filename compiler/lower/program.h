@@ -11,6 +11,7 @@
 #define CNNC_LOWER_PROGRAM_H
 
 #include "ir/graph.h"
+#include "support/map.h"
 
 /* --- target: what lowering and emission need to know of the machine */
 typedef struct Target {
@@ -28,6 +29,7 @@ typedef struct Target {
 } Target;
 /* NULL where unknown. "native": the best of the list that the machine we run on can execute. */
 const Target *target_find(Str name);
+bool target_runs_here(const Target *target); /* this machine can execute its code */
 extern const Target targets[];       /* name NULL ends it; "native" is not in it */
 enum { TARGETS_MAX = 4 };            /* in one file set: those of one architecture, and portable */
 
@@ -415,6 +417,7 @@ typedef struct LowerOptions {
     bool no_winograd;
     Storage dense_storage;
     int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
+    const Map *choices; /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */
@@ -444,6 +447,10 @@ void select_conv(const Target *target, Kernel *kernel);
 /* The same for vector targets: sets vector, family, winograd, multiplier; false where no vector kernel fits (then select_conv
  * on plain values). Layouts and tiles are the caller's. */
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
+/* Whether a family (WINOGRAD: with this m) could carry out a convolution at all: what a choice from outside may be. */
+bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winograd, const KernelSizes *sizes);
+/* Replaces what select_vector_conv decided by a family that fits. */
+void vector_conv_take(const Target *target, KernelFamily family, int32_t winograd, Kernel *kernel);
 
 /* tiles.c: completes a record of any family whose sizes, layouts, epilogue and weight_format.storage are filled: the rest of
  * weight_format, tile_pixels,

@@ -205,29 +205,40 @@ static bool is_undilated(const KernelSizes *s)
 }
 
 /* Blocked convolutions of stride 1, and of stride 2 in four phases. */
-static int32_t winograd_of(const Target *target, const KernelSizes *s)
+static bool takes_winograd(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_CHANNELS = 16, LEAST_ROWS = 4 };
+    enum { LEAST_ROWS = 4 };
     int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
     int32_t block = target->channel_block;
     bool groups_fit = s->groups == 1 || (in_channels % block == 0 && out_channels % block == 0);
     bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
     bool strides_fit = s->stride_rows == 1 || (s->stride_rows == 2 && s->groups == 1 && !line &&
                                                s->kernel_rows % 2 == 1 && s->kernel_cols % 2 == 1);
-    bool worth = in_channels >= LEAST_CHANNELS && out_channels >= LEAST_CHANNELS && s->out_rows >= LEAST_ROWS &&
-                 s->out_cols >= LEAST_ROWS && s->kernel_rows * s->kernel_cols > 1;
-    if (!groups_fit || !is_undilated(s) || !strides_fit || !worth) {
+    return groups_fit && is_undilated(s) && strides_fit && s->out_rows >= LEAST_ROWS && s->out_cols >= LEAST_ROWS &&
+           s->kernel_rows * s->kernel_cols > 1;
+}
+
+static int32_t winograd_of(const Target *target, const KernelSizes *s)
+{
+    enum { LEAST_CHANNELS = 16 };
+    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    if (!takes_winograd(target, s) || in_channels < LEAST_CHANNELS || out_channels < LEAST_CHANNELS) {
         return 0;
     }
-    double planes = ceil_div(in_channels, block);
+    double planes = ceil_div(in_channels, target->channel_block);
     return cheapest_winograd(target, s, planes, true, direct_cost(target, s, planes));
 }
 
 /* A first layer of a stride: its phases are few channels each, which lie side by side in the lanes of a vector. */
+static bool takes_phases_in_lanes(const Target *target, const KernelSizes *s)
+{
+    return is_planar(target, s) && s->stride_rows > 1 && is_undilated(s) && s->out_channels >= target->channel_block;
+}
+
 static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
 {
     int32_t stride = s->stride_rows, lanes = stride * stride * s->in_channels;
-    if (stride == 1 || !is_undilated(s) || s->out_channels < target->channel_block) {
+    if (!takes_phases_in_lanes(target, s)) {
         return 0;
     }
     /* Lanes that do not exist cost no products where there is one vector of them. */
@@ -282,6 +293,41 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     kernel->winograd = m;
     kernel->family = m > 0 ? KERNEL_WINOGRAD : KERNEL_DIRECT;
     return m > 0 || (is_direct(target, s) && ready[KERNEL_DIRECT]);
+}
+
+/* --- what a choice from outside may be */
+
+static bool has_transforms(const KernelSizes *s, int32_t m)
+{
+    enum { MOST = 6 };
+    return m >= 2 && m <= MOST && has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
+           has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows));
+}
+
+bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winograd, const KernelSizes *sizes)
+{
+    /* With a residual: where rows are the rule they are no choice, and where they are not, sizes do not tell. */
+    Kernel rules = {.sizes = *sizes, .epilogue.residual = true};
+    if (!select_vector_conv(target, true, &rules)) {
+        return false;
+    }
+    if (rules.family == KERNEL_PLANAR || rules.lane_phases > 0) {
+        return family == KERNEL_PLANAR ||
+               (family == KERNEL_WINOGRAD && takes_phases_in_lanes(target, sizes) && has_transforms(sizes, winograd));
+    }
+    if (rules.family == KERNEL_DIRECT || rules.family == KERNEL_WINOGRAD) {
+        return family == KERNEL_WINOGRAD ? takes_winograd(target, sizes) && has_transforms(sizes, winograd)
+                                         : family == KERNEL_DIRECT && is_direct(target, sizes);
+    }
+    return family == rules.family;
+}
+
+void vector_conv_take(const Target *target, KernelFamily family, int32_t winograd, Kernel *kernel)
+{
+    kernel->family = family;
+    kernel->winograd = winograd;
+    bool phases = family == KERNEL_WINOGRAD && is_planar(target, &kernel->sizes);
+    kernel->lane_phases = phases ? kernel->sizes.stride_rows : 0;
 }
 
 /* --- any target, plain layouts */

@@ -57,3 +57,19 @@ const Target *target_find(Str name)
     }
     return NULL;
 }
+
+bool target_runs_here(const Target *target)
+{
+    if (target->architecture == NULL) {
+        return true;
+    }
+    Str architecture = str_from(target->architecture);
+#if defined(__x86_64__) && defined(__GNUC__)
+    return str_equal(architecture, STR("x86-64")) && target->level <= cnn_x86_64_level();
+#elif defined(__aarch64__)
+    return str_equal(architecture, STR("aarch64"));
+#else
+    (void)architecture;
+    return false;
+#endif
+}

@@ -2,9 +2,14 @@
 #ifndef CNNC_LOWER_TILES_H
 #define CNNC_LOWER_TILES_H
 
+#include "lower/choices.h"
 #include "lower/program.h"
 
 /* The same as tiles_choose for a record with vector > 1; scratch_bytes is not rounded yet, members start at zero. */
 void tiles_choose_vector(const Target *target, Kernel *kernel);
+
+/* Replaces the tile that tiles_choose gave a record of the choice's family, with all that follows from it: packing,
+ * prefetch, scratch. What is larger than the image or its channels is cut down. */
+void tiles_take_choice(Kernel *kernel, const ConvChoice *choice);
 
 #endif

@@ -214,6 +214,13 @@ static void choose_rows(const Target *target, Kernel *kernel)
     kernel->weight_format = pack_rows(even_piece(s->out_channels, sums / 2), 1);
 }
 
+/* V and M of a block; `area` points of a tile. */
+static int64_t winograd_scratch(const Kernel *kernel, int64_t area, int64_t in_blocks)
+{
+    return 4 * area *
+           ((in_blocks + kernel->weight_format.vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
+}
+
 static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -255,8 +262,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         kernel->weight_format.phase_lanes = true;
     }
     kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
-    kernel->scratch_bytes =
-        4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
+    kernel->scratch_bytes = winograd_scratch(kernel, area, in_blocks);
 }
 
 static void choose_grouped(const Target *target, Kernel *kernel)
@@ -373,4 +379,57 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         break;
     }
     ICE("%s has no vector kernel", kernel_family_name(kernel->family));
+}
+
+/* --- choices from outside */
+
+static int32_t smaller(int32_t a, int64_t b)
+{
+    return b < a ? (int32_t)b : a;
+}
+
+static void take_direct(Kernel *kernel, const ConvChoice *choice)
+{
+    const KernelSizes *s = &kernel->sizes;
+    choose_tile(kernel, choice->tile_cols);
+    kernel->pixels_outer = choice->pixels_outer;
+    kernel->block_tiles = choice->pixels_outer ? choice->block_tiles : 0;
+    int64_t taps = int_align_up(s->in_channels / s->groups, kernel->vector) * s->kernel_rows * s->kernel_cols;
+    bool prefetch = choice->prefetch && !choice->pixels_outer && kernel->family == KERNEL_DIRECT;
+    kernel->prefetch_bytes = prefetch ? (int32_t)(4 * taps * kernel->weight_format.vectors * kernel->vector) : 0;
+}
+
+static void take_winograd(Kernel *kernel, const ConvChoice *choice)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t m = kernel->winograd, stride = s->stride_rows;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
+    int64_t area = (int64_t)winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
+    int64_t in_blocks = (int64_t)stride * stride * ceil_div(s->in_channels / s->groups, kernel->vector);
+    kernel->block_tiles = even_piece(tiles, choice->block_tiles);
+    kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
+    kernel->prefetch_bytes = choice->prefetch ? WINOGRAD_AHEAD : 0;
+    kernel->scratch_bytes = int_align_up(winograd_scratch(kernel, area, in_blocks), BLOB_ALIGN);
+}
+
+void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
+{
+    const KernelSizes *s = &kernel->sizes;
+    if (choice->vectors > 0) {
+        kernel->weight_format.vectors = smaller(choice->vectors, ceil_div(s->out_channels / s->groups, kernel->vector));
+    }
+    if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
+        take_direct(kernel, choice);
+    } else if (kernel->family == KERNEL_WINOGRAD) {
+        take_winograd(kernel, choice);
+    } else if (kernel->family == KERNEL_GROUPED) {
+        choose_tile(kernel, choice->tile_cols);
+    } else if (kernel->family == KERNEL_DEPTHWISE) {
+        kernel->tile_rows = smaller(choice->tile_rows, s->out_rows);
+        kernel->tile_cols = even_piece(s->out_cols, choice->tile_cols);
+    } else {
+        ICE("kernels of %s take no choice", kernel_family_name(kernel->family));
+    }
 }

@@ -112,6 +112,41 @@ Test(options, targets)
     release(&parsed);
 }
 
+Test(options, faults_of_tuning)
+{
+    refuse("cnnc a.net --tune=", "--tune= wants a file", "cnnc.tune");
+    refuse("cnnc a.net --tuned=", "--tuned= wants a file", "cnnc.tune");
+    refuse("cnnc a.net --tune --tuned=x", "give one of them", NULL);
+    refuse("cnnc a.net --tuned=y --tuned=x", "give one of them", NULL);
+    refuse("cnnc a.net --tuned-for=Xeon", "--tuned-for says nothing without a database", "--tuned=FILE");
+    refuse("cnnc a.net --tuned --tuned-for=", "--tuned-for wants a part", NULL);
+    refuse("cnnc a.net --tune --tuned-for=Xeon", "--tuned-for does not go with it", "--tuned goes");
+    refuse("cnnc a.net --tune --tune-runs=0", "--tune-runs wants a whole number", NULL);
+    refuse("cnnc a.net --tune --no-winograd", "does not go with --no-winograd", "--tuned goes");
+    refuse("cnnc a.net --tune --emit=graph", "this stage comes before them", "--emit=program");
+    refuse("cnnc a.net --tuned --emit=ast", "--tuned chooses kernels", "--emit=program");
+    refuse("cnnc a.net --tuned --emit=onnx -o a.onnx", "--tuned chooses kernels", "leave it out");
+    refuse("cnnc a.net --tuned --target=x86-64-v4,portable", "--tuned goes with one target", "compile for one");
+    refuse("cnnc pack a.net --tune", "does not go with pack", "--tuned=FILE");
+}
+
+Test(options, tuning_has_a_usual_database)
+{
+    Parsed parsed = parse_line("cnnc a.net --tune");
+    cr_assert(parsed.ok && parsed.options.tunes);
+    cr_assert(str_equal(parsed.options.tuned, STR("cnnc.tune")));
+    cr_assert_eq(parsed.options.tune_runs, 20);
+    release(&parsed);
+    parsed = parse_line("cnnc a.net --tuned=my.tune --tuned-for=Xeon --no-winograd --emit=plan");
+    cr_assert(parsed.ok && !parsed.options.tunes);
+    cr_assert(str_equal(parsed.options.tuned, STR("my.tune")));
+    cr_assert(str_equal(parsed.options.tuned_for, STR("Xeon")));
+    release(&parsed);
+    parsed = parse_line("cnnc a.net");
+    cr_assert(parsed.ok && !parsed.options.tunes && parsed.options.tuned.len == 0);
+    release(&parsed);
+}
+
 Test(options, several_faults_in_one_run)
 {
     Parsed parsed = parse_line("cnnc --bacth=2 --batch=zero --emit=tree a.net");
@@ -162,6 +197,10 @@ Test(options, help_names_every_option)
                                         "--no-winograd",
                                         "--dense-storage",
                                         "--split-from",
+                                        "--tune[=FILE]",
+                                        "--tuned[=FILE]",
+                                        "--tuned-for",
+                                        "--tune-runs",
                                         "--summary",
                                         "--emit",
                                         "--print-after",
