@@ -185,6 +185,7 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:

@@ -209,6 +209,7 @@ void tiles_choose(const Target *target, Kernel *kernel)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:

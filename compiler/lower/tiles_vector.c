@@ -16,6 +16,7 @@ enum {
     WINOGRAD_FEW_TILES = 7,  /* at least, where that keeps their transforms near the processor: */
     WINOGRAD_NEAR = 256 * 1024,          /* bytes of transforms */
     WINOGRAD_AGAIN = 6 * 1024 * 1024,    /* bytes of weights that may be read again and again for few tiles each */
+    STRASSEN_CACHE = 700 * 1024, /* bytes that are read for each set of channels, in the second level */
     WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -130,6 +131,59 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         4 * area * ((in_blocks + vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
 }
 
+bool strassen_in_place(const Kernel *kernel)
+{
+    const Layout *in = &kernel->in;
+    return kernel->sizes.stride_rows == 1 && in->row_stride == (int64_t)in->cols * in->block &&
+           in->plane_stride == in->rows * in->row_stride;
+}
+
+int64_t strassen_scratch_bytes(const Kernel *kernel)
+{
+    enum { PAD = 16 };
+    int64_t planes = ceil_div(kernel->sizes.in_channels, 2 * kernel->vector);
+    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS, pixels = kernel->block_tiles * (int64_t)kernel->vector;
+    return 4 * (factors * (planes * pixels + PAD) + STRASSEN_PRODUCTS * (kernel->weight_format.vectors * pixels + PAD));
+}
+
+/* Pixels of a half: all blocks full as nearly as may be, tiles wide, and what is read for each set of channels in the
+ * second level of the cache. */
+static int32_t strassen_half(const Target *target, const Kernel *kernel)
+{
+    int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
+    int64_t pixel_bytes = 2 * 4 * (int64_t)kernel->sizes.in_channels; /* of V and x, both halves */
+    int32_t best = 0;
+    double least = 0.0;
+    for (int32_t blocks = 1; (2 * blocks - 1) * (int64_t)tile_pixels(target) < pixels || blocks == 1; ++blocks) {
+        int32_t half = ceil_div(pixels, 2 * blocks), tiles = ceil_div(half, tile_pixels(target));
+        if ((2 * blocks - 1) * (int64_t)half >= pixels) {
+            continue;
+        }
+        /* A tile takes the time of a pixel more than it has. */
+        double cost = blocks * (half + 0.5 * tiles) / (double)pixels;
+        cost *= half * pixel_bytes * 7 / 4 > STRASSEN_CACHE ? 1.02 : 1.0;
+        if (best == 0 || cost < least) {
+            best = half;
+            least = cost;
+        }
+    }
+    return best;
+}
+
+static void choose_strassen(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
+    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
+    kernel->weight_format.kind = PACK_STRASSEN;
+    kernel->block_tiles = strassen_half(target, kernel);
+    kernel->tile_rows = 1;
+    kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
+    int64_t weights = 7 * int_align_up(s->in_channels, 2 * kernel->vector) * int_align_up(s->out_channels, 2 * kernel->vector);
+    kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
+    kernel->scratch_bytes = strassen_scratch_bytes(kernel);
+}
+
 static void choose_grouped(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = vectors_format(kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
@@ -176,6 +230,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         return;
     case KERNEL_WINOGRAD:
         choose_winograd(target, kernel);
+        return;
+    case KERNEL_STRASSEN:
+        choose_strassen(target, kernel);
         return;
     case KERNEL_GROUPED:
         choose_grouped(target, kernel);

@@ -105,6 +105,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
@@ -366,6 +367,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_CONVERT:
     case KERNEL_SPACE_TO_DEPTH:
