@@ -141,6 +141,10 @@ static void emit_input(const Strassen *g, CWriter *w)
     CExpr second = emit_offset(g->in_planes * in->plane_stride);
     cw_line(w, "const vector x11 = vector_load(x1), x21 = vector_load(x1%s);", second.text);
     cw_line(w, "const vector x12 = vector_load(x2), x22 = vector_load(x2%s);", second.text);
+    for (int k = 1; k <= 2; ++k) { /* the next planes' */
+        cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset(in->plane_stride).text);
+        cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset((g->in_planes + 1) * in->plane_stride).text);
+    }
     cw_line(w, "const vector t1 = x12 - x11, t2 = x22 - t1;");
     static const char *const results[PRODUCTS] = {"x11", "x21", "x22", "t2 - x21", "t1", "t2", "x22 - x12"};
     int first = g->in_place ? ORIGINALS : 0;

@@ -16,7 +16,7 @@ enum {
     WINOGRAD_FEW_TILES = 7,  /* at least, where that keeps their transforms near the processor: */
     WINOGRAD_NEAR = 256 * 1024,          /* bytes of transforms */
     WINOGRAD_AGAIN = 6 * 1024 * 1024,    /* bytes of weights that may be read again and again for few tiles each */
-    STRASSEN_CACHE = 700 * 1024, /* bytes that are read for each set of channels, in the second level */
+    STRASSEN_CACHE = 700 * 1024, /* bytes of inputs or weights that stay in the second level */
     WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -146,23 +146,23 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
     return 4 * (factors * (planes * pixels + PAD) + STRASSEN_PRODUCTS * (kernel->weight_format.vectors * pixels + PAD));
 }
 
-/* Pixels of a half: all blocks full as nearly as may be, tiles wide, and what is read for each set of channels in the
- * second level of the cache. */
-static int32_t strassen_half(const Target *target, const Kernel *kernel)
+/* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
+ * and x for each set of channels, and had better come from the second level of the cache. */
+static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t weight_bytes)
 {
     int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
-    int64_t pixel_bytes = 2 * 4 * (int64_t)kernel->sizes.in_channels; /* of V and x, both halves */
-    int32_t best = 0;
+    int64_t pixel_bytes = 14 * (int64_t)kernel->sizes.in_channels; /* 4 factors in V, 3 in x, of half the channels */
+    double read_again = weight_bytes > STRASSEN_CACHE ? 1.0 : 0.2; /* pixels whose products take as long (measured) */
+    int32_t best = ceil_div(pixels, 2), most = tile_pixels(target);
     double least = 0.0;
-    for (int32_t blocks = 1; (2 * blocks - 1) * (int64_t)tile_pixels(target) < pixels || blocks == 1; ++blocks) {
-        int32_t half = ceil_div(pixels, 2 * blocks), tiles = ceil_div(half, tile_pixels(target));
+    for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
+        int32_t half = ceil_div(pixels, 2 * blocks);
         if ((2 * blocks - 1) * (int64_t)half >= pixels) {
             continue;
         }
-        /* A tile takes the time of a pixel more than it has. */
-        double cost = blocks * (half + 0.5 * tiles) / (double)pixels;
-        cost *= half * pixel_bytes * 7 / 4 > STRASSEN_CACHE ? 1.02 : 1.0;
-        if (best == 0 || cost < least) {
+        double cost = blocks * (half + 0.5 * ceil_div(half, most)) * (1.0 + read_again / half);
+        cost *= half * pixel_bytes > STRASSEN_CACHE ? 1.01 : 1.0;
+        if (blocks == 1 || cost < least) {
             best = half;
             least = cost;
         }
@@ -176,10 +176,11 @@ static void choose_strassen(const Target *target, Kernel *kernel)
     int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_STRASSEN;
-    kernel->block_tiles = strassen_half(target, kernel);
+    int64_t weights = STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
+                      int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half */
+    kernel->block_tiles = strassen_half(target, kernel, weights);
     kernel->tile_rows = 1;
     kernel->tile_cols = even_piece(kernel->block_tiles, tile_pixels(target));
-    int64_t weights = 7 * int_align_up(s->in_channels, 2 * kernel->vector) * int_align_up(s->out_channels, 2 * kernel->vector);
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes = strassen_scratch_bytes(kernel);
 }
