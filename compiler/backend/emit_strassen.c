@@ -188,11 +188,14 @@ static void emit_output(const Strassen *g, CWriter *w)
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
     bool clamped = is_clamped(g);
-    cw_comment(w, "From M to y: vector `plane` of either half of the channels, `width` pixels of either half of the "
-                  "pixels, from `first` and `second` on.%s%s",
+    cw_comment(w,
+               "From M to y: vector `plane` of either half of the channels, `width` pixels of either half of the "
+               "pixels, from `first` and `second` on.%s%s",
                clamped ? " The first `skip` of the second are not written." : "",
                e->residual ? " residual may be y itself." : "");
-    cw_line(w, "static void " STR_FMT "_output(const step_arguments *a, const float *m, %s plane, int first, int second,%s int width)",
+    cw_line(w,
+            "static void " STR_FMT
+            "_output(const step_arguments *a, const float *m, %s plane, int first, int second,%s int width)",
             STR_ARG(kernel->name), g->index, clamped ? " int skip," : "");
     cw_body(w);
     if (e->bias) {
@@ -200,7 +203,8 @@ static void emit_output(const Strassen *g, CWriter *w)
         cw_line(w, "const vector lower_bias = vector_load(a->bias + plane * %d%s);", g->b,
                 emit_offset(g->out_planes * g->b).text);
     }
-    CExpr to = cexpr_sum((Term[]){{"a->y", 1}, {"plane", kernel->out.plane_stride}, {NULL, 0}}, emit_interior(&kernel->out));
+    CExpr to =
+        cexpr_sum((Term[]){{"a->y", 1}, {"plane", kernel->out.plane_stride}, {NULL, 0}}, emit_interior(&kernel->out));
     cw_line(w, "float *const y = %s;", to.text);
     if (e->residual) {
         CExpr add = cexpr_sum((Term[]){{"a->residual", 1}, {"plane", kernel->residual.plane_stride}, {NULL, 0}},
@@ -302,8 +306,8 @@ static void emit_set(const Strassen *g, int32_t vectors, CWriter *w)
 
 static void emit_taps(const Strassen *g, const char *name, int64_t plane, CWriter *w)
 {
-    cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, g->in_planes, g->b / 4,
-            plane);
+    cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, g->in_planes,
+            g->b / 4, plane);
 }
 
 static void emit_head_comment(const Strassen *g, CWriter *w)
@@ -327,7 +331,8 @@ static void emit_block(const Strassen *g, CWriter *w)
     if (many_blocks) {
         cw_line(w, "const int block = %s;", cexpr_div("job", g->sets).text);
     }
-    cw_line(w, "const int first = %s;", cexpr_sum((Term[]){{"block", many_blocks ? 2 * g->half : 0}, {NULL, 0}}, 0).text);
+    cw_line(w, "const int first = %s;",
+            cexpr_sum((Term[]){{"block", many_blocks ? 2 * g->half : 0}, {NULL, 0}}, 0).text);
     if (is_clamped(g)) {
         cw_line(w, "const int second = first < %" PRId64 " ? first + %d : %" PRId64 ", skip = first + %d - second;",
                 g->pixels - 2 * g->half, g->half, g->pixels - g->half, g->half);
@@ -348,7 +353,9 @@ static void emit_block(const Strassen *g, CWriter *w)
     if (g->in_place) {
         cw_line(w, "const float *const x1 = a->x[0] + first * %d, *const x2 = a->x[0] + second * %d;", g->b, g->b);
         CExpr offset = emit_offset(g->in_planes * in->plane_stride);
-        cw_line(w, "const float *const factors[%d] = {x1, x1%s, x2%s, v, v + %" PRId64 ", v + %" PRId64 ", v + %" PRId64 "};",
+        cw_line(w,
+                "const float *const factors[%d] = {x1, x1%s, x2%s, v, v + %" PRId64 ", v + %" PRId64 ", v + %" PRId64
+                "};",
                 PRODUCTS, offset.text, offset.text, g->v_stride, 2 * g->v_stride, 3 * g->v_stride);
     }
 }
@@ -367,14 +374,14 @@ void emit_strassen(const Kernel *kernel, CWriter *w)
     int64_t factors = g.in_place ? PRODUCTS - ORIGINALS : PRODUCTS;
     cw_line(w, "float *const v = %s; /* [%" PRId64 "][%" PRId64 "][%d][%d], the first stride padded */",
             emit_scratch(kernel).text, factors, g.in_planes, g.half, g.b);
-    cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d pixels][%d][%d] in chunks */", factors * g.v_stride, PRODUCTS,
-            g.half, g.vectors, g.b);
+    cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d pixels][%d][%d] in chunks */", factors * g.v_stride,
+            PRODUCTS, g.half, g.vectors, g.b);
     emit_split(w, "job", g.blocks * g.sets);
     cw_blank(w);
     cw_open(w, "for (int job = first_job; job < end_job; ++job)");
     emit_block(&g, w);
-    CExpr weights = cexpr_sum(
-        (Term[]){{"a->weights", 1}, {"set", g.sets > 1 ? PRODUCTS * g.product_floats : 0}, {NULL, 0}}, 0);
+    CExpr weights =
+        cexpr_sum((Term[]){{"a->weights", 1}, {"set", g.sets > 1 ? PRODUCTS * g.product_floats : 0}, {NULL, 0}}, 0);
     cw_line(w, "const float *const weights = %s;", weights.text);
     if (g.last_vectors != g.vectors) {
         cw_open(w, "if (set < %" PRId64 ")", g.sets - 1);

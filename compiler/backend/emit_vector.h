@@ -19,8 +19,8 @@ int64_t emit_window_origin(const Kernel *kernel);
 /* First float of element (0, 0, 0). */
 int64_t emit_interior(const Layout *layout);
 
-EmitKernel emit_direct, emit_rows, emit_winograd, emit_strassen, emit_depthwise_vector, emit_dense_vector, emit_pool_vector,
-    emit_global_pool_vector, emit_lrn_vector, emit_elementwise_vector, emit_convert, emit_zero_halo,
+EmitKernel emit_direct, emit_rows, emit_winograd, emit_strassen, emit_depthwise_vector, emit_dense_vector,
+    emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_elementwise_vector, emit_convert, emit_zero_halo,
     emit_space_to_depth;
 /* emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
 

@@ -274,7 +274,8 @@ static void pack_winograd_set(Packer *packer, const Segment *segment, int32_t gr
 static void pack_strassen_sets(Packer *packer, const Segment *segment)
 {
     const PackFormat *f = &segment->format;
-    int32_t half = (int32_t)pack_strassen_half(f, segment->rows), set_rows = f->vectors * f->lanes, inputs = segment->cols;
+    int32_t half = (int32_t)pack_strassen_half(f, segment->rows), set_rows = f->vectors * f->lanes,
+            inputs = segment->cols;
     for (int32_t row = 0; row < half; row += set_rows) {
         int32_t rows = half - row < set_rows ? half - row : set_rows, left = segment->rows - half - row;
         int32_t lower_rows = left < 0 ? 0 : left < rows ? left : rows;
@@ -282,7 +283,8 @@ static void pack_strassen_sets(Packer *packer, const Segment *segment)
         float *lower = values + rows * (int64_t)inputs;
         load_tile(packer, &(Tile){.segment = segment, .row = row, .rows = rows, .cols = inputs}, values);
         if (lower_rows > 0) {
-            load_tile(packer, &(Tile){.segment = segment, .row = half + row, .rows = lower_rows, .cols = inputs}, lower);
+            load_tile(packer, &(Tile){.segment = segment, .row = half + row, .rows = lower_rows, .cols = inputs},
+                      lower);
         }
         int64_t size = STRASSEN_PRODUCTS * pack_strassen_half(f, inputs) * rows;
         float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);

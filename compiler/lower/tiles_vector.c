@@ -11,13 +11,13 @@ enum {
     WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
-    WINOGRAD_TILES = 28,     /* transformed at once */
-    WINOGRAD_ONE_BLOCK = 56, /* up to here all at once */
-    WINOGRAD_FEW_TILES = 7,  /* at least, where that keeps their transforms near the processor: */
-    WINOGRAD_NEAR = 256 * 1024,          /* bytes of transforms */
-    WINOGRAD_AGAIN = 6 * 1024 * 1024,    /* bytes of weights that may be read again and again for few tiles each */
-    STRASSEN_CACHE = 700 * 1024, /* bytes of inputs or weights that stay in the second level */
-    WINOGRAD_PAD = 16        /* floats: strides of 4 KiB would fight for the same sets of the cache */
+    WINOGRAD_TILES = 28,              /* transformed at once */
+    WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
+    WINOGRAD_FEW_TILES = 7,           /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
+    WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
+    STRASSEN_CACHE = 700 * 1024,      /* bytes of inputs or weights that stay in the second level */
+    WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
 static int32_t ceil_div(int64_t a, int64_t b)
@@ -142,7 +142,8 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
 {
     enum { PAD = 16 };
     int64_t planes = ceil_div(kernel->sizes.in_channels, 2 * kernel->vector);
-    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS, pixels = kernel->block_tiles * (int64_t)kernel->vector;
+    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS,
+            pixels = kernel->block_tiles * (int64_t)kernel->vector;
     return 4 * (factors * (planes * pixels + PAD) + STRASSEN_PRODUCTS * (kernel->weight_format.vectors * pixels + PAD));
 }
 

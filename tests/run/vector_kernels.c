@@ -360,7 +360,7 @@ static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, i
 static Memory pack_strassen(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
 {
     static const int sums[7][4] = {/* W11, W12, W21, W22 */
-                                   {1, 0, 0, 0}, {0, 1, 0, 0}, {1, 1, -1, -1}, {0, 0, 0, 1},
+                                   {1, 0, 0, 0}, {0, 1, 0, 0},  {1, 1, -1, -1}, {0, 0, 0, 1},
                                    {0, 0, 1, 1}, {-1, 0, 1, 1}, {1, 0, -1, 0}};
     int64_t L = k->weight_format.lanes, V = k->weight_format.vectors, O = ceil_div(rows, 2 * L) * L;
     int64_t I = ceil_div(inputs, 2 * L) * L;

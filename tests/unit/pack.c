@@ -331,10 +331,12 @@ Test(pack, winograd_filters_convolve)
 Test(pack, strassen_factors_multiply)
 {
     enum { OUT = 43, IN = 29, LANES = 8, VECTORS = 2, HALF_OUT = 24, HALF_IN = 16 };
-    static const int of_x[7][4] = {{1, 0, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}, {1, -1, -1, 1}, /* X11, X12, X21, X22 */
+    static const int of_x[7][4] = {{1, 0, 0, 0},  {0, 0, 1, 0},  {0, 0, 0, 1}, {1, -1, -1, 1}, /* X11, X12, X21, X22 */
                                    {-1, 1, 0, 0}, {1, -1, 0, 1}, {0, -1, 0, 1}};
-    static const int to_y[4][7] = {{1, 1, 0, 0, 0, 0, 0}, {1, 0, 1, 0, 1, 1, 0}, /* Y11, Y12, Y21, Y22 */
-                                   {1, 0, 0, -1, 0, 1, 1}, {1, 0, 0, 0, 1, 1, 1}};
+    static const int to_y[4][7] = {{1, 1, 0, 0, 0, 0, 0},
+                                   {1, 0, 1, 0, 1, 1, 0}, /* Y11, Y12, Y21, Y22 */
+                                   {1, 0, 0, -1, 0, 1, 1},
+                                   {1, 0, 0, 0, 1, 1, 1}};
     PackBench bench = pack_bench("pack-strassen");
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 1, 1, 0});
     PackFormat format = vectors(VECTORS, LANES, LANES, 1, 1);
