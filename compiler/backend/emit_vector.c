@@ -126,6 +126,9 @@ static int tiles_of(const Kernel *kernel, TileShape *shapes)
     if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
         return direct_tiles(kernel, shapes);
     }
+    if (kernel->family == KERNEL_STRASSEN) {
+        return strassen_tiles(kernel, shapes);
+    }
     return kernel->family == KERNEL_WINOGRAD ? winograd_tiles(kernel, shapes) : 0;
 }
 
@@ -218,6 +221,9 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         return;
     case KERNEL_WINOGRAD:
         emit_winograd(kernel, w);
+        return;
+    case KERNEL_STRASSEN:
+        emit_strassen(kernel, w);
         return;
     case KERNEL_DEPTHWISE:
     case KERNEL_GROUPED:

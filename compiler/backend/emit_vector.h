@@ -19,7 +19,7 @@ int64_t emit_window_origin(const Kernel *kernel);
 /* First float of element (0, 0, 0). */
 int64_t emit_interior(const Layout *layout);
 
-EmitKernel emit_direct, emit_rows, emit_winograd, emit_conv_few, emit_depthwise_vector, emit_dense_vector,
+EmitKernel emit_direct, emit_rows, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector, emit_dense_vector,
     emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_instance_norm_vector, emit_border_vector,
     emit_upsample_vector, emit_subsample_vector, emit_gram_vector, emit_softmax_vector, emit_elementwise_vector,
     emit_convert, emit_zero_halo, emit_space_to_depth;
@@ -50,5 +50,6 @@ void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);
 /* The shapes that a kernel calls: at most MAX_TILE_SHAPES, maybe some twice. 0 for families without tiles. */
 int direct_tiles(const Kernel *kernel, TileShape *shapes);
 int winograd_tiles(const Kernel *kernel, TileShape *shapes);
+int strassen_tiles(const Kernel *kernel, TileShape *shapes);
 
 #endif

@@ -39,11 +39,14 @@ KernelSizes conv_node_sizes(const Node *node)
 bool conv_choice_is_tunable(KernelFamily family)
 {
     return family == KERNEL_DIRECT || family == KERNEL_PLANAR || family == KERNEL_WINOGRAD ||
-           family == KERNEL_DEPTHWISE || family == KERNEL_GROUPED;
+           family == KERNEL_STRASSEN || family == KERNEL_DEPTHWISE || family == KERNEL_GROUPED;
 }
 
 ConvChoice conv_choice_of(const Kernel *kernel)
 {
+    if (kernel->family == KERNEL_STRASSEN) { /* its tiles are the rules' */
+        return (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = kernel->tile_cols};
+    }
     bool depthwise = kernel->family == KERNEL_DEPTHWISE, grouped = kernel->family == KERNEL_GROUPED;
     bool blocks = kernel->family == KERNEL_WINOGRAD || kernel->pixels_outer;
     return (ConvChoice){.family = kernel->family,
@@ -77,7 +80,8 @@ void choices_resolve(Lowering *l, Diag *diag)
         const Node *node = l->graph->nodes[i];
         Str key = conv_key(l->scratch, node, l->program->target);
         const ConvChoice *choice = str_is_empty(key) ? NULL : map_get(l->choices, key);
-        if (choice == NULL || (l->no_winograd && choice->family == KERNEL_WINOGRAD)) {
+        if (choice == NULL ||
+            (l->no_winograd && (choice->family == KERNEL_WINOGRAD || choice->family == KERNEL_STRASSEN))) {
             continue;
         }
         const KernelSizes sizes = conv_node_sizes(node);

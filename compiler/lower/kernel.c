@@ -63,6 +63,8 @@ const char *kernel_family_name(KernelFamily family)
         return "rows";
     case KERNEL_WINOGRAD:
         return "winograd";
+    case KERNEL_STRASSEN:
+        return "strassen";
     case KERNEL_GROUPED:
         return "grouped";
     case KERNEL_FEW:
@@ -430,6 +432,9 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         strbuf_printf(&name, "winograd%d_", (int)kernel->winograd);
         name_product(&name, "", kernel);
         strbuf_printf(&name, "%s", kernel->max_pool ? "_max_pool" : "");
+        break;
+    case KERNEL_STRASSEN:
+        name_product(&name, "strassen", kernel);
         break;
     case KERNEL_CONVERT:
         strbuf_printf(&name, "convert");

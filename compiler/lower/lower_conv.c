@@ -130,7 +130,7 @@ static void merge_rows(Kernel *kernel)
                      s->in_rows == s->out_rows && s->in_cols == s->out_cols && s->pad_top == 0 && s->pad_left == 0;
     bool merges =
         runs_on(&kernel->in) && runs_on(&kernel->out) && (!kernel->epilogue.residual || runs_on(&kernel->residual));
-    if (kernel->family != KERNEL_DIRECT || !pointwise || !merges) {
+    if ((kernel->family != KERNEL_DIRECT && kernel->family != KERNEL_STRASSEN) || !pointwise || !merges) {
         return;
     }
     kernel->in = as_one_row(kernel->in);

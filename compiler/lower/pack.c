@@ -355,9 +355,36 @@ static void pack_winograd_set(Packer *packer, const Segment *segment, int32_t gr
     put_values(packer, segment, packed, size);
 }
 
+/* Sets of one half of the rows, each with the same rows of the other half. */
+static void pack_strassen_sets(Packer *packer, const Segment *segment)
+{
+    const PackFormat *f = &segment->format;
+    int32_t half = (int32_t)pack_strassen_half(f, segment->rows), set_rows = f->vectors * f->lanes,
+            inputs = segment->cols;
+    for (int32_t row = 0; row < half; row += set_rows) {
+        int32_t rows = half - row < set_rows ? half - row : set_rows, left = segment->rows - half - row;
+        int32_t lower_rows = left < 0 ? 0 : left < rows ? left : rows;
+        float *values = float_room(packer, &packer->tile, &packer->tile_capacity, 2 * rows * (int64_t)inputs);
+        float *lower = values + rows * (int64_t)inputs;
+        load_tile(packer, &(Tile){.segment = segment, .row = row, .rows = rows, .cols = inputs}, values);
+        if (lower_rows > 0) {
+            load_tile(packer, &(Tile){.segment = segment, .row = half + row, .rows = lower_rows, .cols = inputs},
+                      lower);
+        }
+        int64_t size = STRASSEN_PRODUCTS * pack_strassen_half(f, inputs) * rows;
+        float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
+        pack_strassen(f, values, rows, lower, lower_rows, inputs, packed);
+        stream_put(&packer->stream, packed, size);
+    }
+}
+
 static void pack_sets(Packer *packer, const Segment *segment)
 {
     const PackFormat *f = &segment->format;
+    if (f->kind == PACK_STRASSEN) {
+        pack_strassen_sets(packer, segment);
+        return;
+    }
     int32_t group_rows = segment->rows / segment->groups, set_rows = f->vectors * f->lanes;
     for (int32_t group = 0; group < segment->groups; ++group) {
         for (int32_t row = 0; row < group_rows; row += set_rows) {

@@ -154,3 +154,37 @@ void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t i
         }
     }
 }
+
+/* --- Strassen */
+
+int64_t pack_strassen_half(const PackFormat *f, int32_t channels)
+{
+    return int_align_up(channels, 2 * (int64_t)f->lanes) / 2;
+}
+
+int64_t pack_strassen_size(const PackFormat *f, int32_t rows, int32_t inputs)
+{
+    return STRASSEN_PRODUCTS * pack_strassen_half(f, rows) * pack_strassen_half(f, inputs);
+}
+
+/* out is [7][half of the inputs][upper rows padded to lanes]. */
+void pack_strassen(const PackFormat *f, const float *upper, int32_t upper_rows, const float *lower, int32_t lower_rows,
+                   int32_t inputs, float *out)
+{
+    int64_t half = pack_strassen_half(f, inputs), width = int_align_up(upper_rows, f->lanes), product = half * width;
+    memset(out, 0, (size_t)(STRASSEN_PRODUCTS * product) * sizeof *out);
+    for (int64_t i = 0; i < half && i < inputs; ++i) {
+        bool right = half + i < inputs;
+        for (int32_t row = 0; row < upper_rows; ++row) {
+            const float *first = upper + (int64_t)row * inputs + i, *second = lower + (int64_t)row * inputs + i;
+            bool below = row < lower_rows;
+            double w11 = (double)first[0], w12 = right ? (double)first[half] : 0.0;
+            double w21 = below ? (double)second[0] : 0.0, w22 = below && right ? (double)second[half] : 0.0;
+            double s1 = w21 + w22, s2 = s1 - w11;
+            const double factors[STRASSEN_PRODUCTS] = {w11, w12, w12 - s2, w22, s1, s2, w11 - w21};
+            for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
+                out[n * product + i * width + row] = (float)factors[n];
+            }
+        }
+    }
+}

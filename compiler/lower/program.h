@@ -117,7 +117,12 @@ typedef enum PackKind {
      * zero stands for it. Inputs are [phase (qr, qc)][round_up(I, lanes)], all in one; at an infinite point of an axis
      * the phases that lack a tap have nothing to add and are left out (S = 2 and an odd window: phase 1).
      * phase_lanes: inputs are round_up(S * S * I, lanes), phase by phase without gaps, and none is left out. */
-    PACK_WINOGRAD
+    PACK_WINOGRAD,
+    /* [oc sets][7][I/2][V][lanes] for a 1x1 window and Winograd's variant of Strassen's product (backend/emit_strassen.c):
+     * W11 = (first half of the outputs, first half of the inputs), W12 = (first, second), W21, W22 give
+     * W11, W12, S4, W22, S1, S2, S3 with S1 = W21 + W22, S2 = S1 - W11, S3 = W11 - W21, S4 = W12 - S2, in double. Halves
+     * are of whole blocks of `lanes` channels, O/2 and I/2 above include the padding; sets divide a half of the outputs. */
+    PACK_STRASSEN
 } PackKind;
 
 /* What a number of the blob is. Kernels compute in f32 whatever the storage. */
@@ -138,14 +143,14 @@ float storage_decode(Storage storage, uint16_t bits); /* exact */
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
-    int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD (in_block = lanes) */
-    int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3) */
+    int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
+    int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
     int32_t winograd;                     /* WINOGRAD: m, 2 to 6 */
     int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                     /* WINOGRAD */
     Storage storage;                      /* of 16 bits in weights of DENSE only */
 } PackFormat;
-/* The bias of a VECTORS or WINOGRAD weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
+/* The bias of any but a ROWS weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
 
 static inline PackFormat pack_rows(int32_t row_block, int32_t col_block)
 {
@@ -163,7 +168,7 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
 {
     return r == 1 ? 1 : m;
 }
-enum { WINOGRAD_MOST_POINTS = 8 };
+enum { WINOGRAD_MOST_POINTS = 8, STRASSEN_PRODUCTS = 7 };
 /* Taps of a phase of a window of `kernel` taps: what r is above. */
 static inline int32_t winograd_taps(int32_t kernel, int32_t stride)
 {
@@ -235,6 +240,7 @@ typedef enum KernelFamily {
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
     KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
     KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
+    KERNEL_STRASSEN,      /* convolution 1x1 of an even number of blocks of channels on both sides, blocked -> blocked */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
     KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
     KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
@@ -293,7 +299,7 @@ typedef struct Epilogue {
  *
  * vector = 1: plain C99 on plain layouts, all families above DIRECT. vector = b: the C text works on vectors of b floats,
  * and families take and give:
- *   DIRECT, WINOGRAD, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
+ *   DIRECT, WINOGRAD, STRASSEN, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
  *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
  *   FEW                  in blocked, out plain, maybe the caller's: aligned as floats only; no residual, no groups
  *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
@@ -329,18 +335,21 @@ typedef struct Kernel {
     /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
      */
     int32_t tile_pixels, tile_taps;
-    /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR, WINOGRAD, GROUPED, DEPTHWISE):
+    /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR, WINOGRAD,
+     * STRASSEN, GROUPED, DEPTHWISE):
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
      * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
-     * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product. A 1x1
+     * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product,
+     * STRASSEN: tile_cols of the pixels of a half. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;
     int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD: products of each accumulator in the body of the inner loop: 1, 2,
                                     4; 0: four, of PLANAR a whole window row where that is short. Few registers want few */
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
-    int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT) */
-    int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD: how far ahead in the weights. DIRECT: the size of one oc set's
-                                    weights, to be spread over the tiles of the set before */
+    int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT).
+                                    STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
+    int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD, STRASSEN: how far ahead in the weights. DIRECT: the size of one
+                                    oc set's weights, to be spread over the tiles of the set before */
     int32_t winograd;            /* WINOGRAD: m, 2 to 6, along each axis of more than one tap. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
@@ -353,6 +362,11 @@ typedef struct Kernel {
 } Kernel;
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
  * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
+/* STRASSEN: pixels of x follow each other without gaps, so that the factors that are no sums are read where they lie. */
+bool strassen_in_place(const Kernel *kernel);
+/* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then
+ * M [7][vectors][block_tiles][b], the first strides padded by 16 floats. */
+int64_t strassen_scratch_bytes(const Kernel *kernel);
 /* Rows (or columns) of the input, from the first padding one, that the tiles of `out` rows read. */
 static inline int32_t winograd_reach(int32_t out, int32_t kernel, int32_t stride, int32_t m)
 {

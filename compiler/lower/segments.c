@@ -16,6 +16,9 @@ int64_t segment_elements(const Segment *segment)
         int64_t cols = int_align_up(segment->cols, format->col_block);
         return segment->groups * rows * cols;
     }
+    if (format->kind == PACK_STRASSEN) {
+        return pack_strassen_size(format, segment->rows, segment->cols);
+    }
     int64_t window = (int64_t)format->window_rows * format->window_cols;
     int32_t inputs = (int32_t)(segment->cols / window);
     int64_t outputs = int_align_up(group_rows, format->lanes);
@@ -35,6 +38,8 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
         if (format->phases > 1) {
             strbuf_printf(out, " phases %d%s", (int)format->phases, format->phase_lanes ? " in lanes" : "");
         }
+    } else if (format->kind == PACK_STRASSEN) {
+        strbuf_printf(out, "strassen vectors %dx%d", (int)format->vectors, (int)format->lanes);
     } else {
         strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
                       (int)format->in_block, (int)format->window_rows, (int)format->window_cols);

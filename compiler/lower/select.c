@@ -20,6 +20,7 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_INSTANCE_NORM] = true, [KERNEL_SUBSAMPLE] = true,
     [KERNEL_GRAM] = true,          [KERNEL_SOFTMAX] = true,
     [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
+    [KERNEL_STRASSEN] = true,
 };
 
 typedef struct Rule {
@@ -248,6 +249,40 @@ static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
     return cheapest_winograd(target, s, products / (stride * stride), false, direct);
 }
 
+/* --- Strassen */
+
+/* Additions and moves for a vector of inputs, of outputs, beyond what a direct sum has (measured). */
+static const double strassen_input_cost = 4.0, strassen_output_cost = 6.0;
+
+static double strassen_cost(const Target *target, const KernelSizes *s)
+{
+    double b = target->channel_block, in_planes = ceil_div(s->in_channels, target->channel_block);
+    double out_planes = ceil_div(s->out_channels, target->channel_block), pixels = s->out_rows * (double)s->out_cols;
+    double weights = 7.0 / 4.0 * in_planes * b * out_planes;
+    double stream = 4 * weights * b > STREAM_FROM ? STREAM_COST * weights : 0;
+    return overlapped(pixels * weights / 2, stream) +
+           pixels * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
+}
+
+/* 1x1 convolutions whose channels are an even number of blocks on both sides. */
+static bool takes_strassen(const Target *target, const KernelSizes *s)
+{
+    bool halves = ceil_div(s->in_channels, target->channel_block) % 2 == 0 &&
+                  ceil_div(s->out_channels, target->channel_block) % 2 == 0;
+    bool plain = s->groups == 1 && s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == s->stride_cols &&
+                 s->pad_top == 0 && s->pad_left == 0 && (s->out_rows - 1) * s->stride_rows < s->in_rows &&
+                 (s->out_cols - 1) * s->stride_cols < s->in_cols;
+    return halves && plain;
+}
+
+/* Whether seven block products are worth the additions around them: a twenty-fifth at least. */
+static bool is_strassen(const Target *target, const KernelSizes *s)
+{
+    enum { LEAST_PIXELS = 32 };
+    return takes_strassen(target, s) && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
+           strassen_cost(target, s) < 0.96 * direct_cost(target, s, ceil_div(s->in_channels, target->channel_block));
+}
+
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -291,6 +326,10 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     }
     int32_t m = winograd && ready[KERNEL_WINOGRAD] ? winograd_of(target, s) : 0;
     kernel->winograd = m;
+    if (m == 0 && winograd && ready[KERNEL_STRASSEN] && is_strassen(target, s)) {
+        kernel->family = KERNEL_STRASSEN;
+        return true;
+    }
     kernel->family = m > 0 ? KERNEL_WINOGRAD : KERNEL_DIRECT;
     return m > 0 || (is_direct(target, s) && ready[KERNEL_DIRECT]);
 }
@@ -315,7 +354,10 @@ bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winogra
         return family == KERNEL_PLANAR ||
                (family == KERNEL_WINOGRAD && takes_phases_in_lanes(target, sizes) && has_transforms(sizes, winograd));
     }
-    if (rules.family == KERNEL_DIRECT || rules.family == KERNEL_WINOGRAD) {
+    if (rules.family == KERNEL_DIRECT || rules.family == KERNEL_WINOGRAD || rules.family == KERNEL_STRASSEN) {
+        if (family == KERNEL_STRASSEN) {
+            return takes_strassen(target, sizes);
+        }
         return family == KERNEL_WINOGRAD ? takes_winograd(target, sizes) && has_transforms(sizes, winograd)
                                          : family == KERNEL_DIRECT && is_direct(target, sizes);
     }

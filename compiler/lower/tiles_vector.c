@@ -17,6 +17,7 @@ enum {
     WINOGRAD_FEW_TILES = 7,           /* at least, where that keeps their transforms near the processor: */
     WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
     WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
+    STRASSEN_CACHE = 700 * 1024,      /* bytes of inputs or weights that stay in the second level */
     WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -265,6 +266,68 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     kernel->scratch_bytes = winograd_scratch(kernel, area, in_blocks);
 }
 
+bool strassen_in_place(const Kernel *kernel)
+{
+    const Layout *in = &kernel->in;
+    return kernel->sizes.stride_rows == 1 && in->row_stride == (int64_t)in->cols * in->block &&
+           in->plane_stride == in->rows * in->row_stride;
+}
+
+int64_t strassen_scratch_bytes(const Kernel *kernel)
+{
+    enum { PAD = 16 };
+    int64_t planes = ceil_div(kernel->sizes.in_channels, 2 * kernel->vector);
+    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS,
+            pixels = kernel->block_tiles * (int64_t)kernel->vector;
+    return 4 * (factors * (planes * pixels + PAD) + STRASSEN_PRODUCTS * (kernel->weight_format.vectors * pixels + PAD));
+}
+
+/* Pixels of a tile of two vectors: 28 sums of 32 registers, 12 of 16. */
+static int32_t strassen_pixels(const Target *target)
+{
+    enum { FEW_PIXELS = 6 };
+    return target->registers >= MANY_REGISTERS ? MANY_PIXELS : FEW_PIXELS;
+}
+
+/* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
+ * and x for each set of channels, and had better come from the second level of the cache. */
+static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t weight_bytes)
+{
+    int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
+    int64_t pixel_bytes = 14 * (int64_t)kernel->sizes.in_channels; /* 4 factors in V, 3 in x, of half the channels */
+    double read_again = weight_bytes > STRASSEN_CACHE ? 1.0 : 0.2; /* pixels whose products take as long (measured) */
+    int32_t best = ceil_div(pixels, 2), most = strassen_pixels(target);
+    double least = 0.0;
+    for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
+        int32_t half = ceil_div(pixels, 2 * blocks);
+        if ((2 * blocks - 1) * (int64_t)half >= pixels) {
+            continue;
+        }
+        double cost = blocks * (half + 0.5 * ceil_div(half, most)) * (1.0 + read_again / half);
+        cost *= half * pixel_bytes > STRASSEN_CACHE ? 1.01 : 1.0;
+        if (blocks == 1 || cost < least) {
+            best = half;
+            least = cost;
+        }
+    }
+    return best;
+}
+
+static void choose_strassen(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
+    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
+    kernel->weight_format.kind = PACK_STRASSEN;
+    int64_t weights = STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
+                      int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half */
+    kernel->block_tiles = strassen_half(target, kernel, weights);
+    kernel->tile_rows = 1;
+    kernel->tile_cols = even_piece(kernel->block_tiles, strassen_pixels(target));
+    kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
+    kernel->scratch_bytes = strassen_scratch_bytes(kernel);
+}
+
 static void choose_grouped(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = vectors_format(kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
@@ -325,6 +388,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         return;
     case KERNEL_WINOGRAD:
         choose_winograd(target, kernel);
+        return;
+    case KERNEL_STRASSEN:
+        choose_strassen(target, kernel);
         return;
     case KERNEL_GROUPED:
         choose_grouped(target, kernel);
@@ -417,6 +483,9 @@ static void take_winograd(Kernel *kernel, const ConvChoice *choice)
 void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
 {
     const KernelSizes *s = &kernel->sizes;
+    if (kernel->family == KERNEL_STRASSEN) {
+        return;
+    }
     if (choice->vectors > 0) {
         kernel->weight_format.vectors = smaller(choice->vectors, ceil_div(s->out_channels / s->groups, kernel->vector));
     }

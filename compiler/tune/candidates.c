@@ -52,6 +52,9 @@ static void add_algorithms(List *list, const ConvChoice *best)
 {
     add_usual(list, best, KERNEL_DIRECT, 0);
     add_usual(list, best, KERNEL_PLANAR, 0);
+    if (best->family != KERNEL_STRASSEN) {
+        add(list, (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = best->tile_cols});
+    }
     for (int32_t m = 2; m <= WINOGRAD_MOST_POINTS; ++m) {
         add_usual(list, best, KERNEL_WINOGRAD, m);
     }
@@ -144,7 +147,7 @@ Candidates tune_candidates(Arena *arena, TuneStage stage, const Target *target, 
             add_depthwise_tiles(&list, best);
         } else if (best->family == KERNEL_GROUPED) {
             add_grouped_tiles(&list, best);
-        } else {
+        } else if (best->family != KERNEL_STRASSEN) { /* its tiles are the rules' */
             add_tiles(&list, best);
         }
         break;

@@ -32,6 +32,7 @@ static const Form forms[] = {
     {KERNEL_PLANAR, {&attr_vectors, &attr_tile}, false, false},
     {KERNEL_DEPTHWISE, {&attr_rows, &attr_tile}, false, false},
     {KERNEL_GROUPED, {&attr_tile}, false, false},
+    {KERNEL_STRASSEN, {&attr_tile}, false, false}, /* its tile is the rules' */
 };
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
 

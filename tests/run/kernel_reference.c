@@ -109,6 +109,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
     case KERNEL_CONVERT:
@@ -485,6 +486,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
     case KERNEL_CONVERT:

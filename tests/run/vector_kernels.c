@@ -356,6 +356,32 @@ static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, i
     return m;
 }
 
+/* Factor n = 0 .. 6 of the products, as sums of the four quarters of the weights. */
+static Memory pack_strassen(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
+{
+    static const int sums[7][4] = {/* W11, W12, W21, W22 */
+                                   {1, 0, 0, 0}, {0, 1, 0, 0},  {1, 1, -1, -1}, {0, 0, 0, 1},
+                                   {0, 0, 1, 1}, {-1, 0, 1, 1}, {1, 0, -1, 0}};
+    int64_t L = k->weight_format.lanes, V = k->weight_format.vectors, O = ceil_div(rows, 2 * L) * L;
+    int64_t I = ceil_div(inputs, 2 * L) * L;
+    Memory packed = memory_create(7 * O * I, true);
+    for (int64_t o = 0; o < O; ++o) {
+        int64_t set = o / L / V, width = (O / L - set * V < V ? O / L - set * V : V) * L;
+        float *to = packed.values + set * V * L * 7 * I + o - set * V * L;
+        for (int64_t n = 0; n < 7; ++n) {
+            for (int64_t i = 0; i < I; ++i) {
+                double sum = 0.0;
+                for (int64_t part = 0; part < 4; ++part) {
+                    int64_t row = o + part / 2 * O, input = i + part % 2 * I;
+                    sum += row < rows && input < inputs ? sums[n][part] * (double)values[row * inputs + input] : 0.0;
+                }
+                to[(n * I + i) * width] = (float)sum;
+            }
+        }
+    }
+    return packed;
+}
+
 static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t rows, int64_t groups)
 {
     int64_t O = rows / groups, padded = ceil_div(O, k->vector) * k->vector;
@@ -477,7 +503,8 @@ static Kernel reference_record(const Kernel *k)
 {
     Kernel r = *k;
     bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
-                   k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS || k->family == KERNEL_FEW;
+                   k->family == KERNEL_STRASSEN || k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS ||
+                  k->family == KERNEL_FEW;
     r.family = is_conv ? KERNEL_CONV : k->family;
     r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
     r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
@@ -529,6 +556,8 @@ static Memory pack(const Kernel *k, const KernelData *data)
         return pack_vectors(k, data->weights, s->out_channels, s->in_channels / s->groups, 1);
     case KERNEL_WINOGRAD:
         return pack_winograd(k, data->weights, s->out_channels, s->in_channels / s->groups, s->groups);
+    case KERNEL_STRASSEN:
+        return pack_strassen(k, data->weights, s->out_channels, s->in_channels);
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_FEW:
@@ -1136,6 +1165,47 @@ static void fill_space_to_depth(Batch *b)
 Test(vector_kernels, space_to_depth)
 {
     check_widths("space_to_depth", fill_space_to_depth, 0.0);
+}
+
+/* --- Strassen */
+
+/* Halves of any width that leaves every one a pixel of its own. */
+static int32_t pick_half(Batch *b, int32_t pixels)
+{
+    int32_t blocks = pick(b, 1, (pixels + 1) / 2), half = (pixels + 2 * blocks - 1) / (2 * blocks);
+    while ((2 * blocks - 1) * half >= pixels) {
+        --blocks;
+        half = (pixels + 2 * blocks - 1) / (2 * blocks);
+    }
+    return half;
+}
+
+static void fill_strassen(Batch *b)
+{
+    for (int i = 0; i < 60; ++i) {
+        int32_t stride = i % 5 == 4 ? 2 : 1, rows = i % 3 == 0 ? 1 : pick(b, 2, 9), cols = pick(b, 2, 40);
+        int32_t ic = b->b * 2 * pick(b, 1, 3), oc = b->b * 2 * pick(b, 1, 4);
+        KernelSizes s = window(ic - pick(b, 0, b->b - 1), rows, cols, oc - pick(b, 0, b->b - 1), 1, stride, 0);
+        if (s.out_rows * s.out_cols < 2) {
+            continue;
+        }
+        Kernel *k = add(b, KERNEL_STRASSEN, s, pick(b, 0, 3) > 0, pick(b, 0, 1), rectifiers[i / 4 % 3]);
+        if (i % 2 == 0) { /* read in place, where the stride is 1 */
+            k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0);
+        }
+        set_format(b, k, pick(b, 1, 3), b->b);
+        k->weight_format.kind = PACK_STRASSEN;
+        k->block_tiles = pick_half(b, s.out_rows * s.out_cols);
+        k->tile_rows = 1;
+        k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+        k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
+        k->scratch_bytes = strassen_scratch_bytes(k);
+    }
+}
+
+Test(vector_kernels, strassen)
+{
+    check_widths("strassen", fill_strassen, 1e-5);
 }
 
 /* --- grouped: groups narrower than a vector */

@@ -693,6 +693,7 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
         run_product(e, step);

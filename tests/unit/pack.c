@@ -367,6 +367,47 @@ Test(pack, winograd_filters_convolve)
     }
 }
 
+/* Strassen's factors, multiplied with those of one input of one pixel and summed up, give the weight of each output. */
+Test(pack, strassen_factors_multiply)
+{
+    enum { OUT = 43, IN = 29, LANES = 8, VECTORS = 2, HALF_OUT = 24, HALF_IN = 16 };
+    static const int of_x[7][4] = {{1, 0, 0, 0},  {0, 0, 1, 0},  {0, 0, 0, 1}, {1, -1, -1, 1}, /* X11, X12, X21, X22 */
+                                   {-1, 1, 0, 0}, {1, -1, 0, 1}, {0, -1, 0, 1}};
+    static const int to_y[4][7] = {{1, 1, 0, 0, 0, 0, 0},
+                                   {1, 0, 1, 0, 1, 1, 0}, /* Y11, Y12, Y21, Y22 */
+                                   {1, 0, 0, -1, 0, 1, 1},
+                                   {1, 0, 0, 0, 1, 1, 1}};
+    PackBench bench = pack_bench("pack-strassen");
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 1, 1, 0});
+    PackFormat format = vectors(VECTORS, LANES, LANES, 1, 1);
+    format.kind = PACK_STRASSEN;
+    const Segment *segment = add_segment(&bench, weight, format, OUT, IN, 1);
+    const float *values = formula_values(&bench, weight);
+    cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+    assert_header(&bench);
+    cr_assert_eq(segment_elements(segment), 7 * HALF_OUT * HALF_IN);
+    for (int o = 0; o < HALF_OUT; ++o) {
+        int set = o / (VECTORS * LANES), width = set == 0 ? VECTORS * LANES : LANES;
+        for (int c = 0; c < HALF_IN; ++c) {
+            int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * 7 * HALF_IN + (int64_t)c * width +
+                            o % (VECTORS * LANES);
+            for (int k = 0; k < 16; ++k) { /* output quarter k / 4 of an input that is 1 in quarter k % 4 */
+                double got = 0.0;
+                for (int n = 0; n < 7; ++n) {
+                    double factor = (double)float_at(&bench, first + (int64_t)n * HALF_IN * width);
+                    got += to_y[k / 4][n] * of_x[n][k % 4] * factor;
+                }
+                int row = o + k / 8 * HALF_OUT, input = c + k % 4 / 2 * HALF_IN;
+                bool same_pixels = k / 4 % 2 == k % 2, inside = row < OUT && input < IN;
+                double want = same_pixels && inside ? (double)values[row * IN + input] : 0.0;
+                cr_assert_float_eq(got, want, 1e-6, "output %d, input %d, quarters %d: %g instead of %g", row, input, k,
+                                   got, want);
+            }
+        }
+    }
+    pack_done(&bench);
+}
+
 /* Rows so long that a block of them is cut at columns. */
 Test(pack, very_long_rows)
 {
