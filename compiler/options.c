@@ -47,6 +47,8 @@ const char options_help[] =
     "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
     "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 decimal digits, numbers up to\n"
     "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32 either way\n"
+    "      --no-fuse-projection a shortcut's 1x1 convolution as a step of its own, not in the sums of the one it is\n"
+    "                           added to\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
@@ -83,6 +85,7 @@ enum OptionCode {
     CODE_NO_WINOGRAD,
     CODE_DENSE_STORAGE,
     CODE_SPLIT_FROM,
+    CODE_NO_FUSE_PROJECTION,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -123,6 +126,7 @@ static const struct option long_options[] = {
     {"no-winograd", no_argument, NULL, CODE_NO_WINOGRAD},
     {"dense-storage", required_argument, NULL, CODE_DENSE_STORAGE},
     {"split-from", required_argument, NULL, CODE_SPLIT_FROM},
+    {"no-fuse-projection", no_argument, NULL, CODE_NO_FUSE_PROJECTION},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -473,6 +477,9 @@ static bool take_option(Parse *parse, int code, const char *value)
                           value);
             return false;
         }
+        return true;
+    case CODE_NO_FUSE_PROJECTION:
+        options->no_fuse_projection = true;
         return true;
     case CODE_SUMMARY:
         options->summary = true;

@@ -281,6 +281,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
                       .flat_of = ARENA_ARRAY(scratch, const Node *, graph->n_nodes),
                       .no_winograd = options->no_winograd,
                       .dense_storage = options->dense_storage,
+                      .no_fuse_projection = options->no_fuse_projection,
                       .kernels = map_create(scratch),
                       .kernel_names = map_create(scratch),
                       .segments = map_create(scratch)};

@@ -162,6 +162,7 @@ Test(options, help_names_every_option)
                                         "--no-winograd",
                                         "--dense-storage",
                                         "--split-from",
+                                        "--no-fuse-projection",
                                         "--summary",
                                         "--emit",
                                         "--print-after",
