@@ -23,7 +23,7 @@ struct Node {
     uint32_t n_inputs, n_data;
     TensorType type;
     Attr attr;
-    /* Epilogue, for ops with OPF_EPILOGUE: y = act(op(x, weights) + residual). */
+    /* Epilogue, for ops with OPF_EPILOGUE: y = act(op(x, weights) + residual); with OPF_ACTIVATED: no residual. */
     bool adds_residual;
     Activation act;
     Str path; /* "layer1.0.conv1": scope and name; never empty but for unnamed elementwise results of operators */

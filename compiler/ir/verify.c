@@ -132,7 +132,8 @@ static bool check_epilogue(Verify *v, const Node *node)
     if ((unsigned)node->act.op >= OP_COUNT || (op_info(node->act.op)->flags & OPF_ACT) == 0) {
         return broken(v, node, "its fused activation is no activation");
     }
-    if (node->act.op != OP_IDENTITY && !may_fuse) {
+    bool may_act = may_fuse || (op_info(node->op)->flags & OPF_ACTIVATED) != 0;
+    if (node->act.op != OP_IDENTITY && !may_act) {
         return broken(v, node, "its op cannot have a fused activation");
     }
     Attr attr = {.act = node->act.attr};

@@ -366,6 +366,7 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_CHANNEL_AFFINE:
         strbuf_printf(&name, "channel_affine");
         name_in(&name, s);
+        name_epilogue(&name, &kernel->epilogue);
         break;
     case KERNEL_LRN:
         strbuf_printf(&name, "lrn%d", (int)s->lrn.size);

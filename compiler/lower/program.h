@@ -198,7 +198,7 @@ typedef enum KernelFamily {
     KERNEL_GLOBAL_POOL,
     KERNEL_UNARY,  /* one activation (epilogue.act) over a whole tensor; OP_PRELU: slope of channel c is weights[c] */
     KERNEL_BINARY, /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
-    KERNEL_CHANNEL_AFFINE, /* y = x * weights[c] + bias[c]: affine, normalize, batch norm left over; no activation */
+    KERNEL_CHANNEL_AFFINE, /* y = x * weights[c] + bias[c]: affine, normalize, batch norm left over */
     KERNEL_LRN,
     KERNEL_SOFTMAX,        /* and log_softmax; over channels, for each pixel */
     KERNEL_CONV_TRANSPOSE, /* sizes as the network says them; weight [output channel][(input channel, ky, kx)] */

@@ -281,6 +281,7 @@ static void reference_elementwise(const Kernel *kernel, const KernelData *d, dou
             v = activate(&kernel->epilogue.act, v + (kernel->epilogue.residual ? d->residual[at] : 0.0));
         } else if (kernel->family == KERNEL_CHANNEL_AFFINE) {
             v = (double)d->x[0][at] * d->weights[channel] + (kernel->epilogue.bias ? d->bias[channel] : 0.0);
+            v = activate(&kernel->epilogue.act, v);
         } else if (kernel->epilogue.act.op == OP_PRELU) {
             v = d->x[0][at] >= 0.0f ? d->x[0][at] : (double)d->x[0][at] * d->weights[channel];
         } else {

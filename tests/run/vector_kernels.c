@@ -891,7 +891,7 @@ static void fill_elementwise(Batch *b)
         if (i < 20) {
             k = add(b, KERNEL_UNARY, s, false, false, all[i % 15]);
         } else if (i < 26) {
-            k = add(b, KERNEL_CHANNEL_AFFINE, s, i % 2, false, OP_IDENTITY);
+            k = add(b, KERNEL_CHANNEL_AFFINE, s, i % 2, false, i < 23 ? OP_IDENTITY : acts[i % 6]);
         } else {
             static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL};
             s.op = ops[i % 3];

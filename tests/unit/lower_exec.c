@@ -339,7 +339,7 @@ static double elementwise(const Exec *e, const Step *step, const double *weight,
 {
     const Kernel *kernel = step->kernel;
     if (kernel->family == KERNEL_CHANNEL_AFFINE) {
-        return *at(view_of(e, step->inputs[0]), c, i, j) * weight[c] + bias[c];
+        return activate(&kernel->epilogue.act, *at(view_of(e, step->inputs[0]), c, i, j) * weight[c] + bias[c], 0);
     }
     if (kernel->family == KERNEL_UNARY) {
         double x = *at(view_of(e, step->inputs[0]), c, i, j);
