@@ -142,6 +142,9 @@ static Str settings_text(Driver *d, const Options *options)
     if (options->no_winograd) {
         text = arena_printf(d->arena, STR_FMT " --no-winograd", STR_ARG(text));
     }
+    if (options->no_fuse_projection) {
+        text = arena_printf(d->arena, STR_FMT " --no-fuse-projection", STR_ARG(text));
+    }
     if (options->dense_storage != STORE_F32) {
         text =
             arena_printf(d->arena, STR_FMT " --dense-storage=%s", STR_ARG(text), storage_name(options->dense_storage));
@@ -437,6 +440,7 @@ static bool compile(Driver *d)
     LowerOptions lower_options = {.batch = options->batch,
                                   .parts = options->threads_max,
                                   .no_winograd = options->no_winograd,
+                                  .no_fuse_projection = options->no_fuse_projection,
                                   .split_from = options->split_from,
                                   .dense_storage = options->dense_storage};
     if (!open_tuning(d, graph, options->targets[0])) { /* one target: options.c sees to it */

@@ -44,8 +44,7 @@ const char options_help[] =
     "a\n"
     "                           machine, -march=native; portable: strict C99, any machine and compiler\n"
     "      --target=NAME,NAME   code for each of them, among which init chooses: see README.md; no -march needed\n"
-    "      --no-winograd        convolutions as direct sums only, by neither Winograd nor Strassen: half the\n"
-    "                           rounding error, more time\n"
+    "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
     "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 decimal digits, numbers up to\n"
     "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32 either way\n"
     "      --tune[=FILE]        time kernels for each convolution here, with the C compiler CC; add the fastest to the\n"
@@ -53,6 +52,7 @@ const char options_help[] =
     "      --tuned[=FILE]       use the database, time nothing\n"
     "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: this machine's\n"
     "      --tune-runs=N        time each candidate N times; default 20\n"
+    "      --no-fuse-projection a shortcut's 1x1 convolution as a step of its own\n"
     "      --summary            print the table of layers; no files unless -o is given\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
@@ -93,6 +93,7 @@ enum OptionCode {
     CODE_TUNED,
     CODE_TUNED_FOR,
     CODE_TUNE_RUNS,
+    CODE_NO_FUSE_PROJECTION,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -137,6 +138,7 @@ static const struct option long_options[] = {
     {"tuned", optional_argument, NULL, CODE_TUNED},
     {"tuned-for", required_argument, NULL, CODE_TUNED_FOR},
     {"tune-runs", required_argument, NULL, CODE_TUNE_RUNS},
+    {"no-fuse-projection", no_argument, NULL, CODE_NO_FUSE_PROJECTION},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -519,6 +521,9 @@ static bool take_option(Parse *parse, int code, const char *value)
         return true;
     case CODE_TUNE_RUNS:
         return parse_count(parse, "tune-runs", value, 1, 100000, &options->tune_runs);
+    case CODE_NO_FUSE_PROJECTION:
+        options->no_fuse_projection = true;
+        return true;
     case CODE_SUMMARY:
         options->summary = true;
         return true;

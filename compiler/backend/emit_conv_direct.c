@@ -27,8 +27,8 @@ typedef struct Direct {
     int64_t row_tiles, col_tiles, wide_tiles; /* the first wide_tiles tiles of a row are `cols` wide, others one less */
     int32_t cols;
     int32_t unroll, rounds, kx_loop;
-    int32_t step;                   /* floats between the inputs of neighbouring pixels */
     int32_t out_pixel;              /* floats between the outputs of neighbouring pixels */
+    int32_t step, second_step;      /* floats between the inputs of neighbouring pixels; of the second input, 0: none */
     int32_t prefetch, row_prefetch; /* cache lines of the next set, a round or a window row */
     const char *index;
 } Direct;
@@ -50,7 +50,7 @@ static Direct direct_of(const Kernel *kernel)
     d.sets = ceil_div(d.group_planes, d.vectors);
     d.last_vectors = (int32_t)(d.group_planes - (d.sets - 1) * d.vectors);
     int64_t in_padded = planar ? in_channels : ceil_div(in_channels, d.b) * d.b;
-    d.depth = in_padded * s->kernel_rows * s->kernel_cols;
+    d.depth = in_padded * s->kernel_rows * s->kernel_cols + ceil_div(kernel->in2.channels, d.b) * d.b;
     d.set_floats = d.vectors * d.b * d.depth;
     d.group_floats = d.group_planes * d.b * d.depth;
     d.in_group = planar ? in_channels * kernel->in.plane_stride : in_channels / d.b * kernel->in.plane_stride;
@@ -62,6 +62,7 @@ static Direct direct_of(const Kernel *kernel)
     d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
     d.step = s->stride_cols * kernel->in.block;
     d.out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d.b;
+    d.second_step = s->second_stride_cols * kernel->in2.block;
     /* Neighbouring floats of the input: a row of the window, unless it is dilated. */
     bool folds = s->dilation_cols == 1 || s->kernel_cols == 1;
     int32_t run = (folds ? s->kernel_cols : 1) * (planar ? 1 : d.b);
@@ -77,10 +78,14 @@ static Direct direct_of(const Kernel *kernel)
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
     int64_t in = ceil_div(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
+    int64_t in2 = d.second_step > 0 ? ceil_div(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
+    in = in2 > in ? in2 : in;
     int64_t out = ceil_div(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
     d.index = cexpr_index_type(2 * (in > out ? in > weights ? in : weights : out > weights ? out : weights));
     if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
-        run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0)))) {
+        run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0))) ||
+        (d.second_step > 0 && (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 ||
+                               s->pad_left != 0 || in_channels % d.b != 0))) {
         ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
     }
     return d;
@@ -91,7 +96,15 @@ static Direct direct_of(const Kernel *kernel)
 static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t vectors)
 {
     bool pixel = d->s->kernel_rows * d->s->kernel_cols == 1;
-    return (TileShape){rows, cols, vectors, d->step, d->unroll, pixel ? d->rounds : 0, d->prefetch, d->row_prefetch};
+    return (TileShape){.rows = rows,
+                       .cols = cols,
+                       .vectors = vectors,
+                       .step = d->step,
+                       .second_step = d->second_step,
+                       .unroll = d->unroll,
+                       .rounds = pixel ? d->rounds : 0,
+                       .prefetch = d->prefetch,
+                       .row_prefetch = d->row_prefetch};
 }
 
 typedef struct Choices {
@@ -150,12 +163,19 @@ static void emit_head_comment(const Direct *d, CWriter *w)
     strbuf_printf(&more, ": %dx%dx%d -> %dx%dx%d%s%s%s%s.\n", s->in_channels, s->in_rows, s->in_cols, s->out_channels,
                   s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                   e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+    int32_t in_channels = s->in_channels / s->groups;
+    if (d->second_step > 0) {
+        const Layout *in2 = &d->kernel->in2;
+        strbuf_printf(&more, "Into the same sums: a convolution 1x1, stride %dx%d, of x[1], %dx%dx%d.\n",
+                      s->second_stride_rows, s->second_stride_cols, in2->channels, in2->rows, in2->cols);
+        in_channels += in2->channels;
+    }
     bool planar = d->kernel->family == KERNEL_PLANAR;
     strbuf_printf(&more, "x [%d%s][row][column]%s, y [%d/%d][row][column][%d], weights ", s->in_channels,
                   planar ? "" : cexpr_div("", d->b).text, planar ? "" : cexpr_at("", cexpr_int(d->b)).text,
                   s->out_channels, d->b, d->b);
-    strbuf_printf(&more, "[%d/%d][%d%s][%d][%d]%s[%d][%d].", s->out_channels, d->b * d->vectors,
-                  s->in_channels / s->groups, planar ? "" : cexpr_div("", d->b).text, s->kernel_rows, s->kernel_cols,
+    strbuf_printf(&more, "[%d/%d][%d%s][%d][%d]%s[%d][%d].", s->out_channels, d->b * d->vectors, in_channels,
+                  planar ? "" : cexpr_div("", d->b).text, s->kernel_rows, s->kernel_cols,
                   planar ? "" : cexpr_at("", cexpr_int(d->b)).text, d->vectors, d->b);
     cw_comment(w, "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s", s->kernel_rows, s->kernel_cols,
                s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, more.ptr);
@@ -171,6 +191,11 @@ static void emit_taps(const Direct *d, CWriter *w)
     cw_line(w, "static const conv_taps taps = {%" PRId64 ", %d, %d, %d, %" PRId64 ", %" PRId64 ", %d, %" PRId64 "};",
             planes, s->kernel_rows, d->kx_loop, d->rounds, in->plane_stride, s->dilation_rows * in->row_stride,
             s->dilation_cols * in->block, s->stride_rows * in->row_stride);
+    if (d->second_step > 0) {
+        const Layout *in2 = &d->kernel->in2;
+        cw_line(w, "static const conv_taps taps2 = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, %" PRId64 "};",
+                ceil_div(in2->channels, d->b), d->rounds, in2->plane_stride, s->second_stride_rows * in2->row_stride);
+    }
 }
 
 /* The call of one tile; shapes differ by what the variables rows, cols, vectors say. */
@@ -178,6 +203,7 @@ static void emit_calls(const Direct *d, CWriter *w)
 {
     Choices rows = row_choices(d), cols = col_choices(d), vectors = vector_choices(d);
     const char *next = d->prefetch + d->row_prefetch > 0 ? " next," : "";
+    const char *second = d->second_step > 0 ? " &taps2, in2," : "";
     int total = rows.n * cols.n * vectors.n, n = 0;
     for (int r = 0; r < rows.n; ++r) {
         for (int c = 0; c < cols.n; ++c) {
@@ -199,7 +225,7 @@ static void emit_calls(const Direct *d, CWriter *w)
                 } else if (total > 1) {
                     cw_chain(w, "else");
                 }
-                cw_line(w, "%s(&taps, in, weights,%s sums);", emit_tile_name(&shape).text, next);
+                cw_line(w, "%s(&taps, in,%s weights,%s sums);", emit_tile_name(&shape).text, second, next);
                 strbuf_free(&condition);
             }
         }
@@ -315,6 +341,14 @@ static void emit_one(const Direct *d, CWriter *w)
                                   {NULL, 0}},
                          emit_window_origin(kernel));
     cw_line(w, "const float *const in = %s;", in.text);
+    if (d->second_step > 0) {
+        CExpr in2 = cexpr_sum((Term[]){{"a->x[1]", 1},
+                                       {"row", d->row_tiles > 1 ? s->second_stride_rows * kernel->in2.row_stride : 0},
+                                       {"first", d->col_tiles > 1 ? d->second_step : 0},
+                                       {NULL, 0}},
+                              emit_interior(&kernel->in2));
+        cw_line(w, "const float *const in2 = %s;", in2.text);
+    }
     CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
                                        {"group", many_groups ? d->group_floats : 0},
                                        {"set", many_sets ? d->set_floats : 0},

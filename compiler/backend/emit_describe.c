@@ -65,6 +65,9 @@ static void append_types(StrBuf *out, Arena *arena, const Step *step)
         for (uint32_t i = 0; i < operands; ++i) {
             strbuf_printf(out, "%s" STR_FMT, i > 0 ? ", " : "", STR_ARG(type_format(arena, node->inputs[i]->type)));
         }
+        if (step->second != NULL) {
+            strbuf_printf(out, ", " STR_FMT, STR_ARG(type_format(arena, step->second->inputs[0]->type)));
+        }
     }
     strbuf_printf(out, "%s" STR_FMT, operands > 0 ? " -> " : "", STR_ARG(type_format(arena, node->type)));
 }
@@ -131,6 +134,10 @@ Str step_describe(Arena *arena, const Program *program, const Step *step)
     strbuf_append(&field, step->title);
     append_field(&out, &column, &field);
     append_operation(&field, step->node);
+    if (step->second != NULL) {
+        strbuf_printf(&field, " + ");
+        append_operation(&field, step->second);
+    }
     append_field(&out, &column, &field);
     append_types(&field, arena, step);
     append_field(&out, &column, &field);

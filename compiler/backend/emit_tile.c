@@ -18,9 +18,12 @@ CExpr emit_tile_name(const TileShape *t)
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_r%d", (int)t->rounds);
     }
     if (t->prefetch > 0) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)t->prefetch);
+        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)t->prefetch);
     } else if (t->row_prefetch > 0) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
+        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
+    }
+    if (t->second_step > 0) {
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_and_s%d", (int)t->second_step);
     }
     return name;
 }
@@ -32,12 +35,16 @@ static void emit_prefetch(int32_t lines, CWriter *w)
     }
 }
 
-static void emit_round(const TileShape *t, int32_t b, CWriter *w)
+/* `n`: the variable that says how far the sums go; `step`: floats between the inputs of pixels. */
+static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t b, CWriter *w)
 {
     cw_line(w, "CNN_KEEP_LOOP");
     StrBuf head = {0};
+    char rounds[24], row[32];
+    snprintf(rounds, sizeof rounds, "%s.rounds", n);
+    snprintf(row, sizeof row, "r * %s.pixel_row", n);
     strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d",
-                  t->rounds > 0 ? cexpr_int(t->rounds).text : "n.rounds", t->unroll, t->unroll * t->vectors * b);
+                  t->rounds > 0 ? cexpr_int(t->rounds).text : rounds, t->unroll, t->unroll * t->vectors * b);
     if (t->prefetch > 0) {
         strbuf_printf(&head, ", next += %d", t->prefetch * 16);
     }
@@ -59,7 +66,7 @@ static void emit_round(const TileShape *t, int32_t b, CWriter *w)
     }
     cw_line(w, "CNN_UNROLL(%d)", t->cols);
     cw_open(w, "for (int p = 0; p < %d; ++p)", t->cols);
-    CExpr x = cexpr_sum((Term[]){{"r * n.pixel_row", t->rows > 1}, {"p", t->step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
+    CExpr x = cexpr_sum((Term[]){{row, t->rows > 1}, {"p", step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
     CExpr sum = cexpr_sum((Term[]){{"r", t->rows > 1 ? t->cols : 0}, {"p", 1}, {NULL, 0}}, 0);
     cw_line(w, "const float value = in[%s];", x.text);
     for (int32_t v = 0; v < t->vectors; ++v) {
@@ -75,45 +82,63 @@ static void emit_round(const TileShape *t, int32_t b, CWriter *w)
     cw_close(w, "");
 }
 
+/* All products of one input; w goes on where it is. */
+static void emit_products(const TileShape *t, const char *n, const char *taps, const char *x, int32_t step, int32_t b,
+                          CWriter *w)
+{
+    cw_line(w, "const conv_taps %s = *%s;", n, taps);
+    cw_open(w, "for (int plane = 0; plane < %s.planes; ++plane, %s += %s.plane_step)", n, x, n);
+    if (t->rounds == 0) {
+        cw_line(w, "const float *row = %s;", x);
+        cw_open(w, "for (int ky = 0; ky < %s.rows; ++ky, row += %s.row_step)", n, n);
+        cw_line(w, "const float *column = row;");
+        cw_open(w, "for (int kx = 0; kx < %s.cols; ++kx, column += %s.col_step)", n, n);
+    }
+    cw_line(w, "const float *in = %s;", t->rounds == 0 ? "column" : x);
+    emit_prefetch(t->row_prefetch, w);
+    if (t->row_prefetch > 0) {
+        char rounds[24] = "";
+        if (t->rounds == 0) {
+            snprintf(rounds, sizeof rounds, "%s.rounds", n);
+        }
+        CExpr all = cexpr_sum((Term[]){{rounds, t->rounds > 0 ? 0 : t->unroll * t->vectors * b}, {NULL, 0}},
+                              t->rounds * t->unroll * t->vectors * b);
+        cw_line(w, "next += %s;", all.text);
+    }
+    emit_round(t, n, step, b, w);
+    if (t->rounds == 0) {
+        cw_close(w, "");
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+}
+
 void emit_tile(const TileShape *t, int32_t b, CWriter *w)
 {
     int32_t pixels = t->rows * t->cols;
     bool ahead = t->prefetch > 0 || t->row_prefetch > 0;
+    char second[40] = "";
+    if (t->second_step > 0) {
+        snprintf(second, sizeof second, ", %d in x2, which is next", (int)t->second_step);
+    }
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
-               "apart in x. w lies in the order of use: [taps][%d][%d].%s",
-               t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, t->vectors, b,
-               ahead ? " The weights at next will be wanted soon." : "");
-    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x, const float *w,%s vector *sums)",
-            emit_tile_name(t).text, ahead ? " const float *next," : "");
+               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s",
+               t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
+               b, ahead ? " The weights at next will be wanted soon." : "");
+    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s const float *w,%s vector *sums)",
+            emit_tile_name(t).text, t->second_step > 0 ? " const conv_taps *taps2, const float *x2," : "",
+            ahead ? " const float *next," : "");
     cw_body(w);
     cw_line(w, "vector s[%d][%d];", t->vectors, pixels);
     cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);
     cw_open(w, "for (int i = 0; i < %d; ++i)", t->vectors * pixels);
     cw_line(w, "s[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
     cw_close(w, "");
-    cw_line(w, "const conv_taps n = *taps;");
-    cw_open(w, "for (int plane = 0; plane < n.planes; ++plane, x += n.plane_step)");
-    if (t->rounds == 0) {
-        cw_line(w, "const float *row = x;");
-        cw_open(w, "for (int ky = 0; ky < n.rows; ++ky, row += n.row_step)");
-        cw_line(w, "const float *column = row;");
-        cw_open(w, "for (int kx = 0; kx < n.cols; ++kx, column += n.col_step)");
+    emit_products(t, "n", "taps", "x", t->step, b, w);
+    if (t->second_step > 0) {
+        emit_products(t, "n2", "taps2", "x2", t->second_step, b, w);
     }
-    cw_line(w, "const float *in = %s;", t->rounds == 0 ? "column" : "x");
-    emit_prefetch(t->row_prefetch, w);
-    if (t->row_prefetch > 0) {
-        const char *rounds = t->rounds > 0 ? "" : "n.rounds";
-        CExpr all = cexpr_sum((Term[]){{rounds, t->rounds > 0 ? 0 : t->unroll * t->vectors * b}, {NULL, 0}},
-                              t->rounds * t->unroll * t->vectors * b);
-        cw_line(w, "next += %s;", all.text);
-    }
-    emit_round(t, b, w);
-    if (t->rounds == 0) {
-        cw_close(w, "");
-        cw_close(w, "");
-    }
-    cw_close(w, "");
     cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);
     cw_open(w, "for (int i = 0; i < %d; ++i)", t->vectors * pixels);
     cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);

@@ -118,7 +118,7 @@ static bool same_shape(const TileShape *a, const TileShape *b)
 {
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
            a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
-           a->row_prefetch == b->row_prefetch;
+           a->row_prefetch == b->row_prefetch && a->second_step == b->second_step;
 }
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)

@@ -43,6 +43,7 @@ typedef struct TileShape {
     int32_t rounds;       /* of a window of one pixel: rounds of a plane; 0: what conv_taps says, windows of any size */
     int32_t prefetch;     /* cache lines of weights that a round asks for */
     int32_t row_prefetch; /* the same, of each window row: for rounds that use less than a line */
+    int32_t second_step;  /* > 0: goes on over a second input, whose pixels are so far apart */
 } TileShape;
 enum { MAX_TILE_SHAPES = 8 };
 CExpr emit_tile_name(const TileShape *shape);

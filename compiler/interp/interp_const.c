@@ -36,6 +36,7 @@ static double combine(ConstExpr expr, double a, double b)
     case CONST_DOT:
     case CONST_HWC_TO_CHW:
     case CONST_RESHAPE:
+    case CONST_CONCAT:
         break;
     }
     ICE("%d is no binary recipe", (int)expr);
@@ -108,6 +109,26 @@ static void hwc_to_chw(const Node *constant, const Weights *weights, int64_t fir
     free(row_values);
 }
 
+/* One element at a time: which operand it is of, and where it lies there. */
+static void concat(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out)
+{
+    const Node *a = constant->inputs[0], *b = constant->inputs[1];
+    int32_t axis = constant->attr.constant.axis, in_a = a->type.dim[axis], in_b = b->type.dim[axis];
+    int64_t below = 1;
+    for (int k = axis + 1; k < constant->type.rank; ++k) {
+        below *= constant->type.dim[k];
+    }
+    for (int64_t i = 0; i < count; ++i) {
+        int64_t element = first + i, inner = element % below, along = element / below % (in_a + in_b);
+        int64_t outer = element / below / (in_a + in_b);
+        if (along < in_a) {
+            interp_constant(a, weights, (outer * in_a + along) * below + inner, 1, &out[i]);
+        } else {
+            interp_constant(b, weights, (outer * in_b + along - in_a) * below + inner, 1, &out[i]);
+        }
+    }
+}
+
 void interp_constant(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out)
 {
     const ConstAttr *attr = &constant->attr.constant;
@@ -138,6 +159,9 @@ void interp_constant(const Node *constant, const Weights *weights, int64_t first
         return;
     case CONST_RESHAPE:
         interp_constant(constant->inputs[0], weights, first, count, out);
+        return;
+    case CONST_CONCAT:
+        concat(constant, weights, first, count, out);
         return;
     }
     ICE("unknown recipe %d", (int)attr->expr);

@@ -58,7 +58,8 @@ typedef enum ConstExpr {
     CONST_RSQRT, /* 1 / sqrt(a + eps) */
     CONST_DOT,   /* a = weight [O, I, kh, kw], b = vector [I]: result [O] = sum over i,ky,kx of a[o,i,ky,kx] * b[i] */
     CONST_HWC_TO_CHW, /* a = dense weight [O, H*W*C] in HWC column order -> CHW column order; hwc = {H, W, C} */
-    CONST_RESHAPE     /* a with another shape of as many elements */
+    CONST_RESHAPE,    /* a with another shape of as many elements */
+    CONST_CONCAT      /* a, then b, along `axis`; along the others they are of one size */
 } ConstExpr;
 
 typedef struct InputAttr {
@@ -70,7 +71,7 @@ typedef struct ConstAttr {
     WeightRole role;
     Str name;             /* CONST_WEIGHT: full weight name */
     const double *values; /* CONST_VALUES: type_elements() of them */
-    int32_t axis;         /* binary kinds with a vector operand */
+    int32_t axis;         /* binary kinds with a vector operand, CONST_CONCAT */
     double eps;           /* CONST_RSQRT */
     int32_t hwc[3];       /* CONST_HWC_TO_CHW */
 } ConstAttr;

@@ -29,6 +29,7 @@ static int binding(const Node *constant)
     case CONST_DOT:
     case CONST_HWC_TO_CHW:
     case CONST_RESHAPE:
+    case CONST_CONCAT:
         break;
     }
     return BIND_ATOM;
@@ -121,6 +122,10 @@ static void print_start(Printer *p, Pending item)
         strbuf_append(out, STR("dot("));
         pend(p, (Pending){node, PRINT_MIDDLE, false});
         break;
+    case CONST_CONCAT:
+        strbuf_append(out, STR("concat("));
+        pend(p, (Pending){node, PRINT_MIDDLE, false});
+        break;
     case CONST_RSQRT:
         strbuf_append(out, STR("rsqrt("));
         pend(p, (Pending){node, PRINT_END, false});
@@ -141,7 +146,7 @@ static void print_middle(Printer *p, Pending item)
 {
     const Node *node = item.constant;
     pend(p, (Pending){node, PRINT_END, item.parens});
-    if (node->attr.constant.expr == CONST_DOT) {
+    if (node->attr.constant.expr == CONST_DOT || node->attr.constant.expr == CONST_CONCAT) {
         strbuf_append(p->out, STR(", "));
         pend(p, (Pending){node->inputs[1], PRINT_START, false});
     } else {
@@ -166,6 +171,9 @@ static void print_end(StrBuf *out, Pending item)
         }
         break;
     case CONST_DOT:
+        break;
+    case CONST_CONCAT:
+        strbuf_printf(out, ", axis %d", (int)attr->axis);
         break;
     case CONST_RSQRT:
         strbuf_append(out, STR(" + "));

@@ -140,7 +140,7 @@ Node *graph_add_recipe(Graph *graph, ConstAttr recipe, Node *a, Node *b, TensorT
     Node *operands[] = {a, b};
     node->attr.constant = recipe;
     set_inputs(graph, node, operands, b == NULL ? 1 : 2);
-    bool has_own_type = recipe.expr == CONST_DOT || recipe.expr == CONST_RESHAPE;
+    bool has_own_type = recipe.expr == CONST_DOT || recipe.expr == CONST_RESHAPE || recipe.expr == CONST_CONCAT;
     node->type = has_own_type ? type : a->type;
     return append_node(graph, node);
 }

@@ -23,7 +23,7 @@ struct Node {
     uint32_t n_inputs, n_data;
     TensorType type;
     Attr attr;
-    /* Epilogue, for ops with OPF_EPILOGUE: y = act(op(x, weights) + residual). */
+    /* Epilogue, for ops with OPF_EPILOGUE: y = act(op(x, weights) + residual); with OPF_ACTIVATED: no residual. */
     bool adds_residual;
     Activation act;
     Str path; /* "layer1.0.conv1": scope and name; never empty but for unnamed elementwise results of operators */
@@ -67,7 +67,8 @@ Node *graph_add_input(Graph *graph, Str name, TensorType type, bool hwc, Span sp
 void graph_add_output(Graph *graph, Str name, Node *node, Span span);
 Node *graph_add_weight(Graph *graph, Str name, TensorType type, WeightRole role, NodeSource source);
 Node *graph_add_values(Graph *graph, TensorType type, const double *values, NodeSource source); /* copies values */
-/* A recipe over constants; its type follows from the operands (CONST_DOT, CONST_RESHAPE: `type`). `b` may be NULL. */
+/* A recipe over constants; its type follows from the operands (CONST_DOT, CONST_RESHAPE, CONST_CONCAT: `type`). `b` may
+ * be NULL. */
 Node *graph_add_recipe(Graph *graph, ConstAttr recipe, Node *a, Node *b, TensorType type);
 void graph_attach_weight(Graph *graph, Node *node, Node *weight); /* appends to node's inputs */
 

@@ -132,7 +132,8 @@ static bool check_epilogue(Verify *v, const Node *node)
     if ((unsigned)node->act.op >= OP_COUNT || (op_info(node->act.op)->flags & OPF_ACT) == 0) {
         return broken(v, node, "its fused activation is no activation");
     }
-    if (node->act.op != OP_IDENTITY && !may_fuse) {
+    bool may_act = may_fuse || (op_info(node->op)->flags & OPF_ACTIVATED) != 0;
+    if (node->act.op != OP_IDENTITY && !may_act) {
         return broken(v, node, "its op cannot have a fused activation");
     }
     Attr attr = {.act = node->act.attr};
@@ -264,6 +265,22 @@ static bool check_dot(Verify *v, const Node *node)
     return true;
 }
 
+static bool check_concat(Verify *v, const Node *node)
+{
+    TensorType a = node->inputs[0]->type, b = node->inputs[1]->type, whole = a;
+    int32_t axis = node->attr.constant.axis;
+    bool fits = axis >= 0 && axis < a.rank && axis < b.rank;
+    if (fits) {
+        whole.dim[axis] += b.dim[axis];
+        b.dim[axis] = a.dim[axis];
+    }
+    if (!fits || !type_equal(a, b) || !type_equal(whole, node->type)) {
+        return broken(v, node, "concat of %s and %s along axis %d cannot give %s", type_text(a).text,
+                      type_text(node->inputs[1]->type).text, (int)axis, type_text(node->type).text);
+    }
+    return true;
+}
+
 static bool check_hwc_to_chw(Verify *v, const Node *node)
 {
     TensorType a = node->inputs[0]->type;
@@ -290,6 +307,7 @@ static bool check_constant(Verify *v, const Node *node)
     case CONST_MUL:
     case CONST_DIV:
     case CONST_DOT:
+    case CONST_CONCAT:
         operands = 2;
         break;
     case CONST_RSQRT:
@@ -321,6 +339,8 @@ static bool check_constant(Verify *v, const Node *node)
         return check_dot(v, node);
     case CONST_HWC_TO_CHW:
         return check_hwc_to_chw(v, node);
+    case CONST_CONCAT:
+        return check_concat(v, node);
     case CONST_RSQRT:
         if (!type_equal(node->type, node->inputs[0]->type)) {
             return broken(v, node, "rsqrt of another type than its operand");

@@ -140,7 +140,8 @@ static bool sizes_equal(const KernelSizes *a, const KernelSizes *b)
            a->out_channels == b->out_channels && a->out_rows == b->out_rows && a->out_cols == b->out_cols &&
            window_equal(a, b) && a->groups == b->groups && a->multiplier == b->multiplier &&
            a->count_pad == b->count_pad && a->adaptive == b->adaptive && a->is_max == b->is_max &&
-           a->is_log == b->is_log && a->op == b->op && special_sizes_equal(a, b) && operands_equal(a, b);
+           a->is_log == b->is_log && a->op == b->op && a->second_stride_rows == b->second_stride_rows &&
+           a->second_stride_cols == b->second_stride_cols && special_sizes_equal(a, b) && operands_equal(a, b);
 }
 
 static bool activation_equal(const Activation *a, const Activation *b)
@@ -265,6 +266,15 @@ static void name_epilogue(StrBuf *name, const Epilogue *epilogue)
     }
 }
 
+/* "_and_s2_256x56x56" */
+static void name_second(StrBuf *name, const Kernel *kernel)
+{
+    if (kernel->sizes.second_stride_rows > 0) {
+        name_pair(name, "_and_s", kernel->sizes.second_stride_rows, kernel->sizes.second_stride_cols);
+        name_shape(name, kernel->in2.channels, kernel->in2.rows, kernel->in2.cols);
+    }
+}
+
 static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -277,7 +287,10 @@ static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
     if (kernel->family != KERNEL_DEPTHWISE && kernel->family != KERNEL_TABLE_CONV && s->groups > 1) {
         strbuf_printf(name, "_g%d", (int)s->groups);
     }
-    name_in_out(name, s);
+    name_in(name, s);
+    name_second(name, kernel);
+    strbuf_printf(name, "_to");
+    name_shape(name, s->out_channels, s->out_rows, s->out_cols);
     if (kernel->weight_format.storage != STORE_F32) {
         strbuf_printf(name, "_%s", storage_name(kernel->weight_format.storage));
     }
@@ -358,6 +371,7 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_CHANNEL_AFFINE:
         strbuf_printf(&name, "channel_affine");
         name_in(&name, s);
+        name_epilogue(&name, &kernel->epilogue);
         break;
     case KERNEL_LRN:
         strbuf_printf(&name, "lrn%d", (int)s->lrn.size);

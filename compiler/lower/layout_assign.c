@@ -3,6 +3,7 @@
  *
  *   1. forward: a node is blocked where its op has a kernel for blocks and its operand is there already, or where it is
  *      a convolution, which is worth a conversion
+ *      a shortcut's projection that the convolution it is added to takes into its sums has no value at all
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
  *   3. a max pool that a Winograd convolution can do with its tiles is done there
@@ -154,6 +155,36 @@ static bool wants_blocks(const Lowering *l, const Node *node)
     }
     bool is_pool = family == KERNEL_MAX_POOL || family == KERNEL_AVG_POOL;
     return lower_is_blocked(l, node->inputs[0]) || (is_pool && pool_pays(l, node));
+}
+
+/* --- convolutions that share their sums */
+
+static bool is_pointwise_direct(const Lowering *l, const Node *node)
+{
+    const NodeLayout *layout = &l->layouts[node->id];
+    if (node->op != OP_CONV || !layout->vector_conv || layout->family != KERNEL_DIRECT) {
+        return false;
+    }
+    const Kernel record = lower_conv_record(node);
+    const KernelSizes *s = &record.sizes;
+    /* Padding would have to be zeros of both inputs' halos. */
+    return s->kernel_rows == 1 && s->kernel_cols == 1 && s->groups == 1 && s->pad_top == 0 && s->pad_left == 0 &&
+           (s->out_rows - 1) * s->stride_rows < s->in_rows && (s->out_cols - 1) * s->stride_cols < s->in_cols;
+}
+
+/* y = act(A x + B h) of two 1x1 convolutions, the end of a residual block whose shortcut is a projection: the sums of A
+ * go on over the channels of h. B's result, which nobody else reads, is never written and never read back. */
+static void assign_second(const Lowering *l, const Node *node, const Uses *uses)
+{
+    const Node *second = node->adds_residual ? node_residual(node) : NULL;
+    if (second == NULL || !is_pointwise_direct(l, node) || !is_pointwise_direct(l, second) ||
+        !uses_once(uses, second) || second->adds_residual || second->act.op != OP_IDENTITY ||
+        type_channels(node->inputs[0]->type) % l->program->target->channel_block != 0) {
+        return;
+    }
+    l->layouts[node->id].second = second;
+    l->layouts[second->id].is_second = true;
+    l->layouts[second->id].blocked = false;
 }
 
 /* --- 2. classes: values that lie alike */
@@ -388,6 +419,10 @@ void layouts_assign(Lowering *l)
         l->layouts[i].blocked = lower_value_of(node) == node && wants_blocks(l, node);
     }
     place_interiors(l);
+    const Uses uses = graph_uses(graph, l->scratch);
+    for (uint32_t i = 0; i < graph->n_nodes && !l->no_fuse_projection; ++i) {
+        assign_second(l, graph->nodes[i], &uses);
+    }
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         if (l->layouts[i].blocked) {
             join_alike(l, graph->nodes[i]);

@@ -282,6 +282,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
                       .no_winograd = options->no_winograd,
                       .dense_storage = options->dense_storage,
                       .choices = options->choices,
+                      .no_fuse_projection = options->no_fuse_projection,
                       .kernels = map_create(scratch),
                       .kernel_names = map_create(scratch),
                       .segments = map_create(scratch)};

@@ -128,13 +128,19 @@ static void merge_rows(Kernel *kernel)
     KernelSizes *s = &kernel->sizes;
     bool pointwise = s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == 1 && s->stride_cols == 1 &&
                      s->in_rows == s->out_rows && s->in_cols == s->out_cols && s->pad_top == 0 && s->pad_left == 0;
-    bool merges =
-        runs_on(&kernel->in) && runs_on(&kernel->out) && (!kernel->epilogue.residual || runs_on(&kernel->residual));
+    bool two = s->second_stride_rows > 0;
+    if (two) {
+        pointwise = pointwise && s->second_stride_rows == 1 && s->second_stride_cols == 1 &&
+                    kernel->in2.rows == s->out_rows && kernel->in2.cols == s->out_cols;
+    }
+    bool merges = runs_on(&kernel->in) && runs_on(&kernel->out) && (!two || runs_on(&kernel->in2)) &&
+                  (!kernel->epilogue.residual || runs_on(&kernel->residual));
     if ((kernel->family != KERNEL_DIRECT && kernel->family != KERNEL_STRASSEN) || !pointwise || !merges) {
         return;
     }
     kernel->in = as_one_row(kernel->in);
     kernel->out = as_one_row(kernel->out);
+    kernel->in2 = two ? as_one_row(kernel->in2) : kernel->in2;
     kernel->residual = kernel->epilogue.residual ? as_one_row(kernel->residual) : kernel->residual;
     s->in_cols = s->out_cols = kernel->in.cols;
     s->in_rows = s->out_rows = 1;
@@ -195,8 +201,59 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     if (pool != NULL) {
         Step *step = &l->program->steps[l->program->n_steps - 1];
         step->title = arena_printf(l->arena, STR_FMT " + " STR_FMT, STR_ARG(step->title),
-                                   STR_ARG(step_title(l->arena, pool)));
+                                   STR_ARG(step_title(l->arena, pool, NULL)));
     }
+}
+
+/* The weight of one convolution of the channels of both. */
+static const Segment *weight_of_both(Lowering *l, const Node *node, const Node *second, const Kernel *kernel)
+{
+    const Node *a = node_weight(node, ROLE_WEIGHT), *b = node_weight(second, ROLE_WEIGHT);
+    Node *both = lower_recipe(l, CONST_CONCAT, a, b, 0);
+    both->attr.constant.axis = 1;
+    both->type.dim[1] += b->type.dim[1];
+    Packing packing = {
+        .format = kernel->weight_format, .rows = kernel->sizes.out_channels, .cols = both->type.dim[1], .groups = 1};
+    return lower_segment(l, both, packing, node, ROLE_WEIGHT);
+}
+
+static const Segment *bias_of_both(Lowering *l, const Node *node, const Node *second, const Kernel *kernel)
+{
+    const Node *a = node_weight(node, ROLE_BIAS), *b = node_weight(second, ROLE_BIAS);
+    if (a == NULL && b == NULL) {
+        return NULL;
+    }
+    const Node *sum = a == NULL ? b : b == NULL ? a : lower_recipe(l, CONST_ADD, a, b, 0);
+    return lower_vector(l, kernel, sum, node, ROLE_BIAS);
+}
+
+/* A 1x1 convolution and the one that would be its residual, in the same sums. */
+static void lower_two_convs(Lowering *l, const Node *node, const Node *second)
+{
+    Kernel kernel = lower_conv_record(node), other = lower_conv_record(second);
+    if (!lower_select(l, node, &kernel) || kernel.family != KERNEL_DIRECT) {
+        ICE("convolution %u cannot share its sums", node->id);
+    }
+    Buffer *in = lower_blocked(l, node->inputs[0]), *in2 = lower_blocked(l, second->inputs[0]);
+    Buffer *out = lower_result(l, node);
+    kernel.in = in->layout;
+    kernel.in2 = in2->layout;
+    kernel.out = out->layout;
+    kernel.sizes.second_stride_rows = other.sizes.stride_rows;
+    kernel.sizes.second_stride_cols = other.sizes.stride_cols;
+    kernel.epilogue.residual = false;
+    kernel.epilogue.bias = kernel.epilogue.bias || other.epilogue.bias;
+    merge_rows(&kernel);
+    lower_tiles(l, node, &kernel);
+    const Segment *weight = weight_of_both(l, node, second, &kernel), *bias = bias_of_both(l, node, second, &kernel);
+    Step *step = lower_step(l, &kernel, node, out);
+    step_add_input(step, in);
+    step_add_input(step, in2);
+    step->weight = weight;
+    step->bias = bias;
+    step->macs = node_macs(node) + node_macs(second);
+    step->second = second;
+    step->title = step_title(l->arena, node, second);
 }
 
 static int32_t taps_of(const KernelSizes *s)
@@ -260,10 +317,18 @@ static IntTable group_table(Lowering *l, const Node *node)
 
 void lower_conv(Lowering *l, const Node *node)
 {
+    const NodeLayout *layout = &l->layouts[node->id];
+    if (layout->is_second) {
+        return;
+    }
+    if (layout->second != NULL) {
+        lower_two_convs(l, node, layout->second);
+        return;
+    }
     bool has_table = has_connections(node), expands = false;
     Kernel kernel = lower_conv_record(node);
     int32_t cols = has_table ? kernel.sizes.kernel_rows * kernel.sizes.kernel_cols : taps_of(&kernel.sizes);
-    bool vector = l->layouts[node->id].vector_conv && lower_vector_conv_record(l, node, &kernel, &expands);
+    bool vector = layout->vector_conv && lower_vector_conv_record(l, node, &kernel, &expands);
     IntTable table = {0};
     if (vector && expands) {
         table = has_table ? node->attr.conv.table : group_table(l, node);

@@ -91,6 +91,7 @@ static void append_channel_affine(Lowering *l, const Node *node, const Node *wei
     Kernel kernel = lower_kernel(of_pixels ? KERNEL_PIXELS : KERNEL_CHANNEL_AFFINE, in, out);
     kernel.vector = of_pixels ? 1 : kernel.vector; /* interleaved is no block */
     kernel.epilogue.bias = true;
+    lower_epilogue(node, &kernel);
     const Segment *scale = lower_vector(l, &kernel, weight, node, ROLE_WEIGHT);
     const Segment *shift = lower_vector(l, &kernel, bias, node, ROLE_BIAS);
     Step *step = lower_step(l, &kernel, node, out);

@@ -26,7 +26,7 @@ Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, Te
 
 static Str result_name(Lowering *l, const Node *node)
 {
-    return str_is_empty(node->path) ? step_title(l->arena, node) : node->path;
+    return str_is_empty(node->path) ? step_title(l->arena, node, NULL) : node->path;
 }
 
 /* Where a part of a concat lies: a view of the concat's buffer, which is made when the first part asks for it. */
@@ -240,8 +240,10 @@ Step *lower_step(Lowering *l, const Kernel *record, const Node *node, Buffer *ou
     Program *program = l->program;
     Kernel completed = *record;
     lower_tiles(l, node, &completed);
-    Step step = {
-        .kernel = lower_intern(l, &completed), .output = output, .node = node, .title = step_title(l->arena, node)};
+    Step step = {.kernel = lower_intern(l, &completed),
+                 .output = output,
+                 .node = node,
+                 .title = step_title(l->arena, node, NULL)};
     if (step.kernel->scratch_bytes > 0) {
         step.scratch = new_buffer(l, (Buffer){.name = output->name,
                                               .kind = BUFFER_ARENA,

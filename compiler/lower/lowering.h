@@ -15,6 +15,8 @@ typedef struct NodeLayout {
     int32_t winograd;
     bool space_to_depth;    /* a first layer, whose phases lie in lanes */
     const Node *pool;       /* the max pool that the convolution does too; NULL: none */
+    const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
+    bool is_second;         /* such a one: has no step and no memory */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
@@ -31,7 +33,7 @@ typedef struct Lowering {
     Buffer **plain_of, **blocked_of, **planar_of; /* by node id: the same value where a conversion made it */
     const Node **flat_of; /* by node id: what a flattened value that has no buffer yet is made of */
     NodeLayout *layouts;
-    bool no_winograd;
+    bool no_winograd, no_fuse_projection;
     Storage dense_storage;
     const Map *choices;           /* LowerOptions; NULL: none */
     const ConvChoice **choice_of; /* by node id: those that fit; NULL: the rules decide */
@@ -115,7 +117,8 @@ void segments_share(Program *const *programs, int n_programs, Program *whole);
 /* Name of a record without ordinal: "conv3x3_s1p1_64x56x56_to_64x56x56_relu". */
 Str kernel_base_name(Arena *arena, const Kernel *kernel);
 /* What a step does in terms of the network: "layer1.0.conv1 + bn1 + relu". */
-Str step_title(Arena *arena, const Node *node);
+/* `second`: the other of two convolutions that the step sums; NULL: none. */
+Str step_title(Arena *arena, const Node *node, const Node *second);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
 Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */

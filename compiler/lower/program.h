@@ -218,7 +218,7 @@ typedef enum KernelFamily {
     KERNEL_GLOBAL_POOL,
     KERNEL_UNARY,  /* one activation (epilogue.act) over a whole tensor; OP_PRELU: slope of channel c is weights[c] */
     KERNEL_BINARY, /* act(a op b [+ residual]): add, sub, mul, with broadcasting */
-    KERNEL_CHANNEL_AFFINE, /* y = x * weights[c] + bias[c]: affine, normalize, batch norm left over; no activation */
+    KERNEL_CHANNEL_AFFINE, /* y = x * weights[c] + bias[c]: affine, normalize, batch norm left over */
     KERNEL_LRN,
     KERNEL_SOFTMAX,        /* and log_softmax; over channels, for each pixel */
     KERNEL_CONV_TRANSPOSE, /* sizes as the network says them; weight [output channel][(input channel, ky, kx)] */
@@ -272,6 +272,9 @@ typedef struct KernelSizes {
     int32_t pad_top, pad_left;     /* bottom and right follow from the sizes */
     int32_t pad_bottom, pad_right; /* avg_pool with count_pad needs them for the divisor */
     int32_t groups;
+    /* DIRECT: a second 1x1 convolution without padding, of the image Kernel.in2 to the same outputs, goes into the same
+     * sums; 0, 0: none. Then the first is one, too, and its channels are whole blocks. */
+    int32_t second_stride_rows, second_stride_cols;
     int32_t multiplier;               /* depthwise */
     bool count_pad, adaptive, is_max; /* pools */
     bool is_log;                      /* log_softmax */
@@ -299,7 +302,9 @@ typedef struct Epilogue {
  *
  * vector = 1: plain C99 on plain layouts, all families above DIRECT. vector = b: the C text works on vectors of b floats,
  * and families take and give:
- *   DIRECT, WINOGRAD, STRASSEN, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked
+ *   DIRECT, WINOGRAD, STRASSEN, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked. DIRECT with second_stride: a
+ *                        shortcut's projection in the same sums; `in2` blocked, operand x[1]; the weight is that of one
+ *                        convolution of the channels of both, first those of `in`
  *   PLANAR               in planar (sizes.in_channels planes of plane_stride floats), out, residual blocked
  *   FEW                  in blocked, out plain, maybe the caller's: aligned as floats only; no residual, no groups
  *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
@@ -328,7 +333,7 @@ typedef struct Kernel {
     int32_t vector;              /* floats in a vector of this kernel's text; 1: plain C99 */
     KernelSizes sizes;
     Layout in, out;
-    Layout in2;                  /* BINARY with vector > 1: of operand 1; else all zero */
+    Layout in2;                  /* BINARY with vector > 1, DIRECT of two images: of operand 1; else all zero */
     Layout residual;             /* vector > 1 and epilogue.residual; else all zero */
     Epilogue epilogue;
     PackFormat weight_format;
@@ -386,7 +391,7 @@ bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
 enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
 typedef struct Step {
     const Kernel *kernel;
-    Buffer *inputs[STEP_MAX_INPUTS];       /* data; BINARY: 1 or 2 */
+    Buffer *inputs[STEP_MAX_INPUTS];       /* data; BINARY, DIRECT: 1 or 2 */
     int64_t input_offset[STEP_MAX_INPUTS]; /* elements into the buffer (slices) */
     uint32_t n_inputs;
     Buffer *residual;             /* may be the output's own memory: y = act(conv + y) */
@@ -398,6 +403,7 @@ typedef struct Step {
     Buffer *halo_of;
     bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
     const Node *node;      /* comments: path, types, span */
+    const Node *second;    /* the other of two convolutions that one step sums; NULL: none */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;
@@ -432,6 +438,7 @@ typedef struct LowerOptions {
     Storage dense_storage;
     int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
     const Map *choices; /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
+    bool no_fuse_projection; /* every convolution is a step of its own */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */

@@ -158,6 +158,7 @@ static void choose_direct(const Target *target, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
     int64_t taps = int_align_up(in_channels, kernel->vector) * s->kernel_rows * s->kernel_cols;
+    taps += int_align_up(kernel->in2.channels, kernel->vector);
     int32_t planes = ceil_div(out_channels, kernel->vector), vectors = planes > 1 ? 2 : 1;
     if (target->registers >= MANY_REGISTERS) {
         choose_tile(kernel, MANY_PIXELS);
@@ -174,6 +175,7 @@ static void choose_direct(const Target *target, Kernel *kernel)
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     int64_t weight_bytes = 4 * taps * int_align_up(out_channels, kernel->vector);
     int64_t input_bytes = 4 * layout_elements(&kernel->in);
+    input_bytes += s->second_stride_rows > 0 ? 4 * layout_elements(&kernel->in2) : 0;
     bool again =
         s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->in_channels >= 64 && input_bytes > PIXELS_INPUT;
     if (again && weight_bytes <= PIXELS_WEIGHTS) {

@@ -40,23 +40,32 @@ static Str folded_norm(const Node *constant)
     return (Str){NULL, 0};
 }
 
-Str step_title(Arena *arena, const Node *node)
+/* "conv3 + bn3" without the scope that the step has said already. */
+static void append_layer(StrBuf *title, const Node *node, Str scope)
 {
-    StrBuf title = {0};
     if (str_is_empty(node->path)) {
-        strbuf_append(&title, str_from(op_name(node->op)));
+        strbuf_append(title, str_from(op_name(node->op)));
     } else {
-        strbuf_append(&title, node->path);
+        strbuf_append(title, relative_to(node->path, scope));
     }
     const Node *weight = node_weight(node, ROLE_WEIGHT);
     if (weight != NULL) {
         Str norm = folded_norm(weight);
         if (!str_is_empty(norm) && !str_equal(norm, node->path)) {
             Str name = relative_to(norm, scope_of(node->path));
-            strbuf_printf(&title, " + " STR_FMT, STR_ARG(name));
+            strbuf_printf(title, " + " STR_FMT, STR_ARG(name));
         }
     }
-    if (node->adds_residual) {
+}
+
+Str step_title(Arena *arena, const Node *node, const Node *second)
+{
+    StrBuf title = {0};
+    append_layer(&title, node, (Str){NULL, 0});
+    if (second != NULL) {
+        strbuf_printf(&title, " + ");
+        append_layer(&title, second, scope_of(node->path));
+    } else if (node->adds_residual) {
         strbuf_printf(&title, " + add");
     }
     if (node->act.op != OP_IDENTITY) {

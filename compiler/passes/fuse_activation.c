@@ -17,7 +17,8 @@ static Node *match_activation(const Rewriter *rewriter, const Node *node)
         return NULL;
     }
     Node *producer = node->inputs[0];
-    bool can = (op_info(producer->op)->flags & OPF_EPILOGUE) != 0 && producer->act.op == OP_IDENTITY;
+    unsigned flags = op_info(producer->op)->flags;
+    bool can = (flags & (OPF_EPILOGUE | OPF_ACTIVATED)) != 0 && producer->act.op == OP_IDENTITY;
     return can && rewriter_read_once(rewriter, producer) ? producer : NULL;
 }
 

@@ -40,7 +40,7 @@ bool literal_can_evaluate(const Node *node)
     }
     if (node->op == OP_CONST) {
         ConstExpr expr = node->attr.constant.expr;
-        return expr != CONST_DOT && expr != CONST_HWC_TO_CHW;
+        return expr != CONST_DOT && expr != CONST_HWC_TO_CHW && expr != CONST_CONCAT;
     }
     bool is_act = (op_info(node->op)->flags & OPF_ACT) != 0;
     return is_elementwise_binary(node) || node->op == OP_SCALE || is_act || is_copy(node);
@@ -92,6 +92,7 @@ static double recipe_value(const Node *recipe, int64_t i)
     case CONST_VALUES:
     case CONST_DOT:
     case CONST_HWC_TO_CHW:
+    case CONST_CONCAT:
         break;
     }
     ICE("recipe %d over literals", (int)attr->expr);

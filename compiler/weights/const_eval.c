@@ -73,6 +73,7 @@ static void combine(ConstExpr expr, double *a, int64_t count, const double *b, i
     case CONST_DOT:
     case CONST_HWC_TO_CHW:
     case CONST_RESHAPE:
+    case CONST_CONCAT:
         break;
     }
     ICE("constant expression %d takes no second operand", (int)expr);
@@ -193,6 +194,28 @@ static void eval_hwc_to_chw(const Eval *eval, const Node *node, int64_t first, i
     arena_destroy(row_eval.scratch);
 }
 
+/* Stretches of one operand, then of the other, in turn. */
+static void eval_concat(const Eval *eval, const Node *node, int64_t first, int64_t count, double *out)
+{
+    int32_t axis = node->attr.constant.axis;
+    int64_t inner = 1;
+    for (int i = axis + 1; i < node->type.rank; ++i) {
+        inner *= node->type.dim[i];
+    }
+    const int64_t runs[] = {node->inputs[0]->type.dim[axis] * inner, node->inputs[1]->type.dim[axis] * inner};
+    Eval run_eval = {.weights = eval->weights, .scratch = arena_create()};
+    for (int64_t done = 0; done < count;) {
+        int64_t round = (first + done) / (runs[0] + runs[1]), at = (first + done) % (runs[0] + runs[1]);
+        int which = at >= runs[0];
+        int64_t skipped = which ? at - runs[0] : at;
+        int64_t size = runs[which] - skipped < count - done ? runs[which] - skipped : count - done;
+        eval_range(&run_eval, node->inputs[which], round * runs[which] + skipped, size, out + done);
+        arena_reset(run_eval.scratch);
+        done += size;
+    }
+    arena_destroy(run_eval.scratch);
+}
+
 static void eval_leaf(const Eval *eval, const Node *node, int64_t first, int64_t count, double *out)
 {
     switch (node->attr.constant.expr) {
@@ -210,6 +233,9 @@ static void eval_leaf(const Eval *eval, const Node *node, int64_t first, int64_t
         return;
     case CONST_RESHAPE: /* the same elements in the same order */
         eval_range(eval, node->inputs[0], first, count, out);
+        return;
+    case CONST_CONCAT:
+        eval_concat(eval, node, first, count, out);
         return;
     case CONST_ADD:
     case CONST_SUB:

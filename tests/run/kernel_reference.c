@@ -59,6 +59,10 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_CONV:
         data->weight_count = s->out_channels * (int64_t)(s->in_channels / s->groups) * window;
         data->bias_count = s->out_channels;
+        if (s->second_stride_rows > 0) {
+            data->x_count[1] = volume(kernel->in2.channels, kernel->in2.rows, kernel->in2.cols);
+            data->weight_count += s->out_channels * (int64_t)kernel->in2.channels;
+        }
         break;
     case KERNEL_DEPTHWISE:
         data->weight_count = s->out_channels * window;
@@ -133,12 +137,27 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
 
 /* --- windows */
 
+/* A second convolution, 1x1, of x[1]; its weights follow those of the first in each row. */
+static double second_conv(const Kernel *kernel, const KernelData *d, int32_t oc, int32_t oy, int32_t ox)
+{
+    const KernelSizes *s = &kernel->sizes;
+    const Layout *in = &kernel->in2;
+    const float *w = d->weights + (int64_t)oc * (s->in_channels + in->channels) + s->in_channels;
+    double sum = 0.0;
+    for (int32_t i = 0; i < in->channels; ++i) {
+        int64_t iy = (int64_t)oy * s->second_stride_rows, ix = (int64_t)ox * s->second_stride_cols;
+        sum += (double)d->x[1][(i * in->rows + iy) * in->cols + ix] * w[i];
+    }
+    return sum;
+}
+
 static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)
 {
     const KernelSizes *s = &kernel->sizes;
     bool depthwise = kernel->family == KERNEL_DEPTHWISE;
     int32_t groups = depthwise ? s->in_channels : s->groups, ic_of_group = s->in_channels / groups,
-            oc_of_group = s->out_channels / groups;
+            oc_of_group = s->out_channels / groups, row = ic_of_group * s->kernel_rows * s->kernel_cols;
+    row += s->second_stride_rows > 0 ? kernel->in2.channels : 0;
     for (int32_t oc = 0; oc < s->out_channels; ++oc) {
         for (int32_t oy = 0; oy < s->out_rows; ++oy) {
             for (int32_t ox = 0; ox < s->out_cols; ++ox) {
@@ -151,14 +170,14 @@ static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)
                             if (iy >= 0 && iy < s->in_rows && ix >= 0 && ix < s->in_cols) {
                                 int64_t ic = oc / oc_of_group * ic_of_group + i;
                                 sum += (double)d->x[0][(ic * s->in_rows + iy) * s->in_cols + ix] *
-                                       d->weights[(((int64_t)oc * ic_of_group + i) * s->kernel_rows + ky) *
-                                                      s->kernel_cols +
-                                                  kx];
+                                       d->weights[(int64_t)oc * row +
+                                                  ((int64_t)i * s->kernel_rows + ky) * s->kernel_cols + kx];
                             }
                         }
                     }
                 }
                 int64_t at = ((int64_t)oc * s->out_rows + oy) * s->out_cols + ox;
+                sum += s->second_stride_rows > 0 ? second_conv(kernel, d, oc, oy, ox) : 0.0;
                 y[at] = activate(&kernel->epilogue.act, sum + (kernel->epilogue.residual ? d->residual[at] : 0.0));
             }
         }
@@ -266,6 +285,7 @@ static void reference_elementwise(const Kernel *kernel, const KernelData *d, dou
             v = activate(&kernel->epilogue.act, v + (kernel->epilogue.residual ? d->residual[at] : 0.0));
         } else if (kernel->family == KERNEL_CHANNEL_AFFINE) {
             v = (double)d->x[0][at] * d->weights[channel] + (kernel->epilogue.bias ? d->bias[channel] : 0.0);
+            v = activate(&kernel->epilogue.act, v);
         } else if (kernel->epilogue.act.op == OP_PRELU) {
             v = d->x[0][at] >= 0.0f ? d->x[0][at] : (double)d->x[0][at] * d->weights[channel];
         } else {

@@ -619,7 +619,7 @@ Test(kernels, unary)
         add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_PRELU);
         add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_RELU);
         add(&b, KERNEL_CHANNEL_AFFINE, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), i % 2 == 0, false,
-            OP_IDENTITY);
+            i < 2 ? OP_IDENTITY : i < 4 ? OP_RELU : OP_SILU);
     }
     check_batch(&b, "unary", 1e-6);
 }

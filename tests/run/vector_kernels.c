@@ -768,6 +768,32 @@ Test(vector_kernels, direct)
     check_widths("direct", fill_direct, 1e-5);
 }
 
+/* Two 1x1 convolutions in the same sums, of images of different sizes, strides and channels. */
+static void fill_two_convs(Batch *b)
+{
+    for (int i = 0; i < 24; ++i) {
+        KernelSizes s =
+            window(b->b * pick(b, 1, 3), pick(b, 1, 13), pick(b, 1, 33), pick(b, 1, 7 * b->b), 1, pick(b, 1, 2), 0);
+        s.second_stride_rows = pick(b, 1, 2);
+        s.second_stride_cols = pick(b, 1, 3);
+        Kernel *k = add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, false, acts[i % 6]);
+        int32_t rows = (s.out_rows - 1) * s.second_stride_rows + pick(b, 1, 2);
+        int32_t cols = (s.out_cols - 1) * s.second_stride_cols + pick(b, 1, 3);
+        k->in2 = with_halo(b, b->b, pick(b, 1, 3 * b->b), rows, cols);
+        k->tile_rows = pick(b, 1, 2);
+        k->tile_cols = k->tile_rows == 2 ? pick(b, 1, 7) : pick(b, 1, 14);
+        set_format(b, k, pick(b, 1, 4), b->b);
+        k->pixels_outer = pick(b, 0, 1);
+        k->block_tiles = k->pixels_outer ? pick(b, 1, 4) : 0;
+        k->prefetch_bytes = pick(b, 0, 1) ? 100000 : 0;
+    }
+}
+
+Test(vector_kernels, two_convolutions_in_the_same_sums)
+{
+    check_widths("two_convs", fill_two_convs, 1e-5);
+}
+
 static void fill_planar(Batch *b)
 {
     for (int i = 0; i < 30; ++i) {
@@ -937,7 +963,7 @@ static void fill_elementwise(Batch *b)
         if (i < 20) {
             k = add(b, KERNEL_UNARY, s, false, false, all[i % 15]);
         } else if (i < 26) {
-            k = add(b, KERNEL_CHANNEL_AFFINE, s, i % 2, false, OP_IDENTITY);
+            k = add(b, KERNEL_CHANNEL_AFFINE, s, i % 2, false, i < 23 ? OP_IDENTITY : acts[i % 6]);
         } else {
             static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL};
             s.op = ops[i % 3];

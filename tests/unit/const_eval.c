@@ -187,6 +187,44 @@ Test(const_eval, columns_from_hwc_to_chw_and_reshape)
     eval_done(&bench);
 }
 
+/* Along each axis; operands that are recipes themselves, and one larger than the blocks inside. */
+Test(const_eval, concat_along_any_axis)
+{
+    EvalBench bench = eval_bench("const_eval-concat");
+    static const int32_t shapes[][2][4] = {{{2, 3, 4, 0}, {5, 3, 4, 0}},
+                                           {{3, 2, 4, 0}, {3, 7, 4, 0}},
+                                           {{3, 4, 1, 0}, {3, 4, 6, 0}},
+                                           {{40, 70, 1, 0}, {40, 9, 1, 0}}};
+    static const int axes[] = {0, 1, 2, 1};
+    for (int s = 0; s < 4; ++s) {
+        int axis = axes[s];
+        Node *a = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, shapes[s][0]);
+        Node *b = weights_bench_weight(&bench.base, "b.weight", ROLE_WEIGHT, shapes[s][1]);
+        Node *scaled = recipe(&bench, CONST_MUL, b, b, 0);
+        TensorType type = a->type;
+        type.dim[axis] += b->type.dim[axis];
+        Node *both =
+            graph_add_recipe(bench.base.graph, (ConstAttr){.expr = CONST_CONCAT, .axis = axis}, a, scaled, type);
+        double *av = values_of(&bench, a), *bv = values_of(&bench, b);
+        double *want = ARENA_ARRAY(bench.base.arena, double, type_elements(type));
+        const int32_t *da = a->type.dim, *db = b->type.dim;
+        int at = 0;
+        for (int i = 0; i < type.dim[0]; ++i) {
+            for (int j = 0; j < type.dim[1]; ++j) {
+                for (int k = 0; k < type.dim[2]; ++k, ++at) {
+                    bool first = (axis == 0 ? i : axis == 1 ? j : k) < da[axis];
+                    int y = i - (!first && axis == 0 ? da[0] : 0), x = j - (!first && axis == 1 ? da[1] : 0);
+                    int z = k - (!first && axis == 2 ? da[2] : 0);
+                    double value = first ? av[(y * da[1] + x) * da[2] + z] : bv[(y * db[1] + x) * db[2] + z];
+                    want[at] = first ? value : value * value;
+                }
+            }
+        }
+        assert_values(&bench, both, want);
+    }
+    eval_done(&bench);
+}
+
 /* A net may have very many foldable layers in a row: no stack may depend on how many. */
 Test(const_eval, a_chain_of_200000_steps)
 {

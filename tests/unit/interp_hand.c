@@ -218,6 +218,11 @@ Test(interp_hand, recipes)
                    2, 0.5);
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_DOT}, a, triple, type_f32_1(2)), 34, 76);
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_RESHAPE}, a, NULL, matrix(3, 2)), 1, 2, 3, 4, 5, 6);
+    Node *column = literal(&nb, matrix(2, 1), (double[]){-1, -2});
+    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_CONCAT, .axis = 1}, a, column, matrix(2, 4)), 1, 2, 3, -1,
+                   4, 5, 6, -2);
+    CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_CONCAT, .axis = 0}, pair, triple, type_f32_1(5)), 10, 100,
+                   2, 4, 8);
     /* Rows of pixels (1,2)(3,4)(5,6)(7,8) become channels 1 3 5 7 and 2 4 6 8. */
     Node *rows = literal(&nb, matrix(1, 8), (double[]){1, 2, 3, 4, 5, 6, 7, 8});
     CHECK_CONSTANT(&nb, recipe(&nb, (ConstAttr){.expr = CONST_HWC_TO_CHW, .hwc = {2, 2, 2}}, rows, NULL, matrix(1, 8)),

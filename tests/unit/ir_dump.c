@@ -146,6 +146,9 @@ Test(ir_dump, constants_and_their_parentheses)
                     "dot(@a, @b + @b)");
     expect_constant(graph_add_recipe(build.graph, reshape, a, NULL, type_f32_1(16)), "reshape(@a, f32[16])");
     expect_constant(graph_add_recipe(build.graph, hwc, a, NULL, a->type), "hwc_to_chw(@a, 1, 2, 3)");
+    ConstAttr concat = {.expr = CONST_CONCAT, .axis = 1};
+    expect_constant(graph_add_recipe(build.graph, concat, a, binary(&build, CONST_MUL, a, b), a->type),
+                    "concat(@a, @a * @b, axis 1)");
     expect_constant(graph_add_recipe(build.graph, rsqrt, b, NULL, b->type), "rsqrt(@b + 1e-05)");
     irbuild_end(&build);
 }

@@ -10,7 +10,7 @@ typedef struct Sample {
     IrBuild build;
     Graph *graph;
     Node *x, *camera, *conv, *bn, *fused, *depthwise, *sub, *flat, *dense, *scaled;
-    Node *mul, *dot, *rsqrt, *hwc, *reshaped, *literal;
+    Node *mul, *dot, *rsqrt, *hwc, *reshaped, *joined, *literal;
 } Sample;
 
 static Node *recipe(Sample *s, ConstExpr expr, WeightRole role, Node *a, Node *b, TensorType type)
@@ -40,13 +40,16 @@ static Sample sample_start(void)
     double half = 0.5;
     s.literal = graph_add_values(graph, type_f32_1(1), &half, (NodeSource){.path = STR("half")});
     s.scaled = irbuild_add2(build, "scaled", "mul", s.dense, s.literal);
-    /* Recipes: fused.weight * rsqrt(bn.var), dot(fused.weight, bn.mean), hwc(fc.weight), reshape. */
+    /* Recipes: fused.weight * rsqrt(bn.var), dot(fused.weight, bn.mean), hwc(fc.weight), reshape, concat. */
     s.rsqrt = recipe(&s, CONST_RSQRT, ROLE_NONE, node_weight(s.bn, ROLE_RUNNING_VAR), NULL, type_f32_1(4));
     s.mul = recipe(&s, CONST_MUL, ROLE_WEIGHT, node_weight(s.fused, ROLE_WEIGHT), s.rsqrt, s.x->type);
     s.dot = recipe(&s, CONST_DOT, ROLE_NONE, node_weight(s.fused, ROLE_WEIGHT), node_weight(s.bn, ROLE_RUNNING_MEAN),
                    type_f32_1(4));
     s.reshaped = recipe(&s, CONST_RESHAPE, ROLE_BIAS, s.dot, NULL, type_f32_1(4));
     s.hwc = recipe(&s, CONST_HWC_TO_CHW, ROLE_WEIGHT, node_weight(s.dense, ROLE_WEIGHT), NULL, type_f32_1(1));
+    s.joined = recipe(&s, CONST_CONCAT, ROLE_NONE, s.literal, s.dot, type_f32_1(5));
+    Node *bias = recipe(&s, CONST_ADD, ROLE_BIAS, node_weight(s.dense, ROLE_BIAS), s.joined, type_f32_1(5));
+    graph_set_weight(graph, s.dense, ROLE_BIAS, bias);
     graph_set_weight(graph, s.fused, ROLE_WEIGHT, s.mul);
     graph_set_weight(graph, s.fused, ROLE_BIAS, s.reshaped);
     graph_set_weight(graph, s.dense, ROLE_WEIGHT, s.hwc);
@@ -157,6 +160,8 @@ static void recipe_axis_negative(Sample *s) { s->mul->attr.constant.axis = -1; }
 static void dot_type(Sample *s) { s->dot->type = type_f32_1(5); }
 static void rsqrt_type(Sample *s) { s->rsqrt->type = type_f32_1(5); }
 static void reshape_elements(Sample *s) { s->reshaped->type = type_f32_1(5); }
+static void concat_type(Sample *s) { s->joined->type = type_f32_1(6); }
+static void concat_axis(Sample *s) { s->joined->attr.constant.axis = 1; }
 static void hwc_columns(Sample *s) { s->hwc->attr.constant.hwc[2] = 3; }
 static void no_output(Sample *s) { s->graph->n_outputs = 0; }
 static void output_twice(Sample *s) { s->graph->outputs[1].name = STR("y"); }
@@ -226,6 +231,8 @@ static const struct {
     {"dot_type", dot_type, "cannot give f32[5]"},
     {"rsqrt_type", rsqrt_type, "rsqrt of another type"},
     {"reshape_elements", reshape_elements, "changes the number of elements"},
+    {"concat_type", concat_type, "concat of f32[1] and f32[4] along axis 0 cannot give f32[6]"},
+    {"concat_axis", concat_axis, "along axis 1 cannot give f32[5]"},
     {"hwc_columns", hwc_columns, "columns of f32[5,144] are no 6 x 6 x 3"},
     {"no_output", no_output, "the graph has no output"},
     {"output_twice", output_twice, "output port 1 has no name of its own"},

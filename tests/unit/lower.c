@@ -159,6 +159,8 @@ Test(lower, every_member_counts_in_equality)
     DIFFERS(sizes.pad_bottom, 1);
     DIFFERS(sizes.pad_right, 1);
     DIFFERS(sizes.groups, 1);
+    DIFFERS(sizes.second_stride_rows, 1);
+    DIFFERS(sizes.second_stride_cols, 1);
     DIFFERS(sizes.multiplier, 1);
     DIFFERS(sizes.count_pad, true);
     DIFFERS(sizes.adaptive, true);

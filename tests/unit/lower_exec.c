@@ -245,6 +245,13 @@ static void run_product(const Exec *e, const Step *step)
     }
     const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
     weight = step->kernel->lane_phases > 0 ? filters_of_phases(e, step->kernel, weight) : weight;
+    View in2 = {0}; /* of a second convolution, 1x1, in the same sums */
+    if (s.second_stride_rows > 0) {
+        cr_assert_eq(step->n_inputs, 2);
+        in2 = (View){memory_of(e, step->inputs[1]), &step->kernel->in2};
+    } else {
+        cr_assert_eq(step->n_inputs, 1);
+    }
     cr_assert_eq(step->kernel->epilogue.bias, bias != NULL);
     cr_assert_eq(step->kernel->epilogue.residual, step->residual != NULL);
     int32_t per_group = s.in_channels / s.groups, out_per_group = s.out_channels / s.groups;
@@ -254,7 +261,8 @@ static void run_product(const Exec *e, const Step *step)
         for (int64_t p = 0; p < plane; ++p) {
             int32_t i = (int32_t)(p / s.out_cols), j = (int32_t)(p % s.out_cols);
             double sum = bias == NULL ? 0 : bias[o];
-            const double *w = weight + (int64_t)o * per_group * s.kernel_rows * s.kernel_cols;
+            int32_t second = in2.layout != NULL ? in2.layout->channels : 0;
+            const double *w = weight + (int64_t)o * (per_group * s.kernel_rows * s.kernel_cols + second);
             for (int32_t c = 0; c < per_group; ++c) {
                 for (int32_t u = 0; u < s.kernel_rows; ++u) {
                     for (int32_t v = 0; v < s.kernel_cols; ++v, ++w) {
@@ -265,6 +273,9 @@ static void run_product(const Exec *e, const Step *step)
                         }
                     }
                 }
+            }
+            for (int32_t c = 0; c < second; ++c, ++w) {
+                sum += *w * *at(in2, c, i * s.second_stride_rows, j * s.second_stride_cols);
             }
             result[o * plane + p] = sum;
         }
@@ -361,7 +372,7 @@ static double elementwise(const Exec *e, const Step *step, const double *weight,
 {
     const Kernel *kernel = step->kernel;
     if (kernel->family == KERNEL_CHANNEL_AFFINE) {
-        return *at(view_of(e, step->inputs[0]), c, i, j) * weight[c] + bias[c];
+        return activate(&kernel->epilogue.act, *at(view_of(e, step->inputs[0]), c, i, j) * weight[c] + bias[c], 0);
     }
     if (kernel->family == KERNEL_UNARY) {
         double x = *at(view_of(e, step->inputs[0]), c, i, j);

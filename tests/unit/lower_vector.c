@@ -16,7 +16,7 @@ typedef struct Net {
     Program *program; /* NULL: not supported */
 } Net;
 
-static Net lower_for(const char *path, const char *target, bool with_passes, bool no_winograd)
+static Net lower_with(const char *path, LowerOptions options, bool with_passes)
 {
     Net net = {.arena = arena_create()};
     Sources *sources = sources_create(net.arena);
@@ -26,11 +26,21 @@ static Net lower_for(const char *path, const char *target, bool with_passes, boo
     Graph *graph = file == NULL ? NULL : frontend_elaborate(net.arena, sources, net.diag, file, &frontend);
     PassRun run = {.arena = net.arena, .diag = net.diag, .log = &net.log};
     if (graph != NULL && (!with_passes || passes_run(&run, graph))) {
-        LowerOptions options = {
-            .target = target_find(str_from(target)), .batch = 1, .parts = 1, .no_winograd = no_winograd};
         net.program = lower(net.arena, graph, &options, net.diag);
     }
     return net;
+}
+
+static LowerOptions options_for(const char *target)
+{
+    return (LowerOptions){.target = target_find(str_from(target)), .batch = 1, .parts = 1};
+}
+
+static Net lower_for(const char *path, const char *target, bool with_passes, bool no_winograd)
+{
+    LowerOptions options = options_for(target);
+    options.no_winograd = no_winograd;
+    return lower_with(path, options, with_passes);
 }
 
 static void release(Net *net)
@@ -87,4 +97,67 @@ Test(lower_vector, nets_of_the_golden_tests)
 Test(lower_vector, nets_of_vectors)
 {
     check_nets("tests/run/nets/vector_*.net", 48);
+}
+
+/* --- projections in the sums of the convolution that they are added to */
+
+static const Step *step_of(const Program *program, const char *path)
+{
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        if (str_equal(program->steps[i].node->path, str_from(path)) &&
+            program->steps[i].kernel->family != KERNEL_CONVERT) {
+            return &program->steps[i];
+        }
+    }
+    return NULL;
+}
+
+static const char projections[] = "tests/run/nets/vector_projection.net";
+
+Test(lower_vector, projections_share_the_sums)
+{
+    Net net = lower_with(projections, options_for("x86-64-v4"), true);
+    static const struct {
+        const char *fused, *into, *title;
+        bool bias;
+    } pairs[] = {
+        {"two.conv3", "two.downsample", "two.downsample + conv3 + relu", false},
+        {"three.conv3", "three.downsample", "three.downsample + conv3 + relu", true},
+        {"left", "right", "right + left", true}, /* a bias of one alone */
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; ++i) {
+        cr_assert_null(step_of(net.program, pairs[i].fused), "%s", pairs[i].fused);
+        const Step *step = step_of(net.program, pairs[i].into);
+        cr_assert(step != NULL && step->n_inputs == 2 && step->residual == NULL, "%s", pairs[i].into);
+        cr_assert_gt(step->kernel->sizes.second_stride_rows, 0);
+        cr_assert_eq(step->bias != NULL, pairs[i].bias);
+        cr_assert(str_equal(step->title, str_from(pairs[i].title)), STR_FMT, STR_ARG(step->title));
+    }
+    const Kernel *merged = step_of(net.program, "three.downsample")->kernel;
+    cr_assert(merged->sizes.in_rows == 1 && merged->in2.rows == 1, "two images without halos are rows of pixels");
+    /* Channels that end within a block, a value read twice, an activation before the sum, windows, padding. */
+    static const char *const alone[] = {"one.conv3", "twice", "before", "last", "padded", "window"};
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0]; ++i) {
+        const Step *step = step_of(net.program, alone[i]);
+        cr_assert(step != NULL && step->n_inputs == 1, "%s", alone[i]);
+    }
+    release(&net);
+}
+
+Test(lower_vector, projections_can_be_left_alone)
+{
+    LowerOptions options = options_for("x86-64-v4");
+    options.no_fuse_projection = true;
+    Net net = lower_with(projections, options, true), portable = lower_with(projections, options_for("portable"), true);
+    for (int k = 0; k < 2; ++k) {
+        const Program *program = k == 0 ? net.program : portable.program;
+        for (uint32_t i = 0; i < program->n_steps; ++i) {
+            cr_assert_null(program->steps[i].second);
+        }
+        const Step *step = step_of(program, "two.downsample");
+        cr_assert(step != NULL && step->residual != NULL);
+        lower_exec_compare(program, projections);
+    }
+    release(&net);
+    release(&portable);
 }

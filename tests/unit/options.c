@@ -201,6 +201,7 @@ Test(options, help_names_every_option)
                                         "--tuned[=FILE]",
                                         "--tuned-for",
                                         "--tune-runs",
+                                        "--no-fuse-projection",
                                         "--summary",
                                         "--emit",
                                         "--print-after",

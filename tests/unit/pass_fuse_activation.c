@@ -47,6 +47,7 @@ Test(pass_fuse_activation, every_op_with_an_epilogue)
     x = nb_plain(&nb, OP_SIGMOID, add(&nb, x, image));
     x = nb_plain(&nb, OP_RELU6, nb_op(&nb, OP_SUB, NULL, none, x, image));
     x = nb_plain(&nb, OP_SILU, nb_op(&nb, OP_MUL, NULL, none, x, image));
+    x = nb_plain(&nb, OP_RELU, nb_op(&nb, OP_AFFINE, "a", none, x, NULL));
     x = nb_plain(&nb, OP_GELU, nb_dense(&nb, "f", 7, true, nb_flatten(&nb, FLATTEN_CHW, x)));
     nb_output(&nb, "y", x);
     nb_check_pass(&nb, fuse_activation, true);
