@@ -236,16 +236,17 @@ static double strassen_cost(const Target *target, const KernelSizes *s)
            far * pixels * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
 }
 
-/* Whether seven block products are worth the additions around them: a twenty-fifth at least. */
+/* Whether seven block products are worth the additions around them: a twenty-fifth at least. Not with 16 registers, whose
+ * tiles of products do not keep their speed here (bench/NOTES.md). */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 32 };
+    enum { LEAST_PIXELS = 32, LEAST_REGISTERS = 32 };
     bool halves = ceil_div(s->in_channels, target->channel_block) % 2 == 0 &&
                   ceil_div(s->out_channels, target->channel_block) % 2 == 0;
     bool plain = s->groups == 1 && s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == s->stride_cols &&
                  s->pad_top == 0 && s->pad_left == 0 && (s->out_rows - 1) * s->stride_rows < s->in_rows &&
                  (s->out_cols - 1) * s->stride_cols < s->in_cols;
-    return halves && plain && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
+    return halves && plain && target->registers >= LEAST_REGISTERS && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
            strassen_cost(target, s) < 0.96 * direct_cost(target, s, ceil_div(s->in_channels, target->channel_block));
 }
 
