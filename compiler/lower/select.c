@@ -251,17 +251,20 @@ static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
 
 /* --- Strassen */
 
-/* Additions and moves for a vector of inputs, of outputs, beyond what a direct sum has (measured). */
-static const double strassen_input_cost = 4.0, strassen_output_cost = 6.0;
+/* What a vector of inputs, of outputs, of weights costs beyond what it does in a direct sum (fitted to measurements): sums
+ * before and after, and three quarters more weights. Images that no cache holds cost twice as much. */
+static const double strassen_input_cost = 4.5, strassen_output_cost = 6.0, strassen_weight_cost = 5.0;
+enum { STRASSEN_IMAGES = 8 << 20 /* bytes of x and y */ };
 
 static double strassen_cost(const Target *target, const KernelSizes *s)
 {
     double b = target->channel_block, in_planes = ceil_div(s->in_channels, target->channel_block);
-    double out_planes = ceil_div(s->out_channels, target->channel_block), pixels = s->out_rows * (double)s->out_cols;
-    double weights = 7.0 / 4.0 * in_planes * b * out_planes;
-    double stream = 4 * weights * b > STREAM_FROM ? STREAM_COST * weights : 0;
-    return overlapped(pixels * weights / 2, stream) +
-           pixels * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
+    double out_planes = ceil_div(s->out_channels, target->channel_block);
+    double pixels = 2.0 * ceil_div(s->out_rows * s->out_cols, 2), weights = in_planes * b * out_planes;
+    double stream = 7.0 * weights * b > STREAM_FROM ? STREAM_COST * weights * 7.0 / 4.0 : 0;
+    double far = 4 * pixels * b * (in_planes + out_planes) > STRASSEN_IMAGES ? 2.0 : 1.0;
+    return overlapped(pixels * weights * 7.0 / 8.0, stream) + strassen_weight_cost * weights +
+           far * pixels * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
 }
 
 /* 1x1 convolutions whose channels are an even number of blocks on both sides. */
@@ -275,11 +278,13 @@ static bool takes_strassen(const Target *target, const KernelSizes *s)
     return halves && plain;
 }
 
-/* Whether seven block products are worth the additions around them: a twenty-fifth at least. */
+/* Whether seven block products are worth the additions around them: a twenty-fifth at least. Not with 16 registers, whose
+ * tiles of products do not keep their speed here (bench/NOTES.md). */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 32 };
-    return takes_strassen(target, s) && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
+    enum { LEAST_PIXELS = 32, LEAST_REGISTERS = 32 };
+    return takes_strassen(target, s) && target->registers >= LEAST_REGISTERS &&
+           (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
            strassen_cost(target, s) < 0.96 * direct_cost(target, s, ceil_div(s->in_channels, target->channel_block));
 }
 
