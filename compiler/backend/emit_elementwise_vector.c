@@ -1,5 +1,5 @@
 /* unary, binary, channel_affine on vectors: one vector of channels of a pixel at a time, row by row; images without
- * zeros around them are one long row. y may be an operand itself: each vector is read before it is written. */
+ * zeros around them are one long row; activations of plain memory too. y may be an operand itself: each vector is read before it is written. */
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
@@ -121,9 +121,53 @@ static void append_operand(const Kernel *kernel, int k, int *next_input, StrBuf 
     strbuf_append(value, str_from(names[k]));
 }
 
+/* An activation over plain memory, aligned as floats: as it lies, whatever its shape. y may be x. */
+static void emit_flat(const Kernel *kernel, CWriter *w)
+{
+    enum { RUN = 64 }; /* vectors that are one job */
+    int64_t count = layout_elements(&kernel->out), b = kernel->vector, whole = count / b * b, rest = count - whole;
+    int64_t jobs = (count + RUN * b - 1) / (RUN * b);
+    const Activation *act = &kernel->epilogue.act;
+    cw_comment(w, "%s, %" PRId64 " numbers side by side.", op_info(act->op)->name, count);
+    emit_kernel_head(kernel, w);
+    emit_split(w, "job", jobs);
+    cw_line(w, "const float *const x = a->x[0];");
+    cw_line(w, "float *const y = a->y;");
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
+    if (whole > 0) {
+        cw_line(w, "const %s first = job * %" PRId64 ", end = first + %" PRId64 " < %" PRId64 " ? first + %" PRId64 " : %" PRId64 ";",
+                cexpr_index_type(2 * count), RUN * b, RUN * b, whole, RUN * b, whole);
+        cw_open(w, "for (%s i = first; i < end; i += %" PRId64 ")", cexpr_index_type(2 * count), b);
+        cw_line(w, "const vector value = vector_load_anywhere(x + i);");
+        cw_line(w, "vector_store_anywhere(y + i, %s);", emit_vector_activation(act, "value").text);
+        cw_close(w, "");
+    }
+    if (rest > 0) {
+        if (jobs > 1) {
+            cw_open(w, "if (job == %" PRId64 ")", jobs - 1);
+        }
+        cw_line(w, "vector value = vector_load_first(x%s, %" PRId64 ");", emit_offset(whole).text, rest);
+        cw_line(w, "value = %s;", emit_vector_activation(act, "value").text);
+        cw_open(w, "for (int lane = 0; lane < %" PRId64 "; ++lane)", rest);
+        cw_line(w, "y[%s] = value[lane];", cexpr_sum((Term[]){{"lane", 1}, {NULL, 0}}, whole).text);
+        cw_close(w, "");
+        if (jobs > 1) {
+            cw_close(w, "");
+        }
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
 void emit_elementwise_vector(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
+    if (kernel->out.block == 1) {
+        emit_flat(kernel, w);
+        return;
+    }
     Images m = images_of(kernel);
     StrBuf prelude = {0}, value = {0};
     int32_t b = kernel->vector;

@@ -10,6 +10,7 @@ void lower_unary(Lowering *l, const Node *node)
     kernel.epilogue.act = (Activation){.op = node->op};
     if (node->op != OP_PRELU) {
         kernel.epilogue.act.attr = node->attr.act;
+        kernel.vector = l->program->target->vector_floats; /* plain memory too */
     }
     const Segment *slope =
         node->op == OP_PRELU ? lower_vector(l, &kernel, node_weight(node, ROLE_WEIGHT), node, ROLE_WEIGHT) : NULL;

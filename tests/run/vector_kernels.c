@@ -987,6 +987,9 @@ static void fill_elementwise(Batch *b)
             k->out = images[0];
             k->residual = k->epilogue.residual ? images[0] : (Layout){0};
         }
+        if (k->family == KERNEL_UNARY && k->epilogue.act.op != OP_PRELU && i % 2 == 1) { /* plain memory */
+            k->in = k->out = image(1, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0);
+        }
         if (k->family == KERNEL_BINARY) {
             bool image0 = s.broadcast[0] == BROADCAST_NONE, image1 = s.broadcast[1] == BROADCAST_NONE;
             k->in = image0 && !s.scalar_is_literal[0] ? images[0] : (Layout){0};
