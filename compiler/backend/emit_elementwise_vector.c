@@ -136,7 +136,9 @@ static void emit_flat(const Kernel *kernel, CWriter *w)
     cw_blank(w);
     cw_open(w, "for (int job = first_job; job < end_job; ++job)");
     if (whole > 0) {
-        cw_line(w, "const %s first = job * %" PRId64 ", end = first + %" PRId64 " < %" PRId64 " ? first + %" PRId64 " : %" PRId64 ";",
+        cw_line(w,
+                "const %s first = job * %" PRId64 ", end = first + %" PRId64 " < %" PRId64 " ? first + %" PRId64
+                " : %" PRId64 ";",
                 cexpr_index_type(2 * count), RUN * b, RUN * b, whole, RUN * b, whole);
         cw_open(w, "for (%s i = first; i < end; i += %" PRId64 ")", cexpr_index_type(2 * count), b);
         cw_line(w, "const vector value = vector_load_anywhere(x + i);");

@@ -79,6 +79,10 @@ static bool is_clipped(const KernelSizes *s)
 
 void emit_pool_vector(const Kernel *kernel, CWriter *w)
 {
+    if (kernel->out.block == 1) {
+        emit_pool_rows(kernel, w);
+        return;
+    }
     const KernelSizes *s = &kernel->sizes;
     bool is_max = kernel->family == KERNEL_MAX_POOL, clipped = s->adaptive || is_clipped(s);
     bool counts = !is_max && s->count_pad && clipped && !s->adaptive;

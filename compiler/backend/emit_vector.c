@@ -257,7 +257,7 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         emit_upsample_vector(kernel, w);
         return;
     case KERNEL_SUBSAMPLE:
-        emit_subsample_vector(kernel, w);
+        (kernel->out.block == 1 ? emit_pool_rows : emit_subsample_vector)(kernel, w);
         return;
     case KERNEL_GRAM:
         emit_gram_vector(kernel, w);

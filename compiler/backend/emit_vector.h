@@ -22,7 +22,7 @@ int64_t emit_interior(const Layout *layout);
 EmitKernel emit_direct, emit_rows, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector, emit_dense_vector,
     emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_instance_norm_vector, emit_border_vector,
     emit_upsample_vector, emit_subsample_vector, emit_gram_vector, emit_softmax_vector, emit_elementwise_vector,
-    emit_convert, emit_zero_halo, emit_space_to_depth;
+    emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
 /* emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
 
 /* --- emit_grouped.c: the tile of grouped convolutions */

@@ -19,6 +19,15 @@ static Kernel window_kernel(const Buffer *in, const Buffer *out, bool is_max, co
     return kernel;
 }
 
+/* Whole windows 2x2 side by side of plain planes: vectors are pixels of a row. */
+bool lower_halves_rows(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    return kernel->in.block == 1 && layout_is_plain(&kernel->out) && s->kernel_rows == 2 && s->kernel_cols == 2 &&
+           s->stride_rows == 2 && s->stride_cols == 2 && s->pad_top == 0 && s->pad_left == 0 && s->out_cols > 1 &&
+           2 * s->out_rows <= s->in_rows && 2 * s->out_cols <= s->in_cols;
+}
+
 void lower_window_pool(Lowering *l, const Node *node)
 {
     if (l->buffer_of[node->id] != NULL) {
@@ -27,6 +36,9 @@ void lower_window_pool(Lowering *l, const Node *node)
     Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = window_kernel(in, out, node->op == OP_MAX_POOL, &node->attr.pool);
+    if (lower_halves_rows(&kernel)) {
+        kernel.vector = l->program->target->vector_floats;
+    }
     step_add_input(lower_step(l, &kernel, node, out), in);
 }
 

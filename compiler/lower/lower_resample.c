@@ -50,6 +50,9 @@ void lower_subsample(Lowering *l, const Node *node)
     kernel.sizes.kernel_rows = kernel.sizes.stride_rows = node->attr.pool.kernel[0];
     kernel.sizes.kernel_cols = kernel.sizes.stride_cols = node->attr.pool.kernel[1];
     kernel.epilogue.bias = true;
+    if (lower_halves_rows(&kernel)) {
+        kernel.vector = l->program->target->vector_floats;
+    }
     const Segment *scale = lower_vector(l, &kernel, node_weight(node, ROLE_WEIGHT), node, ROLE_WEIGHT);
     const Segment *shift = lower_vector(l, &kernel, node_weight(node, ROLE_BIAS), node, ROLE_BIAS);
     Step *step = lower_step(l, &kernel, node, out);

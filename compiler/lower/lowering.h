@@ -132,6 +132,7 @@ bool lower_transposed_phase(const Node *node, int32_t row, int32_t col, Kernel *
 bool lower_transposed_fits(const Lowering *l, const Node *node); /* all phases have vector kernels */
 void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
+bool lower_halves_rows(const Kernel *kernel);                 /* a pool that vectors of pixels can do on plain planes */
 void lower_window_pool(Lowering *l, const Node *node); /* max_pool, avg_pool */
 void lower_global_pool(Lowering *l, const Node *node);
 void lower_adaptive_pool(Lowering *l, const Node *node);

@@ -324,6 +324,7 @@ typedef struct Epilogue {
  *   LRN                  blocked -> blocked, not in place; at most b neighbours on either side
  *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
  *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector, aligned as floats only and not padded; SCALAR
+ *                        MAX_POOL, AVG_POOL, SUBSAMPLE of whole windows 2x2: plain -> plain too; subsample's weights as they are
  *                        UNARY, but for prelu: plain -> plain too, both maybe the caller's
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
  * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts

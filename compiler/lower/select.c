@@ -8,17 +8,17 @@
 
 /* Rows are set as emitters come in. */
 const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
-    [KERNEL_DEPTHWISE] = true,     [KERNEL_DENSE] = true,
-    [KERNEL_MAX_POOL] = true,      [KERNEL_AVG_POOL] = true,
-    [KERNEL_GLOBAL_POOL] = true,   [KERNEL_UNARY] = true,
-    [KERNEL_BINARY] = true,        [KERNEL_CHANNEL_AFFINE] = true,
-    [KERNEL_DIRECT] = true,        [KERNEL_PLANAR] = true,
-    [KERNEL_CONVERT] = true,       [KERNEL_ZERO_HALO] = true,
-    [KERNEL_WINOGRAD] = true,      [KERNEL_LRN] = true,
-    [KERNEL_GROUPED] = true,       [KERNEL_FEW] = true,
-    [KERNEL_BORDER] = true,        [KERNEL_UPSAMPLE] = true,
-    [KERNEL_INSTANCE_NORM] = true, [KERNEL_SUBSAMPLE] = true,
-    [KERNEL_GRAM] = true,          [KERNEL_SOFTMAX] = true,
+    [KERNEL_DEPTHWISE] = true,      [KERNEL_DENSE] = true,
+    [KERNEL_MAX_POOL] = true,       [KERNEL_AVG_POOL] = true,
+    [KERNEL_GLOBAL_POOL] = true,    [KERNEL_UNARY] = true,
+    [KERNEL_BINARY] = true,         [KERNEL_CHANNEL_AFFINE] = true,
+    [KERNEL_DIRECT] = true,         [KERNEL_PLANAR] = true,
+    [KERNEL_CONVERT] = true,        [KERNEL_ZERO_HALO] = true,
+    [KERNEL_WINOGRAD] = true,       [KERNEL_LRN] = true,
+    [KERNEL_GROUPED] = true,        [KERNEL_FEW] = true,
+    [KERNEL_BORDER] = true,         [KERNEL_UPSAMPLE] = true,
+    [KERNEL_INSTANCE_NORM] = true,  [KERNEL_SUBSAMPLE] = true,
+    [KERNEL_GRAM] = true,           [KERNEL_SOFTMAX] = true,
     [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
     [KERNEL_STRASSEN] = true,
 };

@@ -504,7 +504,7 @@ static Kernel reference_record(const Kernel *k)
     Kernel r = *k;
     bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
                    k->family == KERNEL_STRASSEN || k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS ||
-                  k->family == KERNEL_FEW;
+                   k->family == KERNEL_FEW;
     r.family = is_conv ? KERNEL_CONV : k->family;
     r.in = layout_plain(type_f32_3(k->sizes.in_channels, k->sizes.in_rows, k->sizes.in_cols));
     r.out = layout_plain(type_f32_3(k->sizes.out_channels, k->sizes.out_rows, k->sizes.out_cols));
@@ -939,6 +939,24 @@ static void fill_pools(Batch *b)
             k->out = image(1, s.out_channels, 1, 1, 0, 0, 0, 0);
         }
     }
+}
+
+/* Plain planes, windows 2x2 side by side. */
+static void fill_pool_rows(Batch *b)
+{
+    for (int i = 0; i < 24; ++i) {
+        int32_t channels = pick(b, 1, 7), rows = pick(b, 2, 9), cols = pick(b, 4, 5 * b->b);
+        KernelSizes s = window(channels, rows, cols, channels, 2, 2, 0);
+        s.groups = 0;
+        Kernel *k = add(b, i % 2 ? KERNEL_MAX_POOL : KERNEL_AVG_POOL, s, false, false, OP_IDENTITY);
+        k->in = image(1, channels, rows, cols, 0, 0, 0, 0);
+        k->out = image(1, channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+    }
+}
+
+Test(vector_kernels, pool_rows)
+{
+    check_widths("pool_rows", fill_pool_rows, 1e-6);
 }
 
 Test(vector_kernels, pools)
