@@ -10,8 +10,8 @@
  * the pixels, the last half begins earlier and what the one before it has computed too is not written again.
  *
  * For a block
- *     NAME_input     writes the sums V [T4, T1, T2, T3][planes/2][pixel of a half][b]; the three halves that are used as they
- *                    are stand before them where they do not lie pixel by pixel in x;
+ *     NAME_input     writes the sums V [T4, T1, T2, T3][planes/2][pixel of a half][b]; the three factors that are no
+ *                    sums stand before them where they do not lie pixel by pixel in x;
  *     micro-kernel   for each set of output channels (of both halves of them) writes the seven products
  *                    M [P1 .. P7][chunk of pixels][vector][pixel of the chunk][b];
  *     NAME_output    sums them up, with bias, residual, activation.
