@@ -87,7 +87,7 @@ static Str mixed_database(Arena *arena, const Target *target, uint32_t k)
     return copy;
 }
 
-ParameterizedTest(Mix *mix, tune, choices_keep_results, .timeout = 300)
+ParameterizedTest(Mix *mix, tune, choices_keep_results)
 {
     Arena *arena = arena_create();
     const Target *target = target_find(str_from(mix->target));
@@ -163,7 +163,7 @@ static bool has_vectors(void)
     return target_find(STR("native"))->vector_floats > 1;
 }
 
-Test(tune, measures_once_and_uses_what_it_found, .timeout = 600)
+Test(tune, measures_once_and_uses_what_it_found)
 {
     if (!has_vectors()) {
         cr_skip_test("this machine's target is portable");
@@ -251,7 +251,7 @@ static void refuse(const char *test, const char *environment, const char *argume
     arena_destroy(cli.arena);
 }
 
-Test(tune, faults_leave_everything_as_it_was, .timeout = 120)
+Test(tune, faults_leave_everything_as_it_was)
 {
     refuse("portable", "", "tiny.net --target=portable --tune=new.tune", 2, "target portable has nothing to tune");
     refuse("portable", "", "tiny.net --target=portable --tuned=old.tune", 2, "target portable has nothing to tune");
@@ -291,7 +291,7 @@ Test(tune, a_program_that_dies_is_told)
     arena_destroy(cli.arena);
 }
 
-Test(tune, an_interrupt_leaves_nothing_behind, .timeout = 120)
+Test(tune, an_interrupt_leaves_nothing_behind)
 {
     if (!has_vectors()) {
         cr_skip_test("this machine's target is portable");
