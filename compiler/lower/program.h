@@ -355,8 +355,9 @@ typedef struct Kernel {
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
     int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT).
                                     STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
-    int32_t prefetch_bytes;      /* 0: none. DENSE, WINOGRAD, STRASSEN: how far ahead in the weights. DIRECT: the size of one
-                                    oc set's weights, to be spread over the tiles of the set before */
+    int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
+                                    spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
+                                    the next point or product are asked for, spread over the chunks of this one */
     int32_t winograd;            /* WINOGRAD: m, 2 to 6, along each axis of more than one tap. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
