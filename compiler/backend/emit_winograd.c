@@ -1,4 +1,4 @@
-/* winograd: convolution with fewer multiplications: F(2x2,3x3) to F(6x6,3x3), F(2x2,5x5), and along one axis for windows of
+/* winograd: convolution with fewer multiplications: F(2x2,2x2) to F(6x6,3x3), F(2x2,5x5), and along one axis for windows of
  * one row or column. Stride 2: the input in four phases (even or odd rows and columns) that are convolved with stride 1
  * and add up before the transform back; V has the planes of all phases that add to a point.
  *

@@ -129,8 +129,10 @@ static bool is_few(const Target *target, const Kernel *kernel)
 /* --- Winograd: which tiles, if any. Costs are counted in products of one vector, as the micro-kernel does one a cycle. */
 
 /* Additions and moves of one axis of the transforms, from the texts in backend/embed/vector_winograd.c. */
-static const double input_cost[WINOGRAD_MOST_POINTS + 1] = {[1] = 1, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29};
-static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {[1] = 1, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24};
+static const double input_cost[WINOGRAD_MOST_POINTS + 1] = {
+    [1] = 1, [3] = 5, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29};
+static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {
+    [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24};
 
 /* A vector of weights that comes from memory takes the time of so many products. */
 enum { STREAM_COST = 15, STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
@@ -174,7 +176,8 @@ static double direct_cost(const Target *target, const KernelSizes *s, double in_
 
 static bool has_transform(int32_t m, int32_t taps)
 {
-    static const bool known[WINOGRAD_MOST_POINTS + 1][7] = {[4] = {[2] = true},
+    static const bool known[WINOGRAD_MOST_POINTS + 1][7] = {[3] = {[2] = true},
+                                                            [4] = {[2] = true, [3] = true},
                                                             [5] = {[3] = true, [4] = true},
                                                             [6] = {[2] = true, [4] = true},
                                                             [7] = {[4] = true, [5] = true},

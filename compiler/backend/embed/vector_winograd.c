@@ -1,5 +1,18 @@
 /* One axis of the transforms of Winograd's convolution: winograd_inputT takes T inputs to T points, winograd_outputT_m
  * takes them to m outputs. Points 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed, and infinity. */
+CNN_INLINE void winograd_input3(const vector *d, vector *t)
+{
+    t[0] = d[0] - d[1];
+    t[1] = d[1];
+    t[2] = d[2] - d[1];
+}
+
+CNN_INLINE void winograd_output3_2(const vector *m, vector *y)
+{
+    y[0] = m[0] + m[1];
+    y[1] = m[1] + m[2];
+}
+
 CNN_INLINE void winograd_input4(const vector *d, vector *t)
 {
     t[0] = d[0] - d[2];
@@ -12,6 +25,14 @@ CNN_INLINE void winograd_output4_2(const vector *m, vector *y)
 {
     y[0] = m[0] + m[1] + m[2];
     y[1] = m[1] - m[2] + m[3];
+}
+
+CNN_INLINE void winograd_output4_3(const vector *m, vector *y)
+{
+    const vector sum = m[1] + m[2];
+    y[0] = m[0] + sum;
+    y[1] = m[1] - m[2];
+    y[2] = sum + m[3];
 }
 
 CNN_INLINE void winograd_input5(const vector *d, vector *t)
