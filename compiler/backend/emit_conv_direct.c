@@ -6,7 +6,8 @@
  * is for images of a few channels. Zeros around the input take the place of tests for borders.
  *
  * Order: sets outside, so that the weights of a set stay in the cache while the image passes by; or blocks of tiles
- * outside where the image is larger than the cache and the weights are not. Each tile is computed by one part, always
+ * outside where the image is larger than the cache and the weights are not; the next block's inputs are asked for
+ * meanwhile. Each tile is computed by one part, always
  * in the same way. */
 #include "backend/emit_vector.h"
 
@@ -30,12 +31,22 @@ typedef struct Direct {
     int32_t out_pixel;              /* floats between the outputs of neighbouring pixels */
     int32_t step, second_step;      /* floats between the inputs of neighbouring pixels; of the second input, 0: none */
     int32_t prefetch, row_prefetch; /* cache lines of the next set, a round or a window row */
+    int64_t later;                  /* floats of x from a tile to the one that it asks for; 0: none */
+    int32_t last_rounds;            /* of the last plane, of a window of one pixel */
     const char *index;
 } Direct;
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
+}
+
+/* From a tile to the same of the next block: whole rows, or so many pixels where there is one row. */
+static int64_t later_tile(const Direct *d)
+{
+    int64_t tiles = d->kernel->pixels_outer ? d->kernel->block_tiles : 1, rows = tiles / d->col_tiles;
+    return rows * d->tile_rows * d->s->stride_rows * d->kernel->in.row_stride +
+           tiles % d->col_tiles * d->cols * d->step;
 }
 
 static Direct direct_of(const Kernel *kernel)
@@ -77,6 +88,8 @@ static Direct direct_of(const Kernel *kernel)
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
+    d.later = kernel->input_ahead ? later_tile(&d) : 0;
+    d.last_rounds = (int32_t)ceil_div((in_channels - 1) % d.b + 1, d.unroll);
     int64_t in = ceil_div(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
     int64_t in2 = d.second_step > 0 ? ceil_div(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
     in = in2 > in ? in2 : in;
@@ -85,13 +98,21 @@ static Direct direct_of(const Kernel *kernel)
     if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
         run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0))) ||
         (d.second_step > 0 && (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 ||
-                               s->pad_left != 0 || in_channels % d.b != 0))) {
+                               s->pad_left != 0 || in_channels % d.b != 0)) ||
+        (kernel->input_ahead && (planar || s->kernel_rows * s->kernel_cols != 1))) {
         ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
     }
     return d;
 }
 
 /* --- shapes of tiles: rows full or last, columns wide or one less, vectors full or last */
+
+/* The channels leave some rounds of the last plane without work. */
+static bool has_short_plane(const Direct *d)
+{
+    bool pixel = d->s->kernel_rows * d->s->kernel_cols == 1;
+    return pixel && d->kernel->family == KERNEL_DIRECT && d->second_step == 0 && d->last_rounds < d->rounds;
+}
 
 static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t vectors)
 {
@@ -104,7 +125,9 @@ static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t v
                        .unroll = d->unroll,
                        .rounds = pixel ? d->rounds : 0,
                        .prefetch = d->prefetch,
-                       .row_prefetch = d->row_prefetch};
+                       .row_prefetch = d->row_prefetch,
+                       .input_ahead = d->later > 0,
+                       .short_plane = has_short_plane(d)};
 }
 
 typedef struct Choices {
@@ -189,8 +212,8 @@ static void emit_taps(const Direct *d, CWriter *w)
     int64_t planes =
         d->kernel->family == KERNEL_PLANAR ? s->in_channels / s->groups : ceil_div(s->in_channels / s->groups, d->b);
     cw_line(w, "static const conv_taps taps = {%" PRId64 ", %d, %d, %d, %" PRId64 ", %" PRId64 ", %d, %" PRId64 "};",
-            planes, s->kernel_rows, d->kx_loop, d->rounds, in->plane_stride, s->dilation_rows * in->row_stride,
-            s->dilation_cols * in->block, s->stride_rows * in->row_stride);
+            planes, s->kernel_rows, d->kx_loop, has_short_plane(d) ? d->last_rounds : d->rounds, in->plane_stride,
+            s->dilation_rows * in->row_stride, s->dilation_cols * in->block, s->stride_rows * in->row_stride);
     if (d->second_step > 0) {
         const Layout *in2 = &d->kernel->in2;
         cw_line(w, "static const conv_taps taps2 = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, %" PRId64 "};",
@@ -204,6 +227,10 @@ static void emit_calls(const Direct *d, CWriter *w)
     Choices rows = row_choices(d), cols = col_choices(d), vectors = vector_choices(d);
     const char *next = d->prefetch + d->row_prefetch > 0 ? " next," : "";
     const char *second = d->second_step > 0 ? " &taps2, in2," : "";
+    CExpr later = {""};
+    if (d->later > 0) {
+        snprintf(later.text, sizeof later.text, " in + %" PRId64 ",", d->later);
+    }
     int total = rows.n * cols.n * vectors.n, n = 0;
     for (int r = 0; r < rows.n; ++r) {
         for (int c = 0; c < cols.n; ++c) {
@@ -225,7 +252,8 @@ static void emit_calls(const Direct *d, CWriter *w)
                 } else if (total > 1) {
                     cw_chain(w, "else");
                 }
-                cw_line(w, "%s(&taps, in,%s weights,%s sums);", emit_tile_name(&shape).text, second, next);
+                cw_line(w, "%s(&taps, in,%s%s weights,%s sums);", emit_tile_name(&shape).text, second, later.text,
+                        next);
                 strbuf_free(&condition);
             }
         }

@@ -22,6 +22,8 @@ CExpr emit_tile_name(const TileShape *t)
     } else if (t->row_prefetch > 0) {
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
     }
+    length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s", t->input_ahead ? "_a" : "",
+                       t->short_plane ? "_t" : "");
     if (t->second_step > 0) {
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_and_s%d", (int)t->second_step);
     }
@@ -38,13 +40,17 @@ static void emit_prefetch(int32_t lines, CWriter *w)
 /* `n`: the variable that says how far the sums go; `step`: floats between the inputs of pixels. */
 static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t b, CWriter *w)
 {
-    cw_line(w, "CNN_KEEP_LOOP");
     StrBuf head = {0};
     char rounds[24], row[32];
     snprintf(rounds, sizeof rounds, "%s.rounds", n);
     snprintf(row, sizeof row, "r * %s.pixel_row", n);
-    strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d",
-                  t->rounds > 0 ? cexpr_int(t->rounds).text : rounds, t->unroll, t->unroll * t->vectors * b);
+    const char *end = t->short_plane ? "end" : t->rounds > 0 ? cexpr_int(t->rounds).text : rounds;
+    if (t->short_plane) {
+        cw_line(w, "const int end = plane < %s.planes - 1 ? %d : %s;", n, (int)t->rounds, rounds);
+    }
+    cw_line(w, "CNN_KEEP_LOOP");
+    strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d", end, t->unroll,
+                  t->unroll * t->vectors * b);
     if (t->prefetch > 0) {
         strbuf_printf(&head, ", next += %d", t->prefetch * 16);
     }
@@ -82,6 +88,18 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
     cw_close(w, "");
 }
 
+/* The lines of a later tile's inputs in this plane, to the second level: the first has this tile's. */
+static void emit_input_ahead(const TileShape *t, const char *n, int32_t step, CWriter *w)
+{
+    enum { LINE = 16 /* floats */ };
+    int32_t pixels = step < LINE ? LINE / step : 1; /* of a line */
+    cw_line(w, "CNN_UNROLL(%d)", (t->cols + pixels - 1) / pixels);
+    cw_open(w, "for (int p = 0; p < %d; p += %d)", t->cols, pixels);
+    cw_line(w, "__builtin_prefetch(later + p * %d, 0, 2);", step);
+    cw_close(w, "");
+    cw_line(w, "later += %s.plane_step;", n);
+}
+
 /* All products of one input; w goes on where it is. */
 static void emit_products(const TileShape *t, const char *n, const char *taps, const char *x, int32_t step, int32_t b,
                           CWriter *w)
@@ -95,6 +113,9 @@ static void emit_products(const TileShape *t, const char *n, const char *taps, c
         cw_open(w, "for (int kx = 0; kx < %s.cols; ++kx, column += %s.col_step)", n, n);
     }
     cw_line(w, "const float *in = %s;", t->rounds == 0 ? "column" : x);
+    if (t->input_ahead) {
+        emit_input_ahead(t, n, step, w);
+    }
     emit_prefetch(t->row_prefetch, w);
     if (t->row_prefetch > 0) {
         char rounds[24] = "";
@@ -123,12 +144,13 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     }
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
-               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s",
+               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s",
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
-               b, ahead ? " The weights at next will be wanted soon." : "");
-    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s const float *w,%s vector *sums)",
+               b, ahead ? " The weights at next will be wanted soon." : "",
+               t->input_ahead ? " The pixels from later on will be wanted soon." : "");
+    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s vector *sums)",
             emit_tile_name(t).text, t->second_step > 0 ? " const conv_taps *taps2, const float *x2," : "",
-            ahead ? " const float *next," : "");
+            t->input_ahead ? " const float *later," : "", ahead ? " const float *next," : "");
     cw_body(w);
     cw_line(w, "vector s[%d][%d];", t->vectors, pixels);
     cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);

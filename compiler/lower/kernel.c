@@ -130,8 +130,8 @@ static bool table_equal(const IntTable *a, const IntTable *b)
 /* Members that only families of one op have. */
 static bool special_sizes_equal(const KernelSizes *a, const KernelSizes *b)
 {
-    return a->eps == b->eps && a->border == b->border && a->frame == b->frame && a->bilinear == b->bilinear && a->k == b->k &&
-           a->indices == b->indices && lrn_equal(&a->lrn, &b->lrn) && table_equal(&a->table, &b->table);
+    return a->eps == b->eps && a->border == b->border && a->frame == b->frame && a->bilinear == b->bilinear &&
+           a->k == b->k && a->indices == b->indices && lrn_equal(&a->lrn, &b->lrn) && table_equal(&a->table, &b->table);
 }
 
 static bool sizes_equal(const KernelSizes *a, const KernelSizes *b)
@@ -152,10 +152,10 @@ static bool activation_equal(const Activation *a, const Activation *b)
 
 bool pack_format_equal(const PackFormat *a, const PackFormat *b)
 {
-    return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block &&
-           a->lanes == b->lanes && a->vectors == b->vectors && a->in_block == b->in_block &&
-           a->window_rows == b->window_rows && a->window_cols == b->window_cols && a->winograd == b->winograd &&
-           a->phases == b->phases && a->phase_lanes == b->phase_lanes && a->storage == b->storage;
+    return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block && a->lanes == b->lanes &&
+           a->vectors == b->vectors && a->in_block == b->in_block && a->window_rows == b->window_rows &&
+           a->window_cols == b->window_cols && a->winograd == b->winograd && a->phases == b->phases &&
+           a->phase_lanes == b->phase_lanes && a->storage == b->storage;
 }
 
 /* Members that only kernels of vector targets use. */
@@ -163,7 +163,7 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
 {
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
-           a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles &&
+           a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles && a->input_ahead == b->input_ahead &&
            a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
            a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols &&
            a->out_step == b->out_step;

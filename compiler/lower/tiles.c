@@ -144,7 +144,7 @@ static void choose(const Target *target, Kernel *kernel)
     kernel->scratch_bytes = 0;
     if (kernel->vector > 1) {
         kernel->tile_rows = kernel->tile_cols = kernel->tile_round = kernel->block_tiles = kernel->prefetch_bytes = 0;
-        kernel->pixels_outer = false;
+        kernel->pixels_outer = kernel->input_ahead = false;
         tiles_choose_vector(target, kernel);
         kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
         return;

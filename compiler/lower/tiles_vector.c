@@ -153,6 +153,17 @@ static PackFormat vectors_format(const Kernel *kernel, int32_t vectors, int32_t 
                         .window_cols = s->kernel_cols};
 }
 
+/* Windows of one pixel that take each input from beyond the second level and but once: blocks of tiles outside, or one set
+ * of channels. */
+static bool reads_ahead(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t planes = ceil_div(s->out_channels, kernel->vector);
+    return s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->second_stride_rows == 0 &&
+           kernel->tile_rows == 1 && (kernel->pixels_outer || planes <= kernel->weight_format.vectors) &&
+           4 * layout_elements(&kernel->in) > PIXELS_INPUT;
+}
+
 static void choose_direct(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -188,6 +199,7 @@ static void choose_direct(const Target *target, Kernel *kernel)
     } else if (weight_bytes > PREFETCH_FROM) {
         kernel->prefetch_bytes = (int32_t)(4 * taps * vectors * kernel->vector);
     }
+    kernel->input_ahead = reads_ahead(kernel);
 }
 
 /* Eight pixels of two vectors: each is broadcast from a plane of its own, and gcc spills above. */
@@ -465,6 +477,7 @@ static void take_direct(Kernel *kernel, const ConvChoice *choice)
     int64_t taps = int_align_up(s->in_channels / s->groups, kernel->vector) * s->kernel_rows * s->kernel_cols;
     bool prefetch = choice->prefetch && !choice->pixels_outer && kernel->family == KERNEL_DIRECT;
     kernel->prefetch_bytes = prefetch ? (int32_t)(4 * taps * kernel->weight_format.vectors * kernel->vector) : 0;
+    kernel->input_ahead = kernel->family == KERNEL_DIRECT && reads_ahead(kernel);
 }
 
 static void take_winograd(Kernel *kernel, const ConvChoice *choice)

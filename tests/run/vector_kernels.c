@@ -759,6 +759,7 @@ static void fill_direct(Batch *b)
         set_format(b, k, pick(b, 1, 4), b->b);
         k->pixels_outer = pick(b, 0, 1);
         k->block_tiles = k->pixels_outer ? pick(b, 1, 4) : 0;
+        k->input_ahead = i % 3 == 0 && s.kernel_rows * s.kernel_cols == 1;
         k->prefetch_bytes = pick(b, 0, 1) ? 100000 : 0;
     }
 }
