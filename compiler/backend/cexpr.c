@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "support/attributes.h"
 
 static void append(CExpr *expr, size_t *length, const char *format, ...) PRINTF(3, 4);
 static void append(CExpr *expr, size_t *length, const char *format, ...)
@@ -19,6 +18,19 @@ static void append(CExpr *expr, size_t *length, const char *format, ...)
         ICE("an index expression is longer than %d characters", CEXPR_MAX - 1);
     }
     *length += (size_t)written;
+}
+
+CExpr cexpr_format(const char *format, ...)
+{
+    CExpr expr;
+    va_list args;
+    va_start(args, format);
+    int written = vsnprintf(expr.text, sizeof expr.text, format, args);
+    va_end(args);
+    if (written < 0 || (size_t)written >= sizeof expr.text) {
+        ICE("an expression is longer than %d characters", CEXPR_MAX - 1);
+    }
+    return expr;
 }
 
 CExpr cexpr_sum(const Term *terms, int64_t constant)

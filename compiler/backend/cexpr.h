@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "support/attributes.h"
+
 /* One product: a variable (or any primary expression) and its factor. Factor 0 drops it. */
 typedef struct Term {
     const char *name; /* NULL ends a list */
@@ -25,6 +27,8 @@ CExpr cexpr_mod(const char *name, int64_t divisor);
 /* A whole number: "3136"; "2 * 3136" is never written. */
 CExpr cexpr_int(int64_t value);
 CExpr cexpr_at(const char *array, CExpr index); /* "y[index]" */
+/* Any text, as printf. */
+CExpr cexpr_format(const char *format, ...) PRINTF(1, 2);
 /* The type of an index that goes up to `largest`: "int", or "ptrdiff_t" where int could overflow. */
 const char *cexpr_index_type(int64_t largest);
 

@@ -3,31 +3,15 @@
  * finite input: where expf gives infinity, the quotient or the branch is still right. */
 #include "backend/emit.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "backend/cliteral.h"
 
 enum { MAX_PARTS = 1024 }; /* --threads-max goes up to here: products with `part` must fit */
 
-static CExpr format(const char *text, ...) PRINTF(1, 2);
-static CExpr format(const char *text, ...)
-{
-    CExpr expr;
-    va_list args;
-    va_start(args, text);
-    int written = vsnprintf(expr.text, sizeof expr.text, text, args);
-    va_end(args);
-    if (written < 0 || (size_t)written >= sizeof expr.text) {
-        ICE("the expression of an activation is longer than %d characters", CEXPR_MAX - 1);
-    }
-    return expr;
-}
-
 CExpr emit_float(double value)
 {
     char literal[CLITERAL_MAX];
-    return format("%s", cliteral_float((float)value, literal));
+    return cexpr_format("%s", cliteral_float((float)value, literal));
 }
 
 CExpr emit_activation(const Activation *act, const char *v)
@@ -35,35 +19,35 @@ CExpr emit_activation(const Activation *act, const char *v)
     CExpr a = emit_float(act->attr.a), b = emit_float(act->attr.b);
     switch (act->op) {
     case OP_RELU:
-        return format("%s < 0.0f ? 0.0f : %s", v, v);
+        return cexpr_format("%s < 0.0f ? 0.0f : %s", v, v);
     case OP_RELU6:
-        return format("%s < 0.0f ? 0.0f : %s > 6.0f ? 6.0f : %s", v, v, v);
+        return cexpr_format("%s < 0.0f ? 0.0f : %s > 6.0f ? 6.0f : %s", v, v, v);
     case OP_LEAKY_RELU:
-        return format("%s >= 0.0f ? %s : %s * %s", v, v, a.text, v);
+        return cexpr_format("%s >= 0.0f ? %s : %s * %s", v, v, a.text, v);
     case OP_SIGMOID:
-        return format("1.0f / (1.0f + expf(-%s))", v);
+        return cexpr_format("1.0f / (1.0f + expf(-%s))", v);
     case OP_HARD_SIGMOID:
-        return format("%s <= -3.0f ? 0.0f : %s >= 3.0f ? 1.0f : %s / 6.0f + 0.5f", v, v, v);
+        return cexpr_format("%s <= -3.0f ? 0.0f : %s >= 3.0f ? 1.0f : %s / 6.0f + 0.5f", v, v, v);
     case OP_TANH:
-        return format("tanhf(%s)", v);
+        return cexpr_format("tanhf(%s)", v);
     case OP_SCALED_TANH:
-        return format("%s * tanhf(%s * %s)", a.text, b.text, v);
+        return cexpr_format("%s * tanhf(%s * %s)", a.text, b.text, v);
     case OP_SILU:
-        return format("%s / (1.0f + expf(-%s))", v, v);
+        return cexpr_format("%s / (1.0f + expf(-%s))", v, v);
     case OP_HARD_SWISH:
-        return format("%s <= -3.0f ? 0.0f : %s >= 3.0f ? %s : %s * (%s / 6.0f + 0.5f)", v, v, v, v, v);
+        return cexpr_format("%s <= -3.0f ? 0.0f : %s >= 3.0f ? %s : %s * (%s / 6.0f + 0.5f)", v, v, v, v, v);
     case OP_GELU:
-        return format("0.5f * %s * (1.0f + erff(0.70710678f * %s))", v, v);
+        return cexpr_format("0.5f * %s * (1.0f + erff(0.70710678f * %s))", v, v);
     case OP_ELU:
-        return format("%s > 0.0f ? %s : %s * expm1f(%s)", v, v, a.text, v);
+        return cexpr_format("%s > 0.0f ? %s : %s * expm1f(%s)", v, v, a.text, v);
     case OP_SOFTPLUS:
-        return format("%s > 0.0f ? %s + log1pf(expf(-%s)) : log1pf(expf(%s))", v, v, v, v);
+        return cexpr_format("%s > 0.0f ? %s + log1pf(expf(-%s)) : log1pf(expf(%s))", v, v, v, v);
     case OP_STEP:
-        return format("%s >= 0.0f ? 1.0f : 0.0f", v);
+        return cexpr_format("%s >= 0.0f ? 1.0f : 0.0f", v);
     case OP_CLAMP:
-        return format("%s < %s ? %s : %s > %s ? %s : %s", v, a.text, a.text, v, b.text, b.text, v);
+        return cexpr_format("%s < %s ? %s : %s > %s ? %s : %s", v, a.text, a.text, v, b.text, b.text, v);
     case OP_IDENTITY:
-        return format("%s", v);
+        return cexpr_format("%s", v);
     case OP_INPUT:
     case OP_CONST:
     case OP_CONV:

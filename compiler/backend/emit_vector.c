@@ -2,28 +2,14 @@
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #include "backend/emit_parts.h"
 
-static CExpr format(const char *text, ...) PRINTF(1, 2);
-static CExpr format(const char *text, ...)
-{
-    CExpr expr;
-    va_list args;
-    va_start(args, text);
-    int written = vsnprintf(expr.text, sizeof expr.text, text, args);
-    va_end(args);
-    if (written < 0 || (size_t)written >= sizeof expr.text) {
-        ICE("an expression is longer than %d characters", CEXPR_MAX - 1);
-    }
-    return expr;
-}
-
 CExpr emit_offset(int64_t offset)
 {
-    return offset == 0 ? (CExpr){""} : offset > 0 ? format(" + %" PRId64, offset) : format(" - %" PRId64, -offset);
+    return offset == 0  ? (CExpr){""}
+           : offset > 0 ? cexpr_format(" + %" PRId64, offset)
+                        : cexpr_format(" - %" PRId64, -offset);
 }
 
 int64_t emit_interior(const Layout *layout)
@@ -46,35 +32,35 @@ CExpr emit_vector_activation(const Activation *act, const char *v)
     CExpr a = emit_float(act->attr.a), b = emit_float(act->attr.b);
     switch (act->op) {
     case OP_IDENTITY:
-        return format("%s", v);
+        return cexpr_format("%s", v);
     case OP_RELU:
-        return format("vector_relu(%s)", v);
+        return cexpr_format("vector_relu(%s)", v);
     case OP_RELU6:
-        return format("vector_clamp(%s, 0.0f, 6.0f)", v);
+        return cexpr_format("vector_clamp(%s, 0.0f, 6.0f)", v);
     case OP_CLAMP:
-        return format("vector_clamp(%s, %s, %s)", v, a.text, b.text);
+        return cexpr_format("vector_clamp(%s, %s, %s)", v, a.text, b.text);
     case OP_LEAKY_RELU:
-        return format("vector_leaky_relu(%s, %s)", v, a.text);
+        return cexpr_format("vector_leaky_relu(%s, %s)", v, a.text);
     case OP_SIGMOID:
-        return format("vector_sigmoid(%s)", v);
+        return cexpr_format("vector_sigmoid(%s)", v);
     case OP_HARD_SIGMOID:
-        return format("vector_hard_sigmoid(%s)", v);
+        return cexpr_format("vector_hard_sigmoid(%s)", v);
     case OP_TANH:
-        return format("vector_tanh(%s)", v);
+        return cexpr_format("vector_tanh(%s)", v);
     case OP_SCALED_TANH:
-        return format("%s * vector_tanh(%s * %s)", a.text, b.text, v);
+        return cexpr_format("%s * vector_tanh(%s * %s)", a.text, b.text, v);
     case OP_SILU:
-        return format("vector_silu(%s)", v);
+        return cexpr_format("vector_silu(%s)", v);
     case OP_HARD_SWISH:
-        return format("vector_hard_swish(%s)", v);
+        return cexpr_format("vector_hard_swish(%s)", v);
     case OP_GELU:
-        return format("vector_gelu(%s)", v);
+        return cexpr_format("vector_gelu(%s)", v);
     case OP_ELU:
-        return format("vector_elu(%s, %s)", v, a.text);
+        return cexpr_format("vector_elu(%s, %s)", v, a.text);
     case OP_SOFTPLUS:
-        return format("vector_softplus(%s)", v);
+        return cexpr_format("vector_softplus(%s)", v);
     case OP_STEP:
-        return format("vector_step(%s)", v);
+        return cexpr_format("vector_step(%s)", v);
     default: /* not an activation */
         ICE("op '%s' is no activation", op_info(act->op)->name);
     }
@@ -118,8 +104,8 @@ static bool same_shape(const TileShape *a, const TileShape *b)
 {
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
            a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
-           a->row_prefetch == b->row_prefetch && a->second_step == b->second_step &&
-           a->input_ahead == b->input_ahead && a->short_plane == b->short_plane;
+           a->row_prefetch == b->row_prefetch && a->second_step == b->second_step && a->input_ahead == b->input_ahead &&
+           a->short_plane == b->short_plane;
 }
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)

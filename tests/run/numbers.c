@@ -132,7 +132,8 @@ ParameterizedTestParameters(numbers, are_pytorchs)
     return cr_make_param_array(Variant, variants, (size_t)count);
 }
 
-/* make test T=numbers CNNC_TARGET=x86-64-v3: the same for another target, whose instructions this machine must have. */
+/* make test T=numbers CNNC_TARGET=x86-64-v3 CNNC_OPTIONS=--no-winograd: the same for another target, whose instructions this
+ * machine must have, and with more options of cnnc. */
 static const Target *tested_target(void)
 {
     const char *name = getenv("CNNC_TARGET");
@@ -152,8 +153,9 @@ ParameterizedTest(Variant *variant, numbers, are_pytorchs)
     Arena *arena = arena_create();
     Str test = arena_printf(arena, "numbers-%s", variant->name), zoo = arena_printf(arena, "zoo:%s", variant->name);
     const Target *target = tested_target();
-    Str arguments = arena_printf(arena, "--weights=formula --no-embed-weights --target=%s%s", target->name,
-                                 has_softmax ? " -D probabilities=false" : "");
+    const char *more = getenv("CNNC_OPTIONS");
+    Str arguments = arena_printf(arena, "--weights=formula --no-embed-weights --target=%s%s %s", target->name,
+                                 has_softmax ? " -D probabilities=false" : "", more == NULL ? "" : more);
     Str compiler = arena_printf(arena, "cc -O2 -ftree-vectorize %s", target->flags == NULL ? "" : target->flags);
     Model model = model_build(test.ptr, zoo.ptr, arguments.ptr, compiler.ptr);
     int elements[MAX_INPUTS];

@@ -100,17 +100,8 @@ CNN_INLINE void winograd_input7(const vector *d, vector *t)
     t[6] = d[6] - 0.5f * d[5] - 5.0f * d[4] + 2.5f * d[3] + 4.0f * d[2] - 2.0f * d[1];
 }
 
-CNN_INLINE void winograd_output7_4(const vector *m, vector *y)
-{
-    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
-    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
-    y[0] = m[0] + sum1 + sum2 + m[5];
-    y[1] = difference1 + 2.0f * difference2 + 0.5f * m[5];
-    y[2] = sum1 + 4.0f * sum2 + 0.25f * m[5];
-    y[3] = difference1 + 8.0f * difference2 + 0.125f * m[5] + m[6];
-}
-
-CNN_INLINE void winograd_output7_5(const vector *m, vector *y)
+/* The outputs that 7 points give before infinity is added to the last one. */
+CNN_INLINE void winograd_finite7(const vector *m, int outputs, vector *y)
 {
     const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
     const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
@@ -118,7 +109,21 @@ CNN_INLINE void winograd_output7_5(const vector *m, vector *y)
     y[1] = difference1 + 2.0f * difference2 + 0.5f * m[5];
     y[2] = sum1 + 4.0f * sum2 + 0.25f * m[5];
     y[3] = difference1 + 8.0f * difference2 + 0.125f * m[5];
-    y[4] = sum1 + 16.0f * sum2 + 0.0625f * m[5] + m[6];
+    if (outputs > 4) {
+        y[4] = sum1 + 16.0f * sum2 + 0.0625f * m[5];
+    }
+}
+
+CNN_INLINE void winograd_output7_4(const vector *m, vector *y)
+{
+    winograd_finite7(m, 4, y);
+    y[3] += m[6];
+}
+
+CNN_INLINE void winograd_output7_5(const vector *m, vector *y)
+{
+    winograd_finite7(m, 5, y);
+    y[4] += m[6];
 }
 
 CNN_INLINE void winograd_input8(const vector *d, vector *t)
@@ -136,32 +141,38 @@ CNN_INLINE void winograd_input8(const vector *d, vector *t)
     t[7] = d[7] - d[1] + 5.25f * (d[3] - d[5]);
 }
 
+/* The outputs that 8 points give before infinity is added to the last one. */
+CNN_INLINE void winograd_finite8(const vector *m, int outputs, vector *y)
+{
+    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    const vector sum3 = m[5] + m[6], difference3 = m[5] - m[6];
+    y[0] = m[0] + sum1 + sum2 + sum3;
+    y[1] = difference1 + 2.0f * difference2 + 0.5f * difference3;
+    if (outputs > 2) {
+        y[2] = sum1 + 4.0f * sum2 + 0.25f * sum3;
+        y[3] = difference1 + 8.0f * difference2 + 0.125f * difference3;
+    }
+    if (outputs > 4) {
+        y[4] = sum1 + 16.0f * sum2 + 0.0625f * sum3;
+        y[5] = difference1 + 32.0f * difference2 + 0.03125f * difference3;
+    }
+}
+
 CNN_INLINE void winograd_output8_2(const vector *m, vector *y)
 {
-    y[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]) + (m[5] + m[6]);
-    y[1] = m[1] - m[2] + 2.0f * (m[3] - m[4]) + 0.5f * (m[5] - m[6]) + m[7];
+    winograd_finite8(m, 2, y);
+    y[1] += m[7];
 }
 
 CNN_INLINE void winograd_output8_4(const vector *m, vector *y)
 {
-    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
-    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
-    const vector sum3 = m[5] + m[6], difference3 = m[5] - m[6];
-    y[0] = m[0] + sum1 + sum2 + sum3;
-    y[1] = difference1 + 2.0f * difference2 + 0.5f * difference3;
-    y[2] = sum1 + 4.0f * sum2 + 0.25f * sum3;
-    y[3] = difference1 + 8.0f * difference2 + 0.125f * difference3 + m[7];
+    winograd_finite8(m, 4, y);
+    y[3] += m[7];
 }
 
 CNN_INLINE void winograd_output8_6(const vector *m, vector *y)
 {
-    const vector sum1 = m[1] + m[2], difference1 = m[1] - m[2];
-    const vector sum2 = m[3] + m[4], difference2 = m[3] - m[4];
-    const vector sum3 = m[5] + m[6], difference3 = m[5] - m[6];
-    y[0] = m[0] + sum1 + sum2 + sum3;
-    y[1] = difference1 + 2.0f * difference2 + 0.5f * difference3;
-    y[2] = sum1 + 4.0f * sum2 + 0.25f * sum3;
-    y[3] = difference1 + 8.0f * difference2 + 0.125f * difference3;
-    y[4] = sum1 + 16.0f * sum2 + 0.0625f * sum3;
-    y[5] = difference1 + 32.0f * difference2 + 0.03125f * difference3 + m[7];
+    winograd_finite8(m, 6, y);
+    y[5] += m[7];
 }
