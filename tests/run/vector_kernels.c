@@ -1022,6 +1022,88 @@ Test(vector_kernels, elementwise)
     check_widths("elementwise", fill_elementwise, 1e-6);
 }
 
+/* --- sigmoid and silu: how exact, and what becomes of numbers that have no exp */
+
+static float float_of(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+/* By the two kernels of check_logistic. */
+static void run_logistic(step_kernel *const *table, const float *x, float *sigmoid, float *silu)
+{
+    table[0](&(step_arguments){.x = {x}, .y = sigmoid}, 0, 1);
+    table[1](&(step_arguments){.x = {x}, .y = silu}, 0, 1);
+}
+
+static void check_logistic(int32_t width, const char *flags, const char *compiler, const char *name)
+{
+    enum { SIDE = 256, COUNT = 16 * SIDE * SIDE };
+    Batch b = {.arena = arena_create(), .random = 2463534242u, .b = width};
+    KernelSizes s = {.in_channels = 16, .in_rows = SIDE, .in_cols = SIDE};
+    s.out_channels = 16;
+    s.out_rows = s.out_cols = SIDE;
+    for (int i = 0; i < 2; ++i) {
+        Kernel *k = add(&b, KERNEL_UNARY, s, false, false, i == 0 ? OP_SIGMOID : OP_SILU);
+        k->in = k->out = image(b.b, 16, SIDE, SIDE, 0, 0, 0, 0);
+    }
+    step_kernel *const *table = batch_load(&b, name, compiler, flags);
+    Memory x = memory_create(COUNT, true), sigmoid = memory_create(COUNT, true), silu = memory_create(COUNT, true);
+    bool fused = width > 4;                                 /* multiply-adds round once */
+    const uint32_t least = 0x30000000u, most = 0x42AE0000u; /* of 4.7e-10 to 87 */
+    for (int i = 0; i < COUNT; ++i) {
+        uint32_t bits = least + (uint32_t)((uint64_t)(most - least) * (uint32_t)(i / 2) / (COUNT / 2));
+        x.values[i] = float_of(i % 2 == 0 ? bits : bits | 0x80000000u);
+    }
+    run_logistic(table, x.values, sigmoid.values, silu.values);
+    for (int i = 0; i < COUNT; ++i) {
+        double v = x.values[i], right = 1.0 / (1.0 + exp(-v));
+        double most_error = v < -20.0 ? (fused ? 4.5e-7 : 4.5e-6) : fused ? 2.8e-7 : 1.3e-6;
+        cr_assert_leq(fabs(sigmoid.values[i] / right - 1.0), most_error, "%s: sigmoid(%.9g)", name, v);
+        cr_assert_leq(fabs(silu.values[i] / (v * right) - 1.0), most_error, "%s: silu(%.9g)", name, v);
+    }
+    const float endless = float_of(0x7F800000u), invalid = float_of(0x7FC00000u);
+    const struct {
+        float x, sigmoid, silu;
+    } special[] = {
+        {0.0f, 0.5f, 0.0f},     {88.0f, 1.0f, 88.0f},        {1e4f, 1.0f, 1e4f},           {1e8f, 1.0f, 1e8f},
+        {1e20f, 1.0f, 1e20f},   {3.4e38f, 1.0f, 3.4e38f},    {endless, 1.0f, endless},     {-88.0f, 0.0f, 0.0f},
+        {-1e4f, 0.0f, 0.0f},    {-1e8f, 0.0f, 0.0f},         {-1e20f, 0.0f, 0.0f},         {-3.4e38f, 0.0f, 0.0f},
+        {-endless, 0.0f, 0.0f}, {invalid, invalid, invalid}, {-invalid, invalid, invalid},
+    };
+    enum { SPECIAL = sizeof special / sizeof special[0] };
+    for (int i = 0; i < COUNT; ++i) {
+        x.values[i] = special[i % SPECIAL].x;
+    }
+    run_logistic(table, x.values, sigmoid.values, silu.values);
+    for (int i = 0; i < COUNT; ++i) {
+        const float right[] = {special[i % SPECIAL].sigmoid, special[i % SPECIAL].silu};
+        const float ours[] = {sigmoid.values[i], silu.values[i]};
+        for (int k = 0; k < 2; ++k) {
+            cr_assert(isnan(right[k]) ? isnan(ours[k]) : ours[k] == right[k], "%s: %s(%g) is %g", name,
+                      k == 0 ? "sigmoid" : "silu", (double)x.values[i], (double)ours[k]);
+        }
+    }
+    free(x.base);
+    free(sigmoid.base);
+    free(silu.base);
+    arena_destroy(b.arena);
+}
+
+Test(vector_kernels, logistic)
+{
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
+        if (can_run(widths[i].b)) {
+            check_logistic(widths[i].b, widths[i].flags, "gcc -O3 -ffp-contract=fast", "logistic-gcc");
+            if (has_program("clang")) {
+                check_logistic(widths[i].b, widths[i].flags, "clang -O2 -ffp-contract=fast", "logistic-clang");
+            }
+        }
+    }
+}
+
 /* --- dense */
 
 static void fill_dense(Batch *b)
