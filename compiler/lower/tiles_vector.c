@@ -362,14 +362,15 @@ static void choose_few(const Target *target, Kernel *kernel)
     }
 }
 
-/* Windows of neighbouring outputs share their inputs: two rows where every row is computed. */
+/* One row: of two, gcc keeps the inputs that they share in registers that are not there. Long ones where windows are wide
+ * and neighbours share them. */
 static void choose_depthwise(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     kernel->weight_format = vectors_format(kernel, 1, 1);
-    bool small = s->stride_rows == 1 && s->kernel_rows <= 3 && s->kernel_cols <= 3;
-    kernel->tile_rows = small && target->registers >= MANY_REGISTERS && s->out_rows > 1 ? 2 : 1;
-    kernel->tile_cols = even_piece(s->out_cols, target->registers >= MANY_REGISTERS ? 7 : 4);
+    kernel->tile_rows = 1;
+    int32_t pixels = s->stride_cols == 1 && s->kernel_cols > 3 ? 14 : 7;
+    kernel->tile_cols = even_piece(s->out_cols, target->registers >= MANY_REGISTERS ? pixels : 4);
 }
 
 static void choose_dense(Kernel *kernel)
