@@ -38,6 +38,22 @@ static void emit_lanes(int32_t b, int32_t second, bool is_max, CWriter *w)
     strbuf_free(&lanes[1]);
 }
 
+/* A row of less than a vector. Where rows follow each other, its last lanes go where the next rows are written after it;
+ * but no further than this part writes. */
+static void emit_short_store(const Layout *out, int32_t b, CWriter *w)
+{
+    bool follow = out->row_stride == out->cols && out->plane_stride == (int64_t)out->rows * out->cols;
+    if (follow) {
+        cw_open(w, "if (job < end_job - %d)", (b - 1) / (int)out->cols);
+        cw_line(w, "vector_store_anywhere(y, value);");
+        cw_chain(w, "else");
+    }
+    cw_line(w, "memcpy(y, &value, %d * sizeof(float));", (int)out->cols);
+    if (follow) {
+        cw_close(w, "");
+    }
+}
+
 void emit_pool_rows(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -92,7 +108,7 @@ void emit_pool_rows(const Kernel *kernel, CWriter *w)
     if (cols >= b) {
         cw_line(w, "vector_store_anywhere(%s, value);", to.text);
     } else {
-        cw_line(w, "memcpy(%s, &value, %d * sizeof(float));", to.text, cols);
+        emit_short_store(out, b, w);
     }
     if (cols > b) {
         cw_close(w, "");
