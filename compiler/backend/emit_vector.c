@@ -110,6 +110,9 @@ static bool same_shape(const TileShape *a, const TileShape *b)
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)
 {
+    if (kernel->lines > 0) {
+        return lines_tiles(kernel, shapes);
+    }
     if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
         return direct_tiles(kernel, shapes);
     }
@@ -203,6 +206,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 
 void emit_vector_kernel(const Kernel *kernel, CWriter *w)
 {
+    if (kernel->lines > 0) {
+        emit_lines(kernel, w);
+        return;
+    }
     switch (kernel->family) {
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:

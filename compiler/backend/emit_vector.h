@@ -19,11 +19,11 @@ int64_t emit_window_origin(const Kernel *kernel);
 /* First float of element (0, 0, 0). */
 int64_t emit_interior(const Layout *layout);
 
-EmitKernel emit_direct, emit_rows, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector, emit_dense_vector,
+EmitKernel emit_direct, emit_rows, emit_lines, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector, emit_dense_vector,
     emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_instance_norm_vector, emit_border_vector,
     emit_upsample_vector, emit_subsample_vector, emit_gram_vector, emit_softmax_vector, emit_elementwise_vector,
     emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
-/* emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
+/* emit_lines: PLANAR and ROWS with lines; emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
 
 /* --- emit_grouped.c: the tile of grouped convolutions */
 typedef struct DepthwiseTile {
@@ -53,6 +53,7 @@ void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);
 /* The shapes that a kernel calls: at most MAX_TILE_SHAPES, maybe some twice. 0 for families without tiles. */
 int direct_tiles(const Kernel *kernel, TileShape *shapes);
 int winograd_tiles(const Kernel *kernel, TileShape *shapes);
+int lines_tiles(const Kernel *kernel, TileShape *shapes);
 int strassen_tiles(const Kernel *kernel, TileShape *shapes);
 
 #endif

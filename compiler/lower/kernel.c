@@ -166,7 +166,7 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
            a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles && a->input_ahead == b->input_ahead &&
            a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
            a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols &&
-           a->out_step == b->out_step;
+           a->out_step == b->out_step && a->lines == b->lines;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -331,6 +331,13 @@ static void name_copy(StrBuf *name, const KernelSizes *s)
     }
 }
 
+static void name_lines(StrBuf *name, const Kernel *kernel)
+{
+    if (kernel->lines > 0) {
+        strbuf_printf(name, "lines%d_", (int)kernel->lines);
+    }
+}
+
 Str kernel_base_name(Arena *arena, const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -437,9 +444,11 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_PLANAR:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
+        name_lines(&name, kernel);
         name_product(&name, "conv", kernel);
         break;
     case KERNEL_ROWS:
+        name_lines(&name, kernel);
         name_product(&name, "rows", kernel);
         break;
     case KERNEL_WINOGRAD:

@@ -355,6 +355,17 @@ static void pack_winograd_set(Packer *packer, const Segment *segment, int32_t gr
     put_values(packer, segment, packed, size);
 }
 
+static void pack_lines_set(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows)
+{
+    const PackFormat *f = &segment->format;
+    int32_t inputs = segment->cols / (f->window_rows * f->window_cols);
+    const float *values = load_rows(packer, segment, group, row, rows, 0, segment->cols);
+    int64_t size = pack_lines_size(f, rows, inputs);
+    float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
+    pack_lines(f, values, rows, inputs, packed);
+    put_values(packer, segment, packed, size);
+}
+
 /* Sets of one half of the rows, each with the same rows of the other half. */
 static void pack_strassen_sets(Packer *packer, const Segment *segment)
 {
@@ -391,6 +402,8 @@ static void pack_sets(Packer *packer, const Segment *segment)
             int32_t rows = group_rows - row < set_rows ? group_rows - row : set_rows;
             if (f->kind == PACK_WINOGRAD) {
                 pack_winograd_set(packer, segment, group, row, rows);
+            } else if (f->kind == PACK_LINES) {
+                pack_lines_set(packer, segment, group, row, rows);
             } else {
                 pack_vectors_set(packer, segment, group, row, rows);
             }

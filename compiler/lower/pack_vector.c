@@ -155,6 +155,33 @@ void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t i
     }
 }
 
+/* --- lines: one axis only */
+
+int64_t pack_lines_size(const PackFormat *f, int32_t rows, int32_t inputs)
+{
+    return winograd_points(f->winograd, f->window_rows) * (int64_t)inputs * f->window_cols *
+           int_align_up(rows, f->lanes);
+}
+
+/* out is [point][inputs][window column][rows padded to lanes]. */
+void pack_lines(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
+{
+    AxisTransform down = axis_transform(f->winograd, f->window_rows);
+    int64_t width = int_align_up(rows, f->lanes), cols = (int64_t)inputs * f->window_cols;
+    memset(out, 0, (size_t)pack_lines_size(f, rows, inputs) * sizeof *out);
+    for (int64_t i = 0; i < down.points * cols; ++i) {
+        int64_t point = i / cols, input = i % cols / f->window_cols, kx = i % f->window_cols;
+        for (int32_t row = 0; row < rows; ++row) {
+            const float *column = in + (row * (int64_t)inputs + input) * f->window_rows * f->window_cols + kx;
+            double sum = 0.0;
+            for (int32_t ky = 0; ky < f->window_rows; ++ky) {
+                sum += down.g[point][ky] * (double)column[ky * f->window_cols];
+            }
+            out[i * width + row] = (float)sum;
+        }
+    }
+}
+
 /* --- Strassen */
 
 int64_t pack_strassen_half(const PackFormat *f, int32_t channels)

@@ -122,7 +122,10 @@ typedef enum PackKind {
      * W11 = (first half of the outputs, first half of the inputs), W12 = (first, second), W21, W22 give
      * W11, W12, S4, W22, S1, S2, S3 with S1 = W21 + W22, S2 = S1 - W11, S3 = W11 - W21, S4 = W12 - S2, in double. Halves
      * are of whole blocks of `lanes` channels, O/2 and I/2 above include the padding; sets divide a half of the outputs. */
-    PACK_STRASSEN
+    PACK_STRASSEN,
+    /* [oc sets][T][I][KW][V][lanes]: each column of a window G g with the G of m = `winograd` outputs and KH taps, as above;
+     * along a row the taps are as they were. Padding as of VECTORS with in_block 1. */
+    PACK_LINES
 } PackKind;
 
 /* What a number of the blob is. Kernels compute in f32 whatever the storage. */
@@ -145,7 +148,7 @@ typedef struct PackFormat {
     PackKind kind;
     int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
     int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
-    int32_t winograd;                     /* WINOGRAD: m, 2 to 6 */
+    int32_t winograd;                     /* WINOGRAD, LINES: m, 2 to 6 */
     int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                     /* WINOGRAD */
     Storage storage;                      /* of 16 bits in weights of DENSE only */
@@ -364,6 +367,9 @@ typedef struct Kernel {
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
+    int32_t lines;               /* PLANAR, ROWS: m of Winograd's F(m, rows of the window) down the columns, over m rows of out at
+                                    once; weights are LINES, of ROWS with lanes = channels of a set. Stride and
+                                    dilation 1, no residual, out.rows >= m, lines_width() / 2 columns are read at least. 0: direct */
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
     bool max_pool;               /* WINOGRAD, m even: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
                                     out.rows, out.cols the pool's (floor) */
@@ -372,6 +378,8 @@ typedef struct Kernel {
 } Kernel;
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
  * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
+/* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
+int64_t lines_width(const Kernel *kernel);
 /* STRASSEN: pixels of x follow each other without gaps, so that the factors that are no sums are read where they lie. */
 bool strassen_in_place(const Kernel *kernel);
 /* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then

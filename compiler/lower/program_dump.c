@@ -89,6 +89,8 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
     }
     if (kernel->winograd > 0) {
         strbuf_printf(out, ", F(%d), %d tiles a block", (int)kernel->winograd, (int)kernel->block_tiles);
+    } else if (kernel->lines > 0) {
+        strbuf_printf(out, ", F(%d) down columns", (int)kernel->lines);
     } else if (kernel->pixels_outer) {
         strbuf_printf(out, ", pixels outside, %d tiles a block", (int)kernel->block_tiles);
     }

@@ -22,6 +22,9 @@ int64_t segment_elements(const Segment *segment)
     int64_t window = (int64_t)format->window_rows * format->window_cols;
     int32_t inputs = (int32_t)(segment->cols / window);
     int64_t outputs = int_align_up(group_rows, format->lanes);
+    if (format->kind == PACK_LINES) {
+        return segment->groups * pack_lines_size(format, (int32_t)group_rows, inputs);
+    }
     int64_t products = format->kind == PACK_WINOGRAD ? pack_winograd_inputs(format, inputs)
                                                      : int_align_up(inputs, format->in_block) * window;
     return segment->groups * outputs * products;
@@ -38,6 +41,9 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
         if (format->phases > 1) {
             strbuf_printf(out, " phases %d%s", (int)format->phases, format->phase_lanes ? " in lanes" : "");
         }
+    } else if (format->kind == PACK_LINES) {
+        strbuf_printf(out, "lines %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
+                      (int)format->window_cols, (int)format->vectors, (int)format->lanes);
     } else if (format->kind == PACK_STRASSEN) {
         strbuf_printf(out, "strassen vectors %dx%d", (int)format->vectors, (int)format->lanes);
     } else {

@@ -252,6 +252,41 @@ static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
     return cheapest_winograd(target, s, products / (stride * stride), false, direct);
 }
 
+/* --- Winograd down the columns only, for few planes: vectors are pixels or output channels as in direct sums, so that no
+ * lane is lost to channels that do not exist, and one axis of transforms costs little. */
+
+/* Of m rows of the output at once; V is written and read once, sums too. */
+static double lines_cost(const Target *target, const KernelSizes *s, int32_t m, bool rows)
+{
+    int32_t b = target->channel_block, points = winograd_points(m, s->kernel_rows);
+    double taps = (double)s->in_channels * s->kernel_cols, width = s->out_cols + s->kernel_cols - 1;
+    double in = s->in_channels * ceil_div((int32_t)width, b) * (input_cost[points] + 2 * points);
+    double outputs =
+        rows ? (double)s->out_channels * ceil_div(s->out_cols, b) : (double)ceil_div(s->out_channels, b) * s->out_cols;
+    double out = outputs * (points * (taps + 1) + output_cost[points]);
+    return ceil_div(s->out_rows, m) * (in + out);
+}
+
+/* 0: none. */
+static int32_t lines_of(const Target *target, const Kernel *kernel, bool rows)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t b = target->channel_block, best = 0;
+    if (!is_undilated(s) || s->stride_rows != 1 || s->kernel_rows == 1 || kernel->epilogue.residual ||
+        2 * (s->out_cols + s->kernel_cols - 1) < b) {
+        return 0;
+    }
+    double outputs =
+        rows ? (double)s->out_channels * ceil_div(s->out_cols, b) : (double)ceil_div(s->out_channels, b) * s->out_cols;
+    double least = 0.9 * outputs * s->out_rows * s->in_channels * s->kernel_rows * s->kernel_cols;
+    for (int32_t m = 2; m <= 6 && m <= s->out_rows; ++m) {
+        double cost = has_transform(m, s->kernel_rows) ? lines_cost(target, s, m, rows) : least;
+        best = cost < least ? m : best;
+        least = cost < least ? cost : least;
+    }
+    return best;
+}
+
 /* --- Strassen */
 
 /* What a vector of inputs, of outputs, of weights costs beyond what it does in a direct sum (fitted to measurements): sums
@@ -296,7 +331,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     const bool *ready = vector_kernel_ready;
     kernel->vector = target->vector_floats;
-    kernel->winograd = kernel->lane_phases = 0;
+    kernel->winograd = kernel->lane_phases = kernel->lines = 0;
     if (is_dense(target, s)) {
         kernel->family = KERNEL_DENSE;
         become_dense(kernel);
@@ -316,6 +351,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     }
     if (ready[KERNEL_ROWS] && is_rows(target, kernel)) {
         kernel->family = KERNEL_ROWS;
+        kernel->lines = winograd ? lines_of(target, kernel, true) : 0;
         return true;
     }
     if (is_planar(target, s)) {
@@ -326,6 +362,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
             return true;
         }
         kernel->family = KERNEL_PLANAR;
+        kernel->lines = winograd ? lines_of(target, kernel, false) : 0;
         return ready[KERNEL_PLANAR];
     }
     if (ready[KERNEL_FEW] && is_few(target, kernel)) {
@@ -376,6 +413,7 @@ void vector_conv_take(const Target *target, KernelFamily family, int32_t winogra
 {
     kernel->family = family;
     kernel->winograd = winograd;
+    kernel->lines = family == KERNEL_PLANAR ? kernel->lines : 0;
     bool phases = family == KERNEL_WINOGRAD && is_planar(target, &kernel->sizes);
     kernel->lane_phases = phases ? kernel->sizes.stride_rows : 0;
 }

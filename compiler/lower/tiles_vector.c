@@ -202,6 +202,22 @@ static void choose_direct(const Target *target, Kernel *kernel)
     kernel->input_ahead = reads_ahead(kernel);
 }
 
+int64_t lines_width(const Kernel *kernel)
+{
+    return int_align_up(kernel->sizes.out_cols + kernel->sizes.kernel_cols - 1, kernel->vector);
+}
+
+/* Of V; a set of `vectors` vectors of `lanes` channels. */
+static void choose_lines(Kernel *kernel, int32_t vectors, int32_t lanes)
+{
+    const KernelSizes *s = &kernel->sizes;
+    kernel->weight_format = vectors_format(kernel, vectors, 1);
+    kernel->weight_format.kind = PACK_LINES;
+    kernel->weight_format.lanes = kernel->weight_format.row_block = lanes;
+    kernel->weight_format.winograd = kernel->lines;
+    kernel->scratch_bytes = 4 * winograd_points(kernel->lines, s->kernel_rows) * s->in_channels * lines_width(kernel);
+}
+
 /* Eight pixels of two vectors: each is broadcast from a plane of its own, and gcc spills above. */
 static void choose_planar(const Target *target, Kernel *kernel)
 {
@@ -211,11 +227,16 @@ static void choose_planar(const Target *target, Kernel *kernel)
         choose_tile(kernel, vectors == 1 ? 14 : 8);
     } else {
         int64_t taps = (int64_t)s->in_channels * s->kernel_rows * s->kernel_cols;
-        TileWork work = {kernel->vector, planes, s->out_rows, s->out_cols, taps, (int32_t)taps, 4 * s->stride_cols};
+        int32_t rows = kernel->lines > 0 ? 1 : s->out_rows; /* points are tiles of their own */
+        TileWork work = {kernel->vector, planes, rows, s->out_cols, taps, (int32_t)taps, 4 * s->stride_cols};
         vectors = choose_split(kernel, best_split(&work));
         kernel->tile_round = 1; /* window rows are short and of any length */
     }
     kernel->weight_format = vectors_format(kernel, vectors, 1);
+    if (kernel->lines > 0) {
+        kernel->tile_rows = 1;
+        choose_lines(kernel, vectors, kernel->vector);
+    }
 }
 
 /* Sums of a pass over a row: some vectors of columns by some channels, of which each set has the same number if that
@@ -227,6 +248,9 @@ static void choose_rows(const Target *target, Kernel *kernel)
     kernel->tile_rows = 1;
     kernel->tile_cols = kernel->vector * even_piece(vectors, 2);
     kernel->weight_format = pack_rows(even_piece(s->out_channels, sums / 2), 1);
+    if (kernel->lines > 0) {
+        choose_lines(kernel, 1, kernel->weight_format.row_block);
+    }
 }
 
 /* V and M of a block; `area` points of a tile. */
@@ -473,6 +497,7 @@ static void take_direct(Kernel *kernel, const ConvChoice *choice)
 {
     const KernelSizes *s = &kernel->sizes;
     choose_tile(kernel, choice->tile_cols);
+    kernel->tile_rows = kernel->lines > 0 ? 1 : kernel->tile_rows;
     kernel->pixels_outer = choice->pixels_outer;
     kernel->block_tiles = choice->pixels_outer ? choice->block_tiles : 0;
     int64_t taps = int_align_up(s->in_channels / s->groups, kernel->vector) * s->kernel_rows * s->kernel_cols;

@@ -344,6 +344,29 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
     return packed;
 }
 
+/* [sets][point][inputs][window column][width] */
+static Memory pack_lines(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
+{
+    const PackFormat *f = &k->weight_format;
+    int64_t L = f->lanes, planes = ceil_div(rows, L), KR = f->window_rows, KC = f->window_cols;
+    int64_t T = winograd_points(f->winograd, f->window_rows), depth = T * inputs * KC;
+    Memory packed = memory_create(planes * L * depth, true);
+    for (int64_t row = 0; row < planes * L; ++row) {
+        int64_t set = row / (L * f->vectors), first = set * f->vectors * L;
+        int64_t width = planes * L - first < f->vectors * L ? planes * L - first : f->vectors * L;
+        for (int64_t i = 0; i < depth; ++i) {
+            int64_t t = i / (inputs * KC), input = i / KC % inputs, x = i % KC;
+            double sum = 0.0;
+            for (int64_t y = 0; row < rows && y < KR; ++y) {
+                sum +=
+                    winograd_g(f->winograd, f->window_rows, t, y) * values[((row * inputs + input) * KR + y) * KC + x];
+            }
+            packed.values[first * depth + i * width + row - first] = (float)sum;
+        }
+    }
+    return packed;
+}
+
 /* [rows / row_block][cols][row_block], zeros past the rows. */
 static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, int64_t cols)
 {
@@ -549,6 +572,9 @@ static Memory pack(const Kernel *k, const KernelData *data)
 {
     const KernelSizes *s = &k->sizes;
     int64_t window = (int64_t)s->kernel_rows * s->kernel_cols;
+    if (k->lines > 0) {
+        return pack_lines(k, data->weights, s->out_channels, s->in_channels);
+    }
     switch ((int)k->family) {
     case KERNEL_DEPTHWISE:
         return pack_vectors(k, data->weights, s->out_channels, 1, 1);
@@ -876,6 +902,54 @@ static void fill_rows(Batch *b)
 Test(vector_kernels, rows)
 {
     check_widths("rows", fill_rows, 1e-5);
+}
+
+/* Winograd's sums are large: an activation that saturates would make their errors look larger. */
+static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
+
+/* --- lines: both kinds of few planes, by Winograd down the columns */
+
+static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m)
+{
+    bool rows = pick(b, 0, 1);
+    KernelSizes s = {.in_channels = pick(b, 1, 8), .out_channels = pick(b, 1, rows ? 17 : 5 * b->b), .groups = 1};
+    s.kernel_rows = kernel_rows;
+    s.kernel_cols = pick(b, 1, 7);
+    s.stride_rows = s.stride_cols = s.dilation_rows = s.dilation_cols = 1;
+    s.pad_top = pick(b, 0, 2);
+    s.pad_left = pick(b, 0, s.kernel_cols / 2);
+    s.out_rows = m + pick(b, 0, 2 * m);
+    s.out_cols = rows ? b->b + pick(b, 0, 2 * b->b) : pick(b, b->b / 2, 2 * b->b);
+    s.in_rows = s.out_rows + kernel_rows - 1 - s.pad_top;
+    s.in_cols = s.out_cols + s.kernel_cols - 1 - s.pad_left;
+    Kernel *k = add(b, rows ? KERNEL_ROWS : KERNEL_PLANAR, s, pick(b, 0, 3) > 0, false, rectifiers[i % 3]);
+    k->lines = m;
+    k->tile_rows = 1;
+    k->tile_cols = rows ? b->b * pick(b, 1, 3) : pick(b, 1, 8);
+    k->tile_round = rows ? 0 : pick(b, 0, 1);
+    set_format(b, k, rows ? 1 : pick(b, 1, 4), 1);
+    k->weight_format.kind = PACK_LINES;
+    k->weight_format.winograd = m;
+    k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * s.in_channels * lines_width(k);
+    if (rows) {
+        k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
+        k->weight_format.lanes = pick(b, 1, 8);
+    }
+}
+
+static void fill_lines(Batch *b)
+{
+    static const int32_t windows[][2] = {{3, 2}, {3, 3}, {3, 4}, {3, 5}, {3, 6},
+                                         {5, 2}, {5, 4}, {2, 4}, {4, 4}, {7, 2}};
+    enum { COUNT = sizeof windows / sizeof windows[0] };
+    for (int i = 0; i < 5 * COUNT; ++i) {
+        add_lines(b, i, windows[i % COUNT][0], windows[i % COUNT][1]);
+    }
+}
+
+Test(vector_kernels, lines)
+{
+    check_widths("lines", fill_lines, 2e-5);
 }
 
 /* --- depthwise */
@@ -1207,9 +1281,6 @@ Test(vector_kernels, zero_halo)
 }
 
 /* --- Winograd */
-
-/* The sums are large: an activation that saturates would make their errors look larger. */
-static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
 
 static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t stride,
                          int32_t groups)

@@ -367,6 +367,44 @@ Test(pack, winograd_filters_convolve)
     }
 }
 
+/* The same down the columns only: each tap of a window comes out in its own column. */
+Test(pack, lines_convolve)
+{
+    enum { OUT = 21, IN = 3, LANES = 8, VECTORS = 2, PADDED_OUT = 24, KC = 5 };
+    for (int m = 2; m <= 4; m += 2) {
+        PackBench bench = pack_bench("pack-lines");
+        Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 3, KC, 0});
+        PackFormat format = vectors(VECTORS, LANES, 1, 3, KC);
+        format.kind = PACK_LINES;
+        format.winograd = m;
+        const Segment *segment = add_segment(&bench, weight, format, OUT, IN * 3 * KC, 1);
+        const float *values = formula_values(&bench, weight);
+        cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+        assert_header(&bench);
+        int t = m + 2;
+        cr_assert_eq(segment_elements(segment), (int64_t)t * IN * KC * PADDED_OUT);
+        for (int k = 0; k < PADDED_OUT * IN * KC; ++k) {
+            int o = k / (IN * KC), c = k / KC % IN, kx = k % KC;
+            int set = o / (VECTORS * LANES), width = set == 0 ? VECTORS * LANES : LANES;
+            int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * t * IN * KC + (c * KC + kx) * width +
+                            o % (VECTORS * LANES);
+            for (int row = 0; row < m * t; ++row) {
+                int i = row / t, y = row % t;
+                double got = 0;
+                for (int u = 0; u < t; ++u) {
+                    got += to_output(m, i, u) * from_input(m, u, y) *
+                           (double)float_at(&bench, first + (int64_t)u * IN * KC * width);
+                }
+                bool inside = o < OUT && y >= i && y - i < 3;
+                double want = inside ? (double)values[((o * IN + c) * 3 + y - i) * KC + kx] : 0;
+                cr_assert_float_eq(got, want, 1e-6, "F(%d), output %d, input %d, tap %d,%d: %g instead of %g", m, o, c,
+                                   y - i, kx, got, want);
+            }
+        }
+        pack_done(&bench);
+    }
+}
+
 /* Strassen's factors, multiplied with those of one input of one pixel and summed up, give the weight of each output. */
 Test(pack, strassen_factors_multiply)
 {
