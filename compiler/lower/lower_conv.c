@@ -294,9 +294,13 @@ bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kerne
         return false;
     }
     kernel->sizes.groups = 1;
-    *expands = true; /* no Winograd: its packing knows other windows than the source's */
-    return select_vector_conv(l->program->target, false, kernel) && kernel->family != KERNEL_DENSE &&
-           kernel->family != KERNEL_ROWS;
+    *expands = true;
+    bool vector = select_vector_conv(l->program->target, !l->no_winograd, kernel);
+    if (kernel->family == KERNEL_WINOGRAD || kernel->family == KERNEL_STRASSEN) {
+        /* their packing knows other windows than the source's */
+        vector = select_vector_conv(l->program->target, false, kernel);
+    }
+    return vector && kernel->family != KERNEL_DENSE && kernel->family != KERNEL_ROWS;
 }
 
 /* Which input channels an output channel of a group reads, as a table of connections. */
