@@ -32,6 +32,7 @@ typedef struct Direct {
     int32_t step, second_step;      /* floats between the inputs of neighbouring pixels; of the second input, 0: none */
     int32_t prefetch, row_prefetch; /* cache lines of the next set, a round or a window row */
     int64_t later;                  /* floats of x from a tile to the one that it asks for; 0: none */
+    bool half;                      /* the last vector of the last set is a half one */
     int32_t last_rounds;            /* of the last plane, of a window of one pixel */
     const char *index;
 } Direct;
@@ -88,6 +89,10 @@ static Direct direct_of(const Kernel *kernel)
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
+    /* Sets are told apart by their number of vectors. Halves of less than 8 floats are no faster than whole vectors. */
+    enum { LEAST_HALF = 8 };
+    d.half =
+        (out_channels - 1) % d.b < d.b / 2 && d.b / 2 >= LEAST_HALF && (d.sets == 1 || d.last_vectors != d.vectors);
     d.later = kernel->input_ahead ? later_tile(&d) : 0;
     d.last_rounds = (int32_t)ceil_div((in_channels - 1) % d.b + 1, d.unroll);
     int64_t in = ceil_div(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
@@ -126,6 +131,7 @@ static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t v
                        .rounds = pixel ? d->rounds : 0,
                        .prefetch = d->prefetch,
                        .row_prefetch = d->row_prefetch,
+                       .half = d->half && vectors == d->last_vectors,
                        .input_ahead = d->later > 0,
                        .short_plane = has_short_plane(d)};
 }

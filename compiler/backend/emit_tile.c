@@ -22,8 +22,8 @@ CExpr emit_tile_name(const TileShape *t)
     } else if (t->row_prefetch > 0) {
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
     }
-    length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s", t->input_ahead ? "_a" : "",
-                       t->short_plane ? "_t" : "");
+    length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s", t->input_ahead ? "_a" : "",
+                       t->short_plane ? "_t" : "", t->half ? "_h" : "");
     if (t->second_step > 0) {
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_and_s%d", (int)t->second_step);
     }
@@ -35,6 +35,11 @@ static void emit_prefetch(int32_t lines, CWriter *w)
     for (int32_t line = 0; line < lines; ++line) {
         cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * 16).text);
     }
+}
+
+static int32_t full_vectors(const TileShape *t)
+{
+    return t->vectors - t->half;
 }
 
 /* `n`: the variable that says how far the sums go; `step`: floats between the inputs of pixels. */
@@ -64,7 +69,11 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
     const char *i = t->unroll > 1 ? "i" : "0";
     for (int32_t v = 0; v < t->vectors; ++v) {
         CExpr at = cexpr_sum((Term[]){{"w", 1}, {i, t->unroll > 1 ? t->vectors * b : 0}, {NULL, 0}}, v * b);
-        cw_line(w, "const vector w%d = vector_load(%s);", v, at.text);
+        if (v < full_vectors(t)) {
+            cw_line(w, "const vector w%d = vector_load(%s);", v, at.text);
+        } else {
+            cw_line(w, "const vector_half w%d = *(const vector_half *)(%s);", v, at.text);
+        }
     }
     if (t->rows > 1) {
         cw_line(w, "CNN_UNROLL(%d)", t->rows);
@@ -75,8 +84,11 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
     CExpr x = cexpr_sum((Term[]){{row, t->rows > 1}, {"p", step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
     CExpr sum = cexpr_sum((Term[]){{"r", t->rows > 1 ? t->cols : 0}, {"p", 1}, {NULL, 0}}, 0);
     cw_line(w, "const float value = in[%s];", x.text);
-    for (int32_t v = 0; v < t->vectors; ++v) {
+    for (int32_t v = 0; v < full_vectors(t); ++v) {
         cw_line(w, "s[%" PRId32 "][%s] += w%d * value;", v, sum.text, v);
+    }
+    if (t->half) {
+        cw_line(w, "h[%s] += w%d * value;", sum.text, full_vectors(t));
     }
     cw_close(w, "");
     if (t->rows > 1) {
@@ -144,27 +156,50 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     }
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
-               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s",
+               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s",
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
                b, ahead ? " The weights at next will be wanted soon." : "",
-               t->input_ahead ? " The pixels from later on will be wanted soon." : "");
+               t->input_ahead ? " The pixels from later on will be wanted soon." : "",
+               t->half ? " Of the last vector, half." : "");
     cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s vector *sums)",
             emit_tile_name(t).text, t->second_step > 0 ? " const conv_taps *taps2, const float *x2," : "",
             t->input_ahead ? " const float *later," : "", ahead ? " const float *next," : "");
     cw_body(w);
-    cw_line(w, "vector s[%d][%d];", t->vectors, pixels);
-    cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", t->vectors * pixels);
-    cw_line(w, "s[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
-    cw_close(w, "");
+    int32_t full = full_vectors(t) * pixels;
+    if (full > 0) {
+        cw_line(w, "vector s[%d][%d];", full_vectors(t), pixels);
+        cw_line(w, "CNN_UNROLL(%d)", full);
+        cw_open(w, "for (int i = 0; i < %d; ++i)", full);
+        cw_line(w, "s[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
+        cw_close(w, "");
+    }
+    if (t->half) {
+        cw_line(w, "const vector_half zero = {0.0f};");
+        cw_line(w, "vector_half h[%d];", pixels);
+        cw_line(w, "CNN_UNROLL(%d)", pixels);
+        cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+        cw_line(w, "h[i] = zero;");
+        cw_close(w, "");
+    }
     emit_products(t, "n", "taps", "x", t->step, b, w);
     if (t->second_step > 0) {
         emit_products(t, "n2", "taps2", "x2", t->second_step, b, w);
     }
-    cw_line(w, "CNN_UNROLL(%d)", t->vectors * pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", t->vectors * pixels);
-    cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);
-    cw_close(w, "");
+    if (full > 0) {
+        cw_line(w, "CNN_UNROLL(%d)", full);
+        cw_open(w, "for (int i = 0; i < %d; ++i)", full);
+        cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);
+        cw_close(w, "");
+    }
+    if (t->half) {
+        CExpr last = cexpr_sum((Term[]){{"sums", 1}, {NULL, 0}}, full);
+        cw_line(w, "vector_half *const last = (vector_half *)(%s);", last.text);
+        cw_line(w, "CNN_UNROLL(%d)", pixels);
+        cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+        cw_line(w, "last[2 * i] = h[i];");
+        cw_line(w, "last[2 * i + 1] = zero;");
+        cw_close(w, "");
+    }
     cw_close(w, "");
     cw_blank(w);
 }

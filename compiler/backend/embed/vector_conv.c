@@ -6,6 +6,9 @@ typedef struct conv_taps {
     ptrdiff_t pixel_row;                      /* from the input of a pixel to that of its neighbour below */
 } conv_taps;
 
+/* The lower lanes of a vector: a processor with two multipliers of half a vector's width does two of them at once. */
+typedef float vector_half __attribute__((vector_size(CNN_VECTOR_BYTES / 2), may_alias));
+
 /* Tiles keep nearly all registers busy: gcc must not unroll their loops further for the few taps that they are called
  * with, nor keep inputs of one round for the next (predictive commoning). */
 #if defined(__clang__)
