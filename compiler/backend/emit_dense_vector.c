@@ -63,6 +63,21 @@ static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage stor
     cw_blank(w);
 }
 
+/* Vector v of the totals to y, of whole vectors and of the last one, of `rest` outputs. */
+static void emit_whole(const Epilogue *e, CWriter *w)
+{
+    cw_line(w, "const vector value = totals[v]%s;", e->residual ? " + vector_load_anywhere(a->residual + at)" : "");
+    cw_line(w, "vector_store_anywhere(a->y + at, %s);", emit_vector_activation(&e->act, "value").text);
+}
+
+static void emit_rest(const Epilogue *e, int32_t rest, CWriter *w)
+{
+    cw_line(w, "const vector value = totals[v]%s;",
+            e->residual ? cexpr_format(" + vector_load_first(a->residual + at, %d)", (int)rest).text : "");
+    cw_line(w, "const vector result = %s;", emit_vector_activation(&e->act, "value").text);
+    cw_line(w, "memcpy(a->y + at, &result, %d * sizeof(float));", rest);
+}
+
 void emit_dense_vector(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -140,22 +155,17 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     cw_open(w, "for (int v = 0; v < %s; ++v)", count.text);
     cw_line(w, "const int at = (set * %d + v) * %d;", vectors, b);
     if (rest == 0) {
-        cw_line(w, "const vector value = totals[v]%s;", e->residual ? " + vector_load_anywhere(a->residual + at)" : "");
-        cw_line(w, "vector_store_anywhere(a->y + at, %s);", emit_vector_activation(&e->act, "value").text);
+        emit_whole(e, w);
     } else {
-        cw_line(w, "const int channels = at < %d ? %d : %d;", s->out_channels - rest, b, rest);
-        cw_line(w, "vector value = totals[v];");
-        if (e->residual) {
-            cw_open(w, "for (int lane = 0; lane < channels; ++lane)");
-            cw_line(w, "value[lane] += a->residual[at + lane];");
+        if (blocks > 1) {
+            cw_open(w, "if (at < %d)", s->out_channels - rest);
+            emit_whole(e, w);
+            cw_chain(w, "else");
+            emit_rest(e, rest, w);
             cw_close(w, "");
+        } else {
+            emit_rest(e, rest, w);
         }
-        if (e->act.op != OP_IDENTITY) {
-            cw_line(w, "value = %s;", emit_vector_activation(&e->act, "value").text);
-        }
-        cw_open(w, "for (int lane = 0; lane < channels; ++lane)");
-        cw_line(w, "a->y[at + lane] = value[lane];");
-        cw_close(w, "");
     }
     cw_close(w, "");
     cw_close(w, "");
