@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-
 static void append(CExpr *expr, size_t *length, const char *format, ...) PRINTF(3, 4);
 static void append(CExpr *expr, size_t *length, const char *format, ...)
 {

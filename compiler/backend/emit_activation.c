@@ -3,7 +3,6 @@
  * finite input: where expf gives infinity, the quotient or the branch is still right. */
 #include "backend/emit.h"
 
-
 #include "backend/cliteral.h"
 
 enum { MAX_PARTS = 1024 }; /* --threads-max goes up to here: products with `part` must fit */

@@ -7,8 +7,7 @@
  *
  * Order: sets outside, so that the weights of a set stay in the cache while the image passes by; or blocks of tiles
  * outside where the image is larger than the cache and the weights are not; the next block's inputs are asked for
- * meanwhile. Each tile is computed by one part, always
- * in the same way. */
+ * meanwhile. Each tile is computed by one part, always in the same way. */
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>

@@ -45,8 +45,7 @@ static void emit_sums(int32_t b, int32_t count, CWriter *w)
         append_halves(b, results, lanes, false, vectors, &low);
         append_halves(b, results, lanes, true, vectors, &high);
         if (pairs > 0) {
-            cw_line(w, "CNN_UNROLL(%d)", pairs);
-            cw_open(w, "for (int i = 0; i < %d; ++i)", pairs);
+            emit_open_unrolled(w, "i", pairs);
         }
         cw_line(w, "v[%s] = %s +", pairs > 0 ? "i" : "0", low.ptr);
         cw_line(w, "       %s;", high.ptr);
@@ -67,8 +66,7 @@ static void emit_products(const Kernel *kernel, int64_t planes, int64_t channel_
     int32_t b = kernel->vector, pixels = kernel->tile_cols;
     cw_line(w, "const float *weights = a->weights;");
     cw_line(w, "vector sums[%d][%d];", s->out_channels, pixels);
-    cw_line(w, "CNN_UNROLL(%d)", s->out_channels * pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", s->out_channels * pixels);
+    emit_open_unrolled(w, "i", s->out_channels * pixels);
     cw_line(w, "sums[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
     cw_close(w, "");
     cw_open(w, "for (int plane = 0; plane < %" PRId64 "; ++plane)", planes);
@@ -84,8 +82,7 @@ static void emit_products(const Kernel *kernel, int64_t planes, int64_t channel_
     for (int32_t o = 0; o < s->out_channels; ++o) {
         cw_line(w, "const vector w%d = vector_load(weights%s);", o, emit_offset(o * channel_floats).text);
     }
-    cw_line(w, "CNN_UNROLL(%d)", pixels);
-    cw_open(w, "for (int p = 0; p < %d; ++p)", pixels);
+    emit_open_unrolled(w, "p", pixels);
     cw_line(w, "const vector value = vector_load(in + p * %d);", s->stride_cols * b);
     for (int32_t o = 0; o < s->out_channels; ++o) {
         cw_line(w, "sums[%d][p] += w%d * value;", o, o);

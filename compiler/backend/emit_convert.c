@@ -44,8 +44,7 @@ static void emit_transpose(int32_t b, CWriter *w)
     cw_line(w, "CNN_INLINE void vector_transpose(vector *rows)");
     cw_body(w);
     for (int32_t half = b / 2; half >= 1; half /= 2) {
-        cw_line(w, "CNN_UNROLL(%d)", b / 2);
-        cw_open(w, "for (int i = 0; i < %d; ++i)", b / 2);
+        emit_open_unrolled(w, "i", b / 2);
         cw_line(w, "const int low = i / %d * %d + i %% %d, high = low + %d;", half, 2 * half, half, half);
         cw_line(w, "const vector a = rows[low], b = rows[high];");
         StrBuf low = {0}, high = {0};

@@ -38,8 +38,7 @@ static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage stor
             emit_weight_type(storage));
     cw_body(w);
     cw_line(w, "vector s[%d];", vectors);
-    cw_line(w, "CNN_UNROLL(%d)", vectors);
-    cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
+    emit_open_unrolled(w, "v", vectors);
     cw_line(w, "s[v] = vector_all(0.0f);");
     cw_close(w, "");
     cw_line(w, "CNN_UNROLL(%d)", ROUND);
@@ -49,14 +48,12 @@ static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage stor
             cw_line(w, "__builtin_prefetch(w%s);", emit_offset(prefetch / weight_bytes + i * line).text);
         }
     }
-    cw_line(w, "CNN_UNROLL(%d)", vectors);
-    cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
+    emit_open_unrolled(w, "v", vectors);
     cw_line(w, "s[v] += vector_load%s%s(w + v * %d) * x[i];", storage == STORE_F32 ? "" : "_",
             storage == STORE_F32 ? "" : storage_name(storage), b);
     cw_close(w, "");
     cw_close(w, "");
-    cw_line(w, "CNN_UNROLL(%d)", vectors);
-    cw_open(w, "for (int v = 0; v < %d; ++v)", vectors);
+    emit_open_unrolled(w, "v", vectors);
     cw_line(w, "totals[v] += s[v];");
     cw_close(w, "");
     cw_close(w, "");

@@ -43,8 +43,7 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, vector *sums)", tile_name(t).text);
     cw_body(w);
     cw_line(w, "vector s[%d];", pixels);
-    cw_line(w, "CNN_UNROLL(%d)", pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+    emit_open_unrolled(w, "i", pixels);
     cw_line(w, "s[i] = vector_all(0.0f);");
     cw_close(w, "");
     cw_line(w, "CNN_KEEP_LOOP");
@@ -55,11 +54,9 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
     cw_line(w, "const vector k = vector_load(w + kx * %d);", t->b);
     if (t->rows > 1) {
-        cw_line(w, "CNN_UNROLL(%d)", t->rows);
-        cw_open(w, "for (int r = 0; r < %d; ++r)", t->rows);
+        emit_open_unrolled(w, "r", t->rows);
     }
-    cw_line(w, "CNN_UNROLL(%d)", t->cols);
-    cw_open(w, "for (int p = 0; p < %d; ++p)", t->cols);
+    emit_open_unrolled(w, "p", t->cols);
     CExpr at = cexpr_sum((Term[]){{"in", 1},
                                   {"r * row_stride", t->rows > 1 ? s->stride_rows : 0},
                                   {"p", s->stride_cols * t->b},
@@ -74,8 +71,7 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     }
     cw_close(w, "");
     cw_close(w, "");
-    cw_line(w, "CNN_UNROLL(%d)", pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+    emit_open_unrolled(w, "i", pixels);
     cw_line(w, "sums[i] = s[i];");
     cw_close(w, "");
     cw_close(w, "");

@@ -29,11 +29,9 @@ static void emit_channel(const DepthwiseTile *t, int32_t j, CWriter *w)
     int32_t b = t->b, n = t->channels;
     int32_t span = (t->cols - 1) * s->stride_cols + (s->kernel_cols - 1) * s->dilation_cols + 1;
     if (t->rows > 1) {
-        cw_line(w, "CNN_UNROLL(%d)", t->rows);
-        cw_open(w, "for (int r = 0; r < %d; ++r)", t->rows);
+        emit_open_unrolled(w, "r", t->rows);
     }
-    cw_line(w, "CNN_UNROLL(%d)", span);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", span);
+    emit_open_unrolled(w, "i", span);
     CExpr at =
         cexpr_sum((Term[]){{"in", 1}, {"r * row_stride", t->rows > 1 ? s->stride_rows : 0}, {"i", b}, {NULL, 0}}, 0);
     cw_line(w, "const vector pixel = vector_load(%s);", at.text);
@@ -43,8 +41,7 @@ static void emit_channel(const DepthwiseTile *t, int32_t j, CWriter *w)
     }
     cw_line(w, "const vector value = vector_shuffle(pixel, pixel%s);", lanes.ptr);
     strbuf_free(&lanes);
-    cw_line(w, "CNN_UNROLL(%d)", s->kernel_cols);
-    cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
+    emit_open_unrolled(w, "kx", s->kernel_cols);
     CExpr first = cexpr_sum((Term[]){{"i", 1}, {"kx", -s->dilation_cols}, {NULL, 0}}, 0);
     cw_line(w, "const int left = %s;", first.text);
     if (s->stride_cols > 1) {
@@ -77,8 +74,7 @@ void emit_grouped_tile(const DepthwiseTile *t, CWriter *w)
             emit_grouped_name(t).text);
     cw_body(w);
     cw_line(w, "vector s[%d];", pixels);
-    cw_line(w, "CNN_UNROLL(%d)", pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+    emit_open_unrolled(w, "i", pixels);
     cw_line(w, "s[i] = vector_all(0.0f);");
     cw_close(w, "");
     cw_line(w, "CNN_KEEP_LOOP");
@@ -90,8 +86,7 @@ void emit_grouped_tile(const DepthwiseTile *t, CWriter *w)
         emit_channel(t, j, w);
     }
     cw_close(w, "");
-    cw_line(w, "CNN_UNROLL(%d)", pixels);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+    emit_open_unrolled(w, "i", pixels);
     cw_line(w, "sums[i] = s[i];");
     cw_close(w, "");
     cw_close(w, "");

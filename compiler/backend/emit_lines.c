@@ -53,12 +53,6 @@ static Lines lines_of(const Kernel *kernel)
     return l;
 }
 
-static void open_unrolled(CWriter *w, const char *name, int32_t n)
-{
-    cw_line(w, "CNN_UNROLL(%d)", n);
-    cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
-}
-
 /* --- the input */
 
 /* "d[r]" for all rows of a group. Rows of less than a vector are read past their end; the last one, which may end the
@@ -68,7 +62,7 @@ static void emit_load(const Lines *l, const char *col, CWriter *w)
     int64_t row = l->kernel->in.row_stride;
     int32_t whole = l->width < l->b ? l->points - 1 : l->points, before = l->b - l->width;
     CExpr at = cexpr_sum((Term[]){{"from", 1}, {"r", row}, {col, 1}, {NULL, 0}}, 0);
-    open_unrolled(w, "r", whole);
+    emit_open_unrolled(w, "r", whole);
     cw_line(w, "d[r] = vector_load_anywhere(%s);", at.text);
     cw_close(w, "");
     if (whole < l->points) {
@@ -102,7 +96,7 @@ static void emit_input(const Lines *l, CWriter *w)
     cw_line(w, "vector d[%d], t[%d];", l->points, l->points);
     emit_load(l, col, w);
     cw_line(w, "winograd_input%d(d, t);", l->points);
-    open_unrolled(w, "r", l->points);
+    emit_open_unrolled(w, "r", l->points);
     CExpr to = cexpr_sum((Term[]){{"to", 1}, {"r", l->v_point}, {col, col != NULL}, {NULL, 0}}, 0);
     cw_line(w, "vector_store_anywhere(%s, t[r]);", to.text);
     cw_close(w, "");
@@ -118,7 +112,7 @@ static void emit_input(const Lines *l, CWriter *w)
 static void emit_sum(const Lines *l, const char *place, CWriter *w)
 {
     cw_line(w, "vector sum[%d];", l->points);
-    open_unrolled(w, "t", l->points);
+    emit_open_unrolled(w, "t", l->points);
     cw_line(w, "sum[t] = sums[t][%s];", place);
     cw_close(w, "");
 }
@@ -131,7 +125,7 @@ static void emit_outputs(const Lines *l, const char *bias, const char *store, in
     bool uneven = l->s->out_rows % l->m != 0;
     cw_line(w, "vector line[%d];", l->m);
     cw_line(w, "winograd_output%d_%d(sum, line);", l->points, l->m);
-    open_unrolled(w, "r", l->m);
+    emit_open_unrolled(w, "r", l->m);
     if (uneven) {
         cw_open(w, "if (r >= written)");
     }
@@ -214,7 +208,7 @@ static void emit_row_sums(const Lines *l, int32_t vectors, CWriter *w)
     cw_line(w, "vector sums[%d][%d];", l->points, size);
     cw_open(w, "for (int t = 0; t < %d; ++t)", l->points);
     cw_line(w, "vector s[%d];", size);
-    open_unrolled(w, "i", size);
+    emit_open_unrolled(w, "i", size);
     cw_line(w, "s[i] = vector_all(0.0f);");
     cw_close(w, "");
     cw_line(w, "const float *u = weights + t * %" PRId64 ";", l->depth * c);
@@ -226,14 +220,14 @@ static void emit_row_sums(const Lines *l, int32_t vectors, CWriter *w)
     for (int32_t i = 0; i < vectors; ++i) {
         cw_line(w, "const vector x%d = vector_load_anywhere(from + col%d);", i, i);
     }
-    open_unrolled(w, "c", c);
+    emit_open_unrolled(w, "c", c);
     for (int32_t i = 0; i < vectors; ++i) {
         cw_line(w, "s[%s] += x%d * u[c];", cexpr_sum((Term[]){{"c", vectors}, {NULL, 0}}, i).text, i);
     }
     for (int scopes = 3; scopes > 0; --scopes) {
         cw_close(w, "");
     }
-    open_unrolled(w, "i", size);
+    emit_open_unrolled(w, "i", size);
     cw_line(w, "sums[t][i] = s[i];");
     cw_close(w, "");
     cw_close(w, "");

@@ -66,8 +66,7 @@ static void emit_sums(const Rows *r, CWriter *w)
     const KernelSizes *s = r->s;
     const Layout *in = &r->kernel->in;
     cw_line(w, "vector sums[%d][%d];", r->channels, r->vectors);
-    cw_line(w, "CNN_UNROLL(%d)", r->channels * r->vectors);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", r->channels * r->vectors);
+    emit_open_unrolled(w, "i", r->channels * r->vectors);
     cw_line(w, "sums[i / %d][i %% %d] = vector_all(0.0f);", r->vectors, r->vectors);
     cw_close(w, "");
     cw_open(w, "for (int plane = 0; plane < %d; ++plane)", s->in_channels);
@@ -81,8 +80,7 @@ static void emit_sums(const Rows *r, CWriter *w)
     for (int32_t v = 0; v < r->vectors; ++v) {
         cw_line(w, "const vector x%d = vector_load_anywhere(from + col%d);", v, v);
     }
-    cw_line(w, "CNN_UNROLL(%d)", r->channels);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", r->channels);
+    emit_open_unrolled(w, "c", r->channels);
     for (int32_t v = 0; v < r->vectors; ++v) {
         cw_line(w, "sums[c][%d] += x%d * weights[c];", v, v);
     }

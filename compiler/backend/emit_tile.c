@@ -63,8 +63,7 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
     strbuf_free(&head);
     emit_prefetch(t->prefetch, w);
     if (t->unroll > 1) {
-        cw_line(w, "CNN_UNROLL(%d)", t->unroll);
-        cw_open(w, "for (int i = 0; i < %d; ++i)", t->unroll);
+        emit_open_unrolled(w, "i", t->unroll);
     }
     const char *i = t->unroll > 1 ? "i" : "0";
     for (int32_t v = 0; v < t->vectors; ++v) {
@@ -76,11 +75,9 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
         }
     }
     if (t->rows > 1) {
-        cw_line(w, "CNN_UNROLL(%d)", t->rows);
-        cw_open(w, "for (int r = 0; r < %d; ++r)", t->rows);
+        emit_open_unrolled(w, "r", t->rows);
     }
-    cw_line(w, "CNN_UNROLL(%d)", t->cols);
-    cw_open(w, "for (int p = 0; p < %d; ++p)", t->cols);
+    emit_open_unrolled(w, "p", t->cols);
     CExpr x = cexpr_sum((Term[]){{row, t->rows > 1}, {"p", step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
     CExpr sum = cexpr_sum((Term[]){{"r", t->rows > 1 ? t->cols : 0}, {"p", 1}, {NULL, 0}}, 0);
     cw_line(w, "const float value = in[%s];", x.text);
@@ -168,16 +165,14 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     int32_t full = full_vectors(t) * pixels;
     if (full > 0) {
         cw_line(w, "vector s[%d][%d];", full_vectors(t), pixels);
-        cw_line(w, "CNN_UNROLL(%d)", full);
-        cw_open(w, "for (int i = 0; i < %d; ++i)", full);
+        emit_open_unrolled(w, "i", full);
         cw_line(w, "s[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
         cw_close(w, "");
     }
     if (t->half) {
         cw_line(w, "const vector_half zero = {0.0f};");
         cw_line(w, "vector_half h[%d];", pixels);
-        cw_line(w, "CNN_UNROLL(%d)", pixels);
-        cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+        emit_open_unrolled(w, "i", pixels);
         cw_line(w, "h[i] = zero;");
         cw_close(w, "");
     }
@@ -186,16 +181,14 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
         emit_products(t, "n2", "taps2", "x2", t->second_step, b, w);
     }
     if (full > 0) {
-        cw_line(w, "CNN_UNROLL(%d)", full);
-        cw_open(w, "for (int i = 0; i < %d; ++i)", full);
+        emit_open_unrolled(w, "i", full);
         cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);
         cw_close(w, "");
     }
     if (t->half) {
         CExpr last = cexpr_sum((Term[]){{"sums", 1}, {NULL, 0}}, full);
         cw_line(w, "vector_half *const last = (vector_half *)(%s);", last.text);
-        cw_line(w, "CNN_UNROLL(%d)", pixels);
-        cw_open(w, "for (int i = 0; i < %d; ++i)", pixels);
+        emit_open_unrolled(w, "i", pixels);
         cw_line(w, "last[2 * i] = h[i];");
         cw_line(w, "last[2 * i + 1] = zero;");
         cw_close(w, "");

@@ -12,6 +12,12 @@ CExpr emit_offset(int64_t offset)
                         : cexpr_format(" - %" PRId64, -offset);
 }
 
+void emit_open_unrolled(CWriter *w, const char *name, int32_t n)
+{
+    cw_line(w, "CNN_UNROLL(%d)", n);
+    cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
+}
+
 int64_t emit_interior(const Layout *layout)
 {
     return layout->halo_top * layout->row_stride + (int64_t)layout->halo_left * layout->block;
@@ -206,17 +212,13 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 
 void emit_vector_kernel(const Kernel *kernel, CWriter *w)
 {
-    if (kernel->lines > 0) {
-        emit_lines(kernel, w);
-        return;
-    }
     switch (kernel->family) {
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
-        emit_direct(kernel, w);
+        (kernel->lines > 0 ? emit_lines : emit_direct)(kernel, w);
         return;
     case KERNEL_ROWS:
-        emit_rows(kernel, w);
+        (kernel->lines > 0 ? emit_lines : emit_rows)(kernel, w);
         return;
     case KERNEL_WINOGRAD:
         emit_winograd(kernel, w);

@@ -14,13 +14,15 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w); /* kernel->vector > 1
 CExpr emit_vector_activation(const Activation *act, const char *variable);
 /* An offset that is added to a pointer: " + 928", "" for 0. */
 CExpr emit_offset(int64_t offset);
+/* "for (int NAME = 0; NAME < n; ++NAME)", unrolled by the compiler; cw_close() ends it. */
+void emit_open_unrolled(CWriter *w, const char *name, int32_t n);
 /* First float that the window of output (0, 0) reads: halo minus padding. */
 int64_t emit_window_origin(const Kernel *kernel);
 /* First float of element (0, 0, 0). */
 int64_t emit_interior(const Layout *layout);
 
-EmitKernel emit_direct, emit_rows, emit_lines, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector, emit_dense_vector,
-    emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_instance_norm_vector, emit_border_vector,
+EmitKernel emit_direct, emit_rows, emit_lines, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector,
+    emit_dense_vector, emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_instance_norm_vector, emit_border_vector,
     emit_upsample_vector, emit_subsample_vector, emit_gram_vector, emit_softmax_vector, emit_elementwise_vector,
     emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
 /* emit_lines: PLANAR and ROWS with lines; emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */

@@ -5,13 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* "for (int NAME = 0; NAME < n; ++NAME)", unrolled. */
-static void open_unrolled(CWriter *w, const char *name, int32_t n)
-{
-    cw_line(w, "CNN_UNROLL(%d)", n);
-    cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
-}
-
 /* One axis of a transform: from `from` values, of which the first `loaded` are read and the others are zero, to `to`, of
  * which the first `kept` are wanted. */
 typedef struct Axis {
@@ -22,26 +15,26 @@ typedef struct Axis {
 static void emit_columns(const char *load, const char *transform, Axis down, int32_t cols, int32_t width, CWriter *w)
 {
     cw_line(w, "vector columns[%d][%d];", down.kept, width);
-    open_unrolled(w, "c", cols);
+    emit_open_unrolled(w, "c", cols);
     if (down.from == 1) {
         cw_line(w, "const int r = 0;");
         cw_line(w, "columns[r][c] = %s;", load);
     } else {
         cw_line(w, "vector d[%d], t[%d];", down.from, down.to);
-        open_unrolled(w, "r", down.loaded);
+        emit_open_unrolled(w, "r", down.loaded);
         cw_line(w, "d[r] = %s;", load);
         cw_close(w, "");
         for (int32_t r = down.loaded; r < down.from; ++r) {
             cw_line(w, "d[%d] = vector_all(0.0f);", r);
         }
         cw_line(w, "%s(d, t);", transform);
-        open_unrolled(w, "r", down.kept);
+        emit_open_unrolled(w, "r", down.kept);
         cw_line(w, "columns[r][c] = t[r];");
         cw_close(w, "");
     }
     cw_close(w, "");
     if (cols < width) {
-        open_unrolled(w, "r", down.kept);
+        emit_open_unrolled(w, "r", down.kept);
         cw_line(w, "columns[r][%d] = vector_all(0.0f);", width - 1);
         cw_close(w, "");
     }
@@ -82,7 +75,7 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
              (int)(g->stride * g->b));
     snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
     emit_columns(load, transform, (Axis){g->point_rows, rows, g->point_rows, rows}, cols, g->point_cols, w);
-    open_unrolled(w, "r", rows);
+    emit_open_unrolled(w, "r", rows);
     if (g->point_cols == 1) {
         cw_line(w, "vector_store(%s, columns[r][0]);", point_of(g, "0", qr, qc, false).text);
         cw_close(w, "");
@@ -94,7 +87,7 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
     cw_line(w, "winograd_input%d(columns[r], t);", g->point_cols);
     /* At the infinite point fewer phases may lie in V, and this one then elsewhere. */
     bool apart = all_cols && place_in_v(g, qr, qc, true) != place_in_v(g, qr, qc, false);
-    open_unrolled(w, "c", cols - apart);
+    emit_open_unrolled(w, "c", cols - apart);
     cw_line(w, "vector_store(%s, t[c]);", point_of(g, "c", qr, qc, false).text);
     cw_close(w, "");
     if (apart) {
@@ -159,14 +152,14 @@ void emit_winograd_output(const Winograd *g, CWriter *w)
     if (pool) {
         cw_line(w, "vector pixels[%d][%d];", g->out_rows, g->out_cols);
     }
-    open_unrolled(w, "r", g->out_rows);
+    emit_open_unrolled(w, "r", g->out_rows);
     if (g->point_cols == 1) {
         cw_line(w, "const vector *const line = columns[r];");
     } else {
         cw_line(w, "vector line[%d];", g->out_cols);
         cw_line(w, "winograd_output%d_%d(columns[r], line);", g->point_cols, g->out_cols);
     }
-    open_unrolled(w, "c", g->out_cols);
+    emit_open_unrolled(w, "c", g->out_cols);
     if (pool) {
         emit_pixel(g, "pixels[r][c]", w);
     } else {
@@ -177,8 +170,8 @@ void emit_winograd_output(const Winograd *g, CWriter *w)
     cw_close(w, "");
     cw_close(w, "");
     if (pool) {
-        open_unrolled(w, "r", g->out_rows / 2);
-        open_unrolled(w, "c", g->out_cols / 2);
+        emit_open_unrolled(w, "r", g->out_rows / 2);
+        emit_open_unrolled(w, "c", g->out_cols / 2);
         cw_open(w, "if (r < rows && c < cols)");
         cw_line(w, "const vector upper = vector_max(pixels[2 * r][2 * c], pixels[2 * r][2 * c + 1]);");
         cw_line(w, "const vector lower = vector_max(pixels[2 * r + 1][2 * c], pixels[2 * r + 1][2 * c + 1]);");

@@ -344,25 +344,16 @@ static void pack_vectors_set(Packer *packer, const Segment *segment, int32_t gro
     }
 }
 
-static void pack_winograd_set(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows)
+/* WINOGRAD, LINES: windows are transformed whole. */
+static void pack_transformed_set(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows)
 {
     const PackFormat *f = &segment->format;
+    bool lines = f->kind == PACK_LINES;
     int32_t inputs = segment->cols / (f->window_rows * f->window_cols);
     const float *values = load_rows(packer, segment, group, row, rows, 0, segment->cols);
-    int64_t size = pack_winograd_size(f, rows, inputs);
+    int64_t size = (lines ? pack_lines_size : pack_winograd_size)(f, rows, inputs);
     float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
-    pack_winograd(f, values, rows, inputs, packed);
-    put_values(packer, segment, packed, size);
-}
-
-static void pack_lines_set(Packer *packer, const Segment *segment, int32_t group, int32_t row, int32_t rows)
-{
-    const PackFormat *f = &segment->format;
-    int32_t inputs = segment->cols / (f->window_rows * f->window_cols);
-    const float *values = load_rows(packer, segment, group, row, rows, 0, segment->cols);
-    int64_t size = pack_lines_size(f, rows, inputs);
-    float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
-    pack_lines(f, values, rows, inputs, packed);
+    (lines ? pack_lines : pack_winograd)(f, values, rows, inputs, packed);
     put_values(packer, segment, packed, size);
 }
 
@@ -400,10 +391,8 @@ static void pack_sets(Packer *packer, const Segment *segment)
     for (int32_t group = 0; group < segment->groups; ++group) {
         for (int32_t row = 0; row < group_rows; row += set_rows) {
             int32_t rows = group_rows - row < set_rows ? group_rows - row : set_rows;
-            if (f->kind == PACK_WINOGRAD) {
-                pack_winograd_set(packer, segment, group, row, rows);
-            } else if (f->kind == PACK_LINES) {
-                pack_lines_set(packer, segment, group, row, rows);
+            if (f->kind == PACK_WINOGRAD || f->kind == PACK_LINES) {
+                pack_transformed_set(packer, segment, group, row, rows);
             } else {
                 pack_vectors_set(packer, segment, group, row, rows);
             }

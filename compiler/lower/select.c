@@ -255,15 +255,21 @@ static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
 /* --- Winograd down the columns only, for few planes: vectors are pixels or output channels as in direct sums, so that no
  * lane is lost to channels that do not exist, and one axis of transforms costs little. */
 
+/* Vectors of a row of the output: of its pixels, or of its channels. */
+static double lines_vectors(const Target *target, const KernelSizes *s, bool rows)
+{
+    int32_t b = target->channel_block;
+    return rows ? (double)s->out_channels * ceil_div(s->out_cols, b)
+                : (double)ceil_div(s->out_channels, b) * s->out_cols;
+}
+
 /* Of m rows of the output at once; V is written and read once, sums too. */
 static double lines_cost(const Target *target, const KernelSizes *s, int32_t m, bool rows)
 {
     int32_t b = target->channel_block, points = winograd_points(m, s->kernel_rows);
     double taps = (double)s->in_channels * s->kernel_cols, width = s->out_cols + s->kernel_cols - 1;
     double in = s->in_channels * ceil_div((int32_t)width, b) * (input_cost[points] + 2 * points);
-    double outputs =
-        rows ? (double)s->out_channels * ceil_div(s->out_cols, b) : (double)ceil_div(s->out_channels, b) * s->out_cols;
-    double out = outputs * (points * (taps + 1) + output_cost[points]);
+    double out = lines_vectors(target, s, rows) * (points * (taps + 1) + output_cost[points]);
     return ceil_div(s->out_rows, m) * (in + out);
 }
 
@@ -276,9 +282,8 @@ static int32_t lines_of(const Target *target, const Kernel *kernel, bool rows)
         2 * (s->out_cols + s->kernel_cols - 1) < b) {
         return 0;
     }
-    double outputs =
-        rows ? (double)s->out_channels * ceil_div(s->out_cols, b) : (double)ceil_div(s->out_channels, b) * s->out_cols;
-    double least = 0.9 * outputs * s->out_rows * s->in_channels * s->kernel_rows * s->kernel_cols;
+    double least =
+        0.9 * lines_vectors(target, s, rows) * s->out_rows * s->in_channels * s->kernel_rows * s->kernel_cols;
     for (int32_t m = 2; m <= 6 && m <= s->out_rows; ++m) {
         double cost = has_transform(m, s->kernel_rows) ? lines_cost(target, s, m, rows) : least;
         best = cost < least ? m : best;

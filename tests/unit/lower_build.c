@@ -95,3 +95,22 @@ Program *lower_build_finish(LowerBuild *b)
 {
     return lower_build_finish_parts(b, 1);
 }
+
+KernelSizes lower_build_sizes(int32_t in_channels, int32_t side, int32_t out_channels, int32_t window, int32_t groups)
+{
+    return (KernelSizes){.in_channels = in_channels,
+                         .in_rows = side,
+                         .in_cols = side,
+                         .out_channels = out_channels,
+                         .out_rows = side,
+                         .out_cols = side,
+                         .kernel_rows = window,
+                         .kernel_cols = window,
+                         .stride_rows = 1,
+                         .stride_cols = 1,
+                         .dilation_rows = 1,
+                         .dilation_cols = 1,
+                         .pad_top = window / 2,
+                         .pad_left = window / 2,
+                         .groups = groups};
+}

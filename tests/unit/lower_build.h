@@ -20,6 +20,8 @@ Node *lower_build_plain(LowerBuild *b, OpKind op, const char *path, Node *first)
 Node *lower_build_conv(LowerBuild *b, const char *path, Node *x, int32_t channels, int32_t kernel, int32_t stride,
                        int32_t pad);
 Node *lower_build_add_residual(LowerBuild *b, Node *node, Node *residual); /* as fuse_add leaves it; returns node */
+/* A convolution of stride 1 that keeps the size of an image of side x side. */
+KernelSizes lower_build_sizes(int32_t in_channels, int32_t side, int32_t out_channels, int32_t window, int32_t groups);
 Program *lower_build_finish(LowerBuild *b); /* one image, one part, portable; ends the test on errors */
 Program *lower_build_finish_parts(LowerBuild *b, int32_t parts);
 

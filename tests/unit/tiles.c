@@ -2,25 +2,12 @@
 #include <criterion/criterion.h>
 
 #include "lower/program.h"
+#include "lower_build.h"
 
 static Kernel conv(int32_t ic, int32_t side, int32_t oc, int32_t kernel, int32_t groups)
 {
     Kernel k = {.family = KERNEL_CONV};
-    k.sizes = (KernelSizes){.in_channels = ic,
-                            .in_rows = side,
-                            .in_cols = side,
-                            .out_channels = oc,
-                            .out_rows = side,
-                            .out_cols = side,
-                            .kernel_rows = kernel,
-                            .kernel_cols = kernel,
-                            .stride_rows = 1,
-                            .stride_cols = 1,
-                            .dilation_rows = 1,
-                            .dilation_cols = 1,
-                            .pad_top = kernel / 2,
-                            .pad_left = kernel / 2,
-                            .groups = groups};
+    k.sizes = lower_build_sizes(ic, side, oc, kernel, groups);
     tiles_choose(target_find(STR("portable")), &k);
     return k;
 }

@@ -324,31 +324,11 @@ Test(tune, names_of_compilers)
 
 /* --- candidates */
 
-/* 64 channels of 14x14 to `out_channels` of as many pixels. */
-static KernelSizes same_image(int32_t out_channels, int32_t window, int32_t groups)
-{
-    return (KernelSizes){.in_channels = 64,
-                         .in_rows = 14,
-                         .in_cols = 14,
-                         .out_channels = out_channels,
-                         .out_rows = 14,
-                         .out_cols = 14,
-                         .kernel_rows = window,
-                         .kernel_cols = window,
-                         .stride_rows = 1,
-                         .stride_cols = 1,
-                         .dilation_rows = 1,
-                         .dilation_cols = 1,
-                         .pad_top = window / 2,
-                         .pad_left = window / 2,
-                         .groups = groups};
-}
-
 Test(tune, candidates_fit_and_can_be_written)
 {
     static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
-    const KernelSizes shapes[] = {same_image(64, 3, 1), same_image(256, 1, 1), same_image(64, 3, 64),
-                                  same_image(64, 3, 32)};
+    const KernelSizes shapes[] = {lower_build_sizes(64, 14, 64, 3, 1), lower_build_sizes(64, 14, 256, 1, 1),
+                                  lower_build_sizes(64, 14, 64, 3, 64), lower_build_sizes(64, 14, 64, 3, 32)};
     Arena *arena = arena_create();
     for (size_t n = 0; n < sizeof names / sizeof names[0]; ++n) {
         const Target *target = target_find(str_from(names[n]));

@@ -1,4 +1,5 @@
-/* Functions of vectors, within two units of the last place where nothing else is said. NaN stays NaN; the limits keep exponents in range. */
+/* Functions of vectors, within two units of the last place where nothing else is said. NaN stays NaN; the limits keep
+ * exponents in range. */
 CNN_INLINE vector vector_exp(vector v)
 {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
