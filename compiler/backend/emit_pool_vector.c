@@ -1,5 +1,8 @@
 /* Pools on vectors: windows of any kind, adaptive and global ones. A vector of channels is reduced at a time; windows
- * are clipped to the image, so the zeros around it do not matter. NaN wins every maximum. */
+ * are clipped to the image, so the zeros around it do not matter. NaN wins every maximum.
+ *
+ * Windows of a row that are not clipped on the left or right share their columns: each column is reduced once, and what
+ * the next window needs of them stays in registers. */
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
@@ -37,8 +40,8 @@ static void emit_window(const Kernel *kernel, bool is_max, CWriter *w)
 }
 
 /* "const int FROM = .., TO = ..": the window's cells inside the image, along one axis; and, where the divisor of an
- * average is not theirs, how many count. */
-static void emit_range(const KernelSizes *s, bool rows, bool counts, CWriter *w)
+ * average is not theirs, how many count. TO only where it is needed. */
+static void emit_range(const KernelSizes *s, bool rows, bool ends, bool counts, CWriter *w)
 {
     const char *i = rows ? "oy" : "ox", *from = rows ? "top" : "left", *to = rows ? "bottom" : "right";
     int32_t in = rows ? s->in_rows : s->in_cols, out = rows ? s->out_rows : s->out_cols;
@@ -59,6 +62,9 @@ static void emit_range(const KernelSizes *s, bool rows, bool counts, CWriter *w)
     } else {
         cw_line(w, "const int %s = %s;", from, first.text);
     }
+    if (!ends) {
+        return;
+    }
     if ((int64_t)(out - 1) * stride + kernel - pad > in) {
         cw_line(w, "const int %s = %s < %d ? %s : %d;", to, end.text, in, end.text, in);
     } else {
@@ -70,11 +76,119 @@ static void emit_range(const KernelSizes *s, bool rows, bool counts, CWriter *w)
     }
 }
 
-/* True where some window is not wholly inside the image. */
-static bool is_clipped(const KernelSizes *s)
+/* Along one axis: outputs [first, end) have windows wholly inside the image. */
+typedef struct {
+    int32_t first, end;
+} Whole;
+
+static Whole whole_windows(int32_t in, int32_t out, int32_t kernel, int32_t stride, int32_t pad)
 {
-    return s->pad_top > 0 || s->pad_left > 0 || (s->out_rows - 1) * s->stride_rows + s->kernel_rows > s->in_rows ||
-           (s->out_cols - 1) * s->stride_cols + s->kernel_cols > s->in_cols;
+    int32_t first = (pad + stride - 1) / stride, end = in + pad < kernel ? 0 : (in + pad - kernel) / stride + 1;
+    Whole whole = {.first = first < out ? first : out, .end = end < out ? end : out};
+    whole.end = whole.end > whole.first ? whole.end : whole.first;
+    return whole;
+}
+
+/* "vector_max(a, b)", "a + b" */
+static CExpr reduced(bool is_max, const char *a, const char *b)
+{
+    return is_max ? cexpr_format("vector_max(%s, %s)", a, b) : cexpr_format("%s + %s", a, b);
+}
+
+/* NAME_column: maximum or sum of rows pixels below each other. NAME_whole: a run of windows that no side clips. */
+static void emit_whole(const Kernel *kernel, int32_t windows, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    bool is_max = kernel->family == KERNEL_MAX_POOL;
+    int32_t b = kernel->vector, kept = s->kernel_cols > s->stride_cols ? s->kernel_cols - s->stride_cols : 0;
+    cw_comment(w, "%s of the pixels of a column from x on.", is_max ? "Maximum" : "Sum");
+    cw_line(w, "CNN_INLINE vector " STR_FMT "_column(const float *x, int rows)", STR_ARG(kernel->name));
+    cw_body(w);
+    cw_line(w, "vector total = vector_load(x);");
+    cw_open(w, "for (int row = 1; row < rows; ++row)");
+    cw_line(
+        w, "total = %s;",
+        reduced(is_max, "total", cexpr_format("vector_load(x + row * %" PRId64 ")", kernel->in.row_stride).text).text);
+    cw_close(w, "");
+    cw_line(w, "return total;");
+    cw_close(w, "");
+    cw_blank(w);
+
+    cw_comment(w, "%d windows of rows x %d pixels beside each other.%s", windows, s->kernel_cols,
+               kept > 0 ? " Columns of the next window stay in line." : "");
+    cw_line(w, "CNN_INLINE void " STR_FMT "_whole(const float *x, float *y, int rows%s)", STR_ARG(kernel->name),
+            is_max ? "" : ", float divisor");
+    cw_body(w);
+    cw_line(w, "vector line[%d];", s->kernel_cols);
+    CExpr column = cexpr_format("line[col] = " STR_FMT "_column(x + col * %d, rows);", STR_ARG(kernel->name), b);
+    if (kept > 0) {
+        cw_open(w, "for (int col = 0; col < %d; ++col)", kept);
+        cw_line(w, "%s", column.text);
+        cw_close(w, "");
+    }
+    cw_open(w, "for (int i = 0; i < %d; ++i, x += %d, y += %d)", windows, s->stride_cols * b, b);
+    cw_open(w, "for (int col = %d; col < %d; ++col)", kept, s->kernel_cols);
+    cw_line(w, "%s", column.text);
+    cw_close(w, "");
+    cw_line(w, "vector total = line[0];");
+    if (s->kernel_cols > 1) {
+        cw_open(w, "for (int col = 1; col < %d; ++col)", s->kernel_cols);
+        cw_line(w, "total = %s;", reduced(is_max, "total", "line[col]").text);
+        cw_close(w, "");
+    }
+    cw_line(w, "vector_store(y, total%s);", is_max ? "" : " / divisor");
+    if (kept > 0) {
+        cw_open(w, "for (int col = 0; col < %d; ++col)", kept);
+        cw_line(w, "line[col] = line[col + %d];", s->stride_cols);
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+/* The windows [first, end) of a row, whose rows are whole or clipped: "NAME_whole(x, y, 3)". */
+static void emit_whole_call(const Kernel *kernel, Whole cols, bool rows_clipped, bool counts, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    bool is_max = kernel->family == KERNEL_MAX_POOL;
+    int64_t from = ((int64_t)cols.first * s->stride_cols - s->pad_left) * kernel->vector;
+    CExpr at = cexpr_format(STR_FMT "_whole(x%s, y%s, ", STR_ARG(kernel->name), emit_offset(from).text,
+                            emit_offset((int64_t)cols.first * kernel->vector).text);
+    CExpr divisor = cexpr_format(", %d.0f", s->kernel_rows * s->kernel_cols);
+    if (rows_clipped) { /* the usual height as a constant: its loop is unrolled */
+        cw_open(w, "if (bottom - top == %d)", s->kernel_rows);
+    }
+    cw_line(w, "%s%d%s);", at.text, s->kernel_rows, is_max ? "" : divisor.text);
+    if (rows_clipped) {
+        cw_chain(w, "else");
+        divisor = cexpr_format(", (float)(%s * %d)", counts ? "high" : "(bottom - top)", s->kernel_cols);
+        cw_line(w, "%sbottom - top%s);", at.text, is_max ? "" : divisor.text);
+        cw_close(w, "");
+    }
+}
+
+/* Each window of a row by itself; but [whole.first, whole.end), which are done already. */
+static void emit_each(const Kernel *kernel, Whole whole, bool counts, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t b = kernel->vector, done = whole.end - whole.first;
+    if (whole.first == 0) { /* the rest of the row */
+        cw_open(w, "for (int ox = %d; ox < %d; ++ox)", whole.end, s->out_cols);
+    } else {
+        cw_open(w, "for (int i = 0; i < %d; ++i)", s->out_cols - done);
+        cw_line(w, "const int ox = i < %d ? i : i + %d;", whole.first, done);
+    }
+    emit_range(s, false, true, counts, w);
+    cw_line(w, "const vector total = " STR_FMT "_window(x + left * %d, bottom - top, right - left);",
+            STR_ARG(kernel->name), b);
+    if (kernel->family == KERNEL_MAX_POOL) {
+        cw_line(w, "vector_store(y + ox * %d, total);", b);
+    } else {
+        cw_line(w, "vector_store(y + ox * %d, total / (float)(%s));", b,
+                counts ? "high * wide" : "(bottom - top) * (right - left)");
+    }
+    cw_close(w, "");
 }
 
 void emit_pool_vector(const Kernel *kernel, CWriter *w)
@@ -84,10 +198,22 @@ void emit_pool_vector(const Kernel *kernel, CWriter *w)
         return;
     }
     const KernelSizes *s = &kernel->sizes;
-    bool is_max = kernel->family == KERNEL_MAX_POOL, clipped = s->adaptive || is_clipped(s);
-    bool counts = !is_max && s->count_pad && clipped && !s->adaptive;
+    bool is_max = kernel->family == KERNEL_MAX_POOL;
     int32_t b = kernel->vector;
-    emit_window(kernel, is_max, w);
+    Whole rows = {0, 0}, cols = {0, 0};
+    if (!s->adaptive) {
+        rows = whole_windows(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->pad_top);
+        cols = whole_windows(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->pad_left);
+    }
+    int32_t whole = cols.end - cols.first;
+    bool rows_clipped = rows.end - rows.first < s->out_rows, cols_clipped = whole < s->out_cols;
+    bool counts = !is_max && s->count_pad && (rows_clipped || cols_clipped) && !s->adaptive;
+    if (cols_clipped) {
+        emit_window(kernel, is_max, w);
+    }
+    if (whole > 0) {
+        emit_whole(kernel, whole, w);
+    }
     if (s->adaptive) {
         cw_comment(w,
                    "Adaptive average pool: %dx%dx%d -> %dx%dx%d; window i covers [floor(i * in / out), ceil((i + 1) "
@@ -110,7 +236,7 @@ void emit_pool_vector(const Kernel *kernel, CWriter *w)
     const char *index = index_of(kernel);
     cw_line(w, "const %s plane = %s;", index, cexpr_div("job", s->out_rows).text);
     cw_line(w, "const int oy = %s;", cexpr_mod("job", s->out_rows).text);
-    emit_range(s, true, counts, w);
+    emit_range(s, true, rows_clipped || cols_clipped, counts, w);
     CExpr in = cexpr_sum(
         (Term[]){{"a->x[0]", 1}, {"plane", kernel->in.plane_stride}, {"top", kernel->in.row_stride}, {NULL, 0}},
         emit_interior(&kernel->in));
@@ -119,27 +245,12 @@ void emit_pool_vector(const Kernel *kernel, CWriter *w)
                   emit_interior(&kernel->out));
     cw_line(w, "const float *const x = %s;", in.text);
     cw_line(w, "float *const y = %s;", out.text);
-    cw_open(w, "for (int ox = 0; ox < %d; ++ox)", s->out_cols);
-    emit_range(s, false, counts, w);
-    if (!s->adaptive) { /* the usual width as a constant: the loop over it is unrolled */
-        cw_line(w, "const int whole = bottom - top == %d && right - left == %d;", s->kernel_rows, s->kernel_cols);
-        cw_line(w, "const vector total = whole ? " STR_FMT "_window(x + left * %d, %d, %d)", STR_ARG(kernel->name), b,
-                s->kernel_rows, s->kernel_cols);
-        cw_line(w, "                           : " STR_FMT "_window(x + left * %d, bottom - top, right - left);",
-                STR_ARG(kernel->name), b);
-    } else {
-        cw_line(w, "const vector total = " STR_FMT "_window(x + left * %d, bottom - top, right - left);",
-                STR_ARG(kernel->name), b);
+    if (whole > 0) {
+        emit_whole_call(kernel, cols, rows_clipped, counts, w);
     }
-    if (is_max) {
-        cw_line(w, "vector_store(y + ox * %d, total);", b);
-    } else if (!clipped) {
-        cw_line(w, "vector_store(y + ox * %d, total / %d.0f);", b, s->kernel_rows * s->kernel_cols);
-    } else {
-        cw_line(w, "vector_store(y + ox * %d, total / (float)(%s));", b,
-                counts ? "high * wide" : "(bottom - top) * (right - left)");
+    if (cols_clipped) {
+        emit_each(kernel, cols, counts, w);
     }
-    cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);

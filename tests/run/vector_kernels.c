@@ -762,6 +762,31 @@ static void check_widths(const char *test, FillBatch *fill, double tolerance)
     }
 }
 
+typedef void CheckCompiled(int32_t width, const char *flags, const char *compiler, const char *name);
+
+/* For checks of their own: with every width that this machine runs, by gcc and by clang. */
+static void check_compiled(const char *test, CheckCompiled *check)
+{
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
+        char name[64];
+        if (can_run(widths[i].b)) {
+            snprintf(name, sizeof name, "%s-gcc", test);
+            check(widths[i].b, widths[i].flags, "gcc -O3 -ffp-contract=fast", name);
+            if (has_program("clang")) {
+                snprintf(name, sizeof name, "%s-clang", test);
+                check(widths[i].b, widths[i].flags, "clang -O2 -ffp-contract=fast", name);
+            }
+        }
+    }
+}
+
+static float float_of(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
 /* --- direct, planar */
 
 static const OpKind acts[] = {OP_IDENTITY, OP_RELU, OP_RELU6, OP_SILU, OP_LEAKY_RELU, OP_TANH};
@@ -1039,6 +1064,60 @@ Test(vector_kernels, pools)
     check_widths("pools", fill_pools, 1e-6);
 }
 
+/* The largest of a window, or not a number where it covers pixel (2, 3), which is none, in all lanes. */
+static void check_invalid(const Kernel *k, const float *y)
+{
+    const KernelSizes *s = &k->sizes;
+    for (int32_t oy = 0; oy < s->out_rows; ++oy) {
+        for (int32_t ox = 0; ox < s->out_cols; ++ox) {
+            int32_t top = oy * s->stride_rows - s->pad_top, left = ox * s->stride_cols - s->pad_left;
+            int32_t bottom = top + s->kernel_rows - 1, right = left + s->kernel_cols - 1;
+            bool covers = top <= 2 && bottom >= 2 && left <= 3 && right >= 3;
+            bottom = bottom < s->in_rows ? bottom : s->in_rows - 1;
+            right = right < s->in_cols ? right : s->in_cols - 1;
+            for (int32_t lane = 0; lane < k->vector; ++lane) { /* values grow from left to right and downwards */
+                float largest = y[(oy * s->out_cols + ox) * k->vector + lane];
+                cr_assert(covers ? isnan(largest) : largest == (float)(bottom * s->in_cols + right - 20),
+                          "%dx%d, stride %d: %g at %d,%d", (int)s->kernel_rows, (int)s->kernel_cols,
+                          (int)s->stride_rows, (double)largest, (int)oy, (int)ox);
+            }
+        }
+    }
+}
+
+static void check_pools_of_invalid(int32_t width, const char *flags, const char *compiler, const char *name)
+{
+    Batch b = {.arena = arena_create(), .random = 2463534242u, .b = width};
+    const KernelSizes sizes[] = {
+        window(width, 7, 8, width, 3, 1, 1), window(width, 7, 8, width, 3, 2, 0), window(width, 7, 8, width, 2, 2, 0),
+        window(width, 7, 8, width, 5, 1, 2), window(width, 7, 8, width, 1, 3, 0),
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; ++i) {
+        Kernel *k = add(&b, KERNEL_MAX_POOL, sizes[i], false, false, OP_IDENTITY);
+        k->sizes.groups = 0;
+        k->in = image(width, width, 7, 8, 0, 0, 0, 0);
+        k->out = image(width, width, k->sizes.out_rows, k->sizes.out_cols, 0, 0, 0, 0);
+    }
+    step_kernel *const *table = batch_load(&b, name, compiler, flags);
+    Memory x = memory_create(7 * 8 * width, true), y = memory_create(7 * 8 * width, true);
+    for (int i = 0; i < 2 * (int)b.count; ++i) {
+        const float invalid = float_of(i % 2 == 0 ? 0x7FC00000u : 0xFFC00000u);
+        for (int32_t at = 0; at < 7 * 8 * width; ++at) {
+            x.values[at] = at / width == 2 * 8 + 3 ? invalid : (float)(at / width - 20);
+        }
+        table[i / 2](&(step_arguments){.x = {x.values}, .y = y.values}, 0, 1);
+        check_invalid(b.kernels[i / 2], y.values);
+    }
+    free(x.base);
+    free(y.base);
+    arena_destroy(b.arena);
+}
+
+Test(vector_kernels, max_pools_let_not_a_number_win)
+{
+    check_compiled("invalid", check_pools_of_invalid);
+}
+
 /* --- elementwise */
 
 static void fill_elementwise(Batch *b)
@@ -1097,13 +1176,6 @@ Test(vector_kernels, elementwise)
 }
 
 /* --- sigmoid and silu: how exact, and what becomes of numbers that have no exp */
-
-static float float_of(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
 
 /* By the two kernels of check_logistic. */
 static void run_logistic(step_kernel *const *table, const float *x, float *sigmoid, float *silu)
@@ -1168,14 +1240,7 @@ static void check_logistic(int32_t width, const char *flags, const char *compile
 
 Test(vector_kernels, logistic)
 {
-    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
-        if (can_run(widths[i].b)) {
-            check_logistic(widths[i].b, widths[i].flags, "gcc -O3 -ffp-contract=fast", "logistic-gcc");
-            if (has_program("clang")) {
-                check_logistic(widths[i].b, widths[i].flags, "clang -O2 -ffp-contract=fast", "logistic-clang");
-            }
-        }
-    }
+    check_compiled("logistic", check_logistic);
 }
 
 /* --- dense */

@@ -104,8 +104,8 @@ CNN_INLINE vector vector_step(vector v)
     return vector_select((vector_bits)(v >= vector_all(0.0f)), vector_all(1.0f), vector_all(0.0f));
 }
 
-/* The larger; NaN wins. */
+/* The larger; NaN wins. Written so that the second comparison can be made under the mask of the first. */
 CNN_INLINE vector vector_max(vector best, vector v)
 {
-    return vector_select((vector_bits)(v > best) | (vector_bits)(v != v), v, best);
+    return vector_select(~(vector_bits)(v <= best) & (vector_bits)(best == best), v, best);
 }
