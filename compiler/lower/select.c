@@ -294,20 +294,23 @@ static int32_t lines_of(const Target *target, const Kernel *kernel, bool rows)
 
 /* --- Strassen */
 
-/* What a vector of inputs, of outputs, of weights costs beyond what it does in a direct sum (fitted to measurements): sums
- * before and after, and three quarters more weights. Images that no cache holds cost twice as much. */
-static const double strassen_input_cost = 4.5, strassen_output_cost = 6.0, strassen_weight_cost = 5.0;
+/* What a vector of inputs, of outputs, of weights costs beyond what it does in a direct sum (fitted to measurements of 50
+ * layers): sums before and after. Three quarters more weights come while products run. Images that no cache holds cost more. */
+static const double strassen_input_cost = 7.0, strassen_output_cost = 6.0, strassen_weight_cost = 1.0;
+static const double strassen_far = 1.3, strassen_worth = 0.985;
 enum { STRASSEN_IMAGES = 8 << 20 /* bytes of x and y */ };
 
-static double strassen_cost(const Target *target, const KernelSizes *s)
+/* Both costs without the time of weights that come from memory: products hide it in either form. */
+static bool strassen_pays(const Target *target, const KernelSizes *s)
 {
     double b = target->channel_block, in_planes = ceil_div(s->in_channels, target->channel_block);
     double out_planes = ceil_div(s->out_channels, target->channel_block);
-    double pixels = 2.0 * ceil_div(s->out_rows * s->out_cols, 2), weights = in_planes * b * out_planes;
-    double stream = 7.0 * weights * b > STREAM_FROM ? STREAM_COST * weights * 7.0 / 4.0 : 0;
-    double far = 4 * pixels * b * (in_planes + out_planes) > STRASSEN_IMAGES ? 2.0 : 1.0;
-    return overlapped(pixels * weights * 7.0 / 8.0, stream) + strassen_weight_cost * weights +
-           far * pixels * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
+    double pixels = s->out_rows * (double)s->out_cols, weights = in_planes * b * out_planes;
+    double pairs = 2.0 * ceil_div(s->out_rows * s->out_cols, 2);
+    double far = 4 * pixels * b * (in_planes + out_planes) > STRASSEN_IMAGES ? strassen_far : 1.0;
+    double cost = pairs * weights * 7.0 / 8.0 + strassen_weight_cost * weights +
+                  far * pairs * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
+    return cost < strassen_worth * pixels * weights;
 }
 
 /* 1x1 convolutions whose channels are an even number of blocks on both sides. */
@@ -321,14 +324,13 @@ static bool takes_strassen(const Target *target, const KernelSizes *s)
     return halves && plain;
 }
 
-/* Whether seven block products are worth the additions around them: a twenty-fifth at least. Not with 16 registers, whose
+/* Whether seven block products are worth the additions around them. Not with 16 registers, whose
  * tiles of products do not keep their speed here (bench/NOTES.md). */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 32, LEAST_REGISTERS = 32 };
     return takes_strassen(target, s) && target->registers >= LEAST_REGISTERS &&
-           (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
-           strassen_cost(target, s) < 0.96 * direct_cost(target, s, ceil_div(s->in_channels, target->channel_block));
+           (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS && strassen_pays(target, s);
 }
 
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "frontend/frontend.h"
+#include "lower_build.h"
 #include "passes/pass.h"
 
 typedef struct Net {
@@ -160,4 +161,38 @@ Test(lower_vector, projections_can_be_left_alone)
     }
     release(&net);
     release(&portable);
+}
+
+/* Products of matrices by Strassen where it was measured to pay (bench/NOTES.md), direct sums where it was not. */
+Test(lower_vector, strassen_where_it_pays)
+{
+    const struct {
+        int32_t in, side, out;
+        bool pays;
+    } layers[] = {
+        {1024, 7, 1024, true},
+        {512, 7, 2048, true},
+        {1024, 10, 1536, true},
+        {728, 19, 728, true},
+        {256, 28, 256, true},
+        {128, 56, 128, true},
+        {256, 74, 256, true},
+        {256, 56, 64, false},
+        {64, 56, 256, false},
+        {512, 14, 32, false},
+        {128, 147, 128, false},
+        {512, 4, 512, false},
+        {512 + 16, 14, 256, false} /* an odd number of blocks */,
+        {512, 14, 512 - 16, false},
+    };
+    const Target *wide = target_find(STR("x86-64-v4")), *narrow = target_find(STR("x86-64-v3"));
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
+        Kernel k = {.sizes = lower_build_sizes(layers[i].in, layers[i].side, layers[i].out, 1, 1)};
+        cr_assert(select_vector_conv(wide, true, &k));
+        cr_expect_eq(k.family, layers[i].pays ? KERNEL_STRASSEN : KERNEL_DIRECT, "%d -> %d at %d", (int)layers[i].in,
+                     (int)layers[i].out, (int)layers[i].side);
+        Kernel direct = {.sizes = k.sizes}, few_registers = {.sizes = k.sizes};
+        cr_assert(select_vector_conv(wide, false, &direct) && select_vector_conv(narrow, true, &few_registers));
+        cr_expect(direct.family == KERNEL_DIRECT && few_registers.family == KERNEL_DIRECT);
+    }
 }
