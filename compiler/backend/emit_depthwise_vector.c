@@ -106,22 +106,30 @@ static Grid grid_of(const Kernel *kernel)
     return g;
 }
 
-/* Sums, and what follows them, for tiles of `rows` rows; the column's tile is the variable `column`. */
+/* Sums are the result, and tiles write them where they belong. (A copy of sums by a loop becomes a call of memcpy.) */
+static bool sums_in_place(const Kernel *kernel, const Grid *g)
+{
+    const Epilogue *e = &kernel->epilogue;
+    return g->tile_rows == 1 && !e->bias && !e->residual && e->act.op == OP_IDENTITY;
+}
+
+/* Sums for tiles of `rows` rows; the column's tile is the variable `column`. */
 static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     bool narrow = g->wide < g->cols;
+    const char *sums = sums_in_place(kernel, g) ? "(vector *)out" : "sums";
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
     DepthwiseTile tile = {s, rows, g->tile_cols, kernel->vector, channels_of(kernel)};
     if (narrow) {
         DepthwiseTile thin = {s, rows, g->tile_cols - 1, kernel->vector, channels_of(kernel)};
         cw_open(w, "if (cols == %d)", g->tile_cols);
-        cw_line(w, "%s(in, %s, weights, sums);", tile_name(&tile).text, row_stride.text);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums);
         cw_chain(w, "else");
-        cw_line(w, "%s(in, %s, weights, sums);", tile_name(&thin).text, row_stride.text);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&thin).text, row_stride.text, sums);
         cw_close(w, "");
     } else {
-        cw_line(w, "%s(in, %s, weights, sums);", tile_name(&tile).text, row_stride.text);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums);
     }
 }
 
@@ -173,8 +181,12 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
         cw_line(w, "const int first = column * %d;", g->tile_cols);
     }
     CExpr in = cexpr_sum((Term[]){{"in_row", 1}, {"first", many ? s->stride_cols * b : 0}, {NULL, 0}}, 0);
+    CExpr out = cexpr_sum((Term[]){{"out_row", 1}, {"first", many ? b : 0}, {NULL, 0}}, 0);
     cw_line(w, "const float *const in = %s;", in.text);
-    cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);
+    cw_line(w, "float *const out = %s;", out.text);
+    if (!sums_in_place(kernel, g)) {
+        cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);
+    }
     CExpr rows = cexpr_int(g->tile_rows);
     if (g->last_rows != g->tile_rows) {
         rows = (CExpr){"rows"};
@@ -186,13 +198,13 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     } else {
         emit_call(kernel, g, g->tile_rows, w);
     }
-    CExpr out = cexpr_sum((Term[]){{"out_row", 1}, {"first", many ? b : 0}, {NULL, 0}}, 0);
-    cw_line(w, "float *const out = %s;", out.text);
     if (kernel->epilogue.residual) {
         CExpr residual = cexpr_sum((Term[]){{"residual_row", 1}, {"first", many ? b : 0}, {NULL, 0}}, 0);
         cw_line(w, "const float *const residual = %s; /* may be out itself */", residual.text);
     }
-    emit_store_tile(kernel, g, rows.text, cols.text, w);
+    if (!sums_in_place(kernel, g)) {
+        emit_store_tile(kernel, g, rows.text, cols.text, w);
+    }
     if (many) {
         cw_close(w, "");
     }
