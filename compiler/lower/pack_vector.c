@@ -67,18 +67,21 @@ int64_t pack_winograd_size(const PackFormat *f, int32_t rows, int32_t inputs)
 /* G of one axis. */
 typedef struct AxisTransform {
     int32_t points, taps;
-    double g[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_POINTS];
+    double g[LINES_MOST_POINTS][LINES_MOST_POINTS];
 } AxisTransform;
 
 static AxisTransform axis_transform(int32_t m, int32_t taps)
 {
-    static const double points[WINOGRAD_MOST_POINTS - 1] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
+    enum { FEW = WINOGRAD_MOST_POINTS - 1, MOST = LINES_MOST_POINTS - 1 };
+    static const double few[FEW] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
+    static const double most[MOST] = {2.0, -2.0, 1.0, -1.0, 0.625, -0.625, 0.25, -0.25};
+    const double *points = winograd_points(m, taps) > WINOGRAD_MOST_POINTS ? most : few;
     AxisTransform axis = {.points = winograd_points(m, taps), .taps = taps};
     if (taps == 1) {
         axis.g[0][0] = 1.0;
         return axis;
     }
-    if (axis.points > WINOGRAD_MOST_POINTS) {
+    if (axis.points > LINES_MOST_POINTS) {
         ICE("Winograd's convolution with %d points", (int)axis.points);
     }
     for (int32_t i = 0; i < axis.points - 1; ++i) {
@@ -97,7 +100,7 @@ static AxisTransform axis_transform(int32_t m, int32_t taps)
 
 /* One filter transformed: G g G^T, where g are the taps stride * t + q of the window. */
 typedef struct Filter {
-    double point[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_POINTS];
+    double point[LINES_MOST_POINTS][LINES_MOST_POINTS];
 } Filter;
 
 static Filter transform(const AxisTransform *down, const AxisTransform *across, const PackFormat *f, int32_t qr,
@@ -106,7 +109,7 @@ static Filter transform(const AxisTransform *down, const AxisTransform *across, 
     Filter filter = {0};
     int32_t stride = stride_of(f);
     for (int32_t i = 0; i < down->points; ++i) {
-        double half[WINOGRAD_MOST_POINTS] = {0.0}; /* row i of G g */
+        double half[LINES_MOST_POINTS] = {0.0}; /* row i of G g */
         for (int32_t x = 0; stride * x + qc < f->window_cols; ++x) {
             for (int32_t y = 0; stride * y + qr < f->window_rows; ++y) {
                 half[x] += down->g[i][y] * (double)window[(stride * y + qr) * f->window_cols + stride * x + qc];

@@ -129,10 +129,10 @@ static bool is_few(const Target *target, const Kernel *kernel)
 /* --- Winograd: which tiles, if any. Costs are counted in products of one vector, as the micro-kernel does one a cycle. */
 
 /* Additions and moves of one axis of the transforms, from the texts in backend/embed/vector_winograd.c. */
-static const double input_cost[WINOGRAD_MOST_POINTS + 1] = {
-    [1] = 1, [3] = 5, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29};
-static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {
-    [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24};
+static const double input_cost[LINES_MOST_POINTS + 1] = {
+    [1] = 1, [3] = 5, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29, [9] = 40};
+static const double output_cost[LINES_MOST_POINTS + 1] = {
+    [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24, [9] = 27};
 
 /* A vector of weights that comes from memory takes the time of so many products. */
 enum { STREAM_COST = 15, STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
@@ -184,6 +184,12 @@ static bool has_transform(int32_t m, int32_t taps)
                                                             [8] = {[2] = true, [4] = true, [6] = true}};
     int32_t points = winograd_points(m, taps);
     return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
+}
+
+/* Down the columns only: F(5,5) too. */
+static bool has_line_transform(int32_t m, int32_t taps)
+{
+    return has_transform(m, taps) || (m == 5 && winograd_points(m, taps) == LINES_MOST_POINTS);
 }
 
 /* 0: none; else m of the cheapest tiles, which must save a tenth at least. */
@@ -263,14 +269,15 @@ static double lines_vectors(const Target *target, const KernelSizes *s, bool row
                 : (double)ceil_div(s->out_channels, b) * s->out_cols;
 }
 
-/* Of m rows of the output at once; V is written and read once, sums too. */
+/* Of m rows of the output at once; V is written and read once, sums too. Most points have half as large errors again, which
+ * something must be gained for. */
 static double lines_cost(const Target *target, const KernelSizes *s, int32_t m, bool rows)
 {
     int32_t b = target->channel_block, points = winograd_points(m, s->kernel_rows);
     double taps = (double)s->in_channels * s->kernel_cols, width = s->out_cols + s->kernel_cols - 1;
     double in = s->in_channels * ceil_div((int32_t)width, b) * (input_cost[points] + 2 * points);
     double out = lines_vectors(target, s, rows) * (points * (taps + 1) + output_cost[points]);
-    return ceil_div(s->out_rows, m) * (in + out);
+    return (points == LINES_MOST_POINTS ? 1.1 : 1.0) * ceil_div(s->out_rows, m) * (in + out);
 }
 
 /* 0: none. */
@@ -285,7 +292,7 @@ static int32_t lines_of(const Target *target, const Kernel *kernel, bool rows)
     double least =
         0.9 * lines_vectors(target, s, rows) * s->out_rows * s->in_channels * s->kernel_rows * s->kernel_cols;
     for (int32_t m = 2; m <= 6 && m <= s->out_rows; ++m) {
-        double cost = has_transform(m, s->kernel_rows) ? lines_cost(target, s, m, rows) : least;
+        double cost = has_line_transform(m, s->kernel_rows) ? lines_cost(target, s, m, rows) : least;
         best = cost < least ? m : best;
         least = cost < least ? cost : least;
     }

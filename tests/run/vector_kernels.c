@@ -284,8 +284,9 @@ static Memory pack_vectors(const Kernel *k, const float *values, int64_t rows, i
 /* Row i of G for an axis of r taps, from its definition. */
 static double winograd_g(int m, int r, int64_t i, int64_t j)
 {
-    static const double points[] = {0, 1, -1, 2, -2, .5, -.5};
+    static const double few[] = {0, 1, -1, 2, -2, .5, -.5}, most[] = {2, -2, 1, -1, .625, -.625, .25, -.25};
     int t = winograd_points(m, r);
+    const double *points = t == 9 ? most : few;
     double n = 1.0;
     if (r == 1 || i == t - 1) {
         return j == r - 1;
@@ -964,8 +965,8 @@ static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m)
 
 static void fill_lines(Batch *b)
 {
-    static const int32_t windows[][2] = {{3, 2}, {3, 3}, {3, 4}, {3, 5}, {3, 6},
-                                         {5, 2}, {5, 4}, {2, 4}, {4, 4}, {7, 2}};
+    static const int32_t windows[][2] = {{3, 2}, {3, 3}, {3, 4}, {3, 5}, {3, 6}, {5, 2},
+                                         {5, 4}, {5, 5}, {2, 4}, {4, 4}, {7, 2}};
     enum { COUNT = sizeof windows / sizeof windows[0] };
     for (int i = 0; i < 5 * COUNT; ++i) {
         add_lines(b, i, windows[i % COUNT][0], windows[i % COUNT][1]);

@@ -197,11 +197,20 @@ typedef struct FormatCase {
 Test(pack, every_element_is_where_its_format_says)
 {
     static const FormatCase cases[] = {
-        {{.row_block = 1, .col_block = 1}, {6, 1, 5, 5, 0}, 1}, {{.row_block = 16, .col_block = 1}, {84, 120, 0}, 1},       {{.row_block = 16, .col_block = 1}, {10, 84, 0}, 1},
-        {{.row_block = 8, .col_block = 1}, {1, 1, 0}, 1},       {{.row_block = 4, .col_block = 1}, {6, 2, 3, 3, 0}, 3},     {{.row_block = 4, .col_block = 3}, {10, 7, 0}, 2},
-        {{.row_block = 1, .col_block = 8}, {3, 21, 0}, 1},      {{.row_block = 32, .col_block = 16}, {64, 64, 3, 3, 0}, 1}, {{.row_block = 16, .col_block = 1}, {100, 0}, 1},
-        {{.row_block = 4, .col_block = 1}, {12, 0}, 2},         {{.row_block = 5, .col_block = 24}, {11, 50, 0}, 1},        {{.row_block = 1, .col_block = 1}, {512, 1, 3, 3, 0}, 1},
-        {{.row_block = 64, .col_block = 1}, {3000, 130, 0}, 1}, {{.row_block = 3, .col_block = 2}, {30, 1, 3, 3, 0}, 30},
+        {{.row_block = 1, .col_block = 1}, {6, 1, 5, 5, 0}, 1},
+        {{.row_block = 16, .col_block = 1}, {84, 120, 0}, 1},
+        {{.row_block = 16, .col_block = 1}, {10, 84, 0}, 1},
+        {{.row_block = 8, .col_block = 1}, {1, 1, 0}, 1},
+        {{.row_block = 4, .col_block = 1}, {6, 2, 3, 3, 0}, 3},
+        {{.row_block = 4, .col_block = 3}, {10, 7, 0}, 2},
+        {{.row_block = 1, .col_block = 8}, {3, 21, 0}, 1},
+        {{.row_block = 32, .col_block = 16}, {64, 64, 3, 3, 0}, 1},
+        {{.row_block = 16, .col_block = 1}, {100, 0}, 1},
+        {{.row_block = 4, .col_block = 1}, {12, 0}, 2},
+        {{.row_block = 5, .col_block = 24}, {11, 50, 0}, 1},
+        {{.row_block = 1, .col_block = 1}, {512, 1, 3, 3, 0}, 1},
+        {{.row_block = 64, .col_block = 1}, {3000, 130, 0}, 1},
+        {{.row_block = 3, .col_block = 2}, {30, 1, 3, 3, 0}, 30},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         const FormatCase *c = &cases[i];
@@ -307,14 +316,35 @@ static const double input4[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, 
 static const double output4[4][6] = {
     {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1}};
 
+/* F(5) of five taps from the definition: nine points. */
+static const double points5[8] = {2, -2, 1, -1, 0.625, -0.625, 0.25, -0.25};
+
+static double input5(int xi, int y)
+{
+    double row[9] = {1}; /* coefficients of the product of x - p, lowest first */
+    for (int k = 0, n = 1; k < 8; ++k) {
+        if (k != xi) {
+            for (int i = n++; i >= 0; --i) {
+                row[i] = (i > 0 ? row[i - 1] : 0) - points5[k] * row[i];
+            }
+        }
+    }
+    return row[y];
+}
+
+static double output5(int i, int xi)
+{
+    return xi < 8 ? pow(points5[xi], i) : i == 4;
+}
+
 static double from_input(int m, int xi, int y)
 {
-    return m == 2 ? input2[xi][y] : input4[xi][y];
+    return m == 2 ? input2[xi][y] : m == 4 ? input4[xi][y] : input5(xi, y);
 }
 
 static double to_output(int m, int i, int xi)
 {
-    return m == 2 ? output2[i][xi] : output4[i][xi];
+    return m == 2 ? output2[i][xi] : m == 4 ? output4[i][xi] : output5(i, xi);
 }
 
 /* Output (i, j) of a tile whose only pixel that is not zero is (y, x). */
@@ -371,17 +401,20 @@ Test(pack, winograd_filters_convolve)
 Test(pack, lines_convolve)
 {
     enum { OUT = 21, IN = 3, LANES = 8, VECTORS = 2, PADDED_OUT = 24, KC = 5 };
-    for (int m = 2; m <= 4; m += 2) {
+    static const int tiles[][2] = {{2, 3}, {4, 3}, {5, 5}};
+    for (int n = 0; n < 3; ++n) {
+        const int m = tiles[n][0], taps = tiles[n][1];
         PackBench bench = pack_bench("pack-lines");
-        Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 3, KC, 0});
-        PackFormat format = vectors(VECTORS, LANES, 1, 3, KC);
+        Node *weight =
+            weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, taps, KC, 0});
+        PackFormat format = vectors(VECTORS, LANES, 1, taps, KC);
         format.kind = PACK_LINES;
         format.winograd = m;
-        const Segment *segment = add_segment(&bench, weight, format, OUT, IN * 3 * KC, 1);
+        const Segment *segment = add_segment(&bench, weight, format, OUT, IN * taps * KC, 1);
         const float *values = formula_values(&bench, weight);
         cr_assert(pack(&bench, weights_formula(bench.base.arena)));
         assert_header(&bench);
-        int t = m + 2;
+        int t = m + taps - 1;
         cr_assert_eq(segment_elements(segment), (int64_t)t * IN * KC * PADDED_OUT);
         for (int k = 0; k < PADDED_OUT * IN * KC; ++k) {
             int o = k / (IN * KC), c = k / KC % IN, kx = k % KC;
@@ -395,8 +428,8 @@ Test(pack, lines_convolve)
                     got += to_output(m, i, u) * from_input(m, u, y) *
                            (double)float_at(&bench, first + (int64_t)u * IN * KC * width);
                 }
-                bool inside = o < OUT && y >= i && y - i < 3;
-                double want = inside ? (double)values[((o * IN + c) * 3 + y - i) * KC + kx] : 0;
+                bool inside = o < OUT && y >= i && y - i < taps;
+                double want = inside ? (double)values[((o * IN + c) * taps + y - i) * KC + kx] : 0;
                 cr_assert_float_eq(got, want, 1e-6, "F(%d), output %d, input %d, tap %d,%d: %g instead of %g", m, o, c,
                                    y - i, kx, got, want);
             }
