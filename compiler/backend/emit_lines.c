@@ -5,7 +5,9 @@
  *     planar   vectors are output channels (emit_conv_direct.c); the micro-kernel sums up each point.
  *
  * A group is m rows of the output. The last one begins so far up that it ends with the image; rows that the group before
- * has written are left alone, so that each is computed in one way. Groups are shared out. */
+ * has written are left alone, so that each is computed in one way. Groups are shared out.
+ *
+ * Of rows, a pool 2x2 may be all that is stored: two rows become one, then its even and odd places. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -15,6 +17,8 @@ typedef struct Lines {
     const Kernel *kernel;
     const KernelSizes *s;
     int32_t b, m, points;
+    bool pools;
+    int32_t rows, cols; /* of the result: all, or those that are in windows of the pool */
     int32_t groups;
     int32_t channels, sets; /* of a set */
     bool partial;           /* the last set has fewer channels */
@@ -30,7 +34,10 @@ static Lines lines_of(const Kernel *kernel)
     const PackFormat *f = &kernel->weight_format;
     Lines l = {.kernel = kernel, .s = s, .b = kernel->vector, .m = kernel->lines};
     l.points = winograd_points(l.m, s->kernel_rows);
-    l.groups = (s->out_rows + l.m - 1) / l.m;
+    l.pools = kernel->max_pool || kernel->avg_pool;
+    l.rows = l.pools ? 2 * kernel->out.rows : s->out_rows;
+    l.cols = l.pools ? 2 * kernel->out.cols : s->out_cols;
+    l.groups = (l.rows + l.m - 1) / l.m;
     l.channels = f->lanes * f->vectors;
     l.width = s->out_cols + s->kernel_cols - 1;
     l.v_row = lines_width(kernel);
@@ -40,6 +47,8 @@ static Lines lines_of(const Kernel *kernel)
         s->stride_rows != 1 || s->stride_cols != 1 || s->dilation_rows != 1 || s->dilation_cols != 1 ||
         s->groups != 1 || kernel->epilogue.residual || kernel->tile_cols < 1 ||
         kernel->scratch_bytes < 4 * l.points * l.v_point ||
+        (l.pools && (!lines_take_pool(kernel) || kernel->tile_cols != 2 * l.b || l.rows != s->out_rows / 2 * 2 ||
+                     l.cols != s->out_cols / 2 * 2)) ||
         (kernel->family == KERNEL_ROWS ? f->vectors != 1 || s->out_cols < l.b || kernel->tile_cols % l.b != 0
                                        : f->lanes != l.b)) {
         ICE("kernel '" STR_FMT "' is not one of lines", STR_ARG(kernel->name));
@@ -117,22 +126,31 @@ static void emit_sum(const Lines *l, const char *place, CWriter *w)
     cw_close(w, "");
 }
 
-/* Rows of `values[m]` to `at`, which is (row, r = 0). */
+static bool is_uneven(const Lines *l)
+{
+    return l->rows % l->m != 0;
+}
+
+static void emit_transform(const Lines *l, CWriter *w)
+{
+    cw_line(w, "vector line[%d];", l->m);
+    cw_line(w, "winograd_output%d_%d(sum, line);", l->points, l->m);
+}
+
+/* Rows of `line[m]` to `y`, which is (row, r = 0). */
 static void emit_outputs(const Lines *l, const char *bias, const char *store, int64_t offset, const char *column,
                          CWriter *w)
 {
     const Kernel *kernel = l->kernel;
-    bool uneven = l->s->out_rows % l->m != 0;
-    cw_line(w, "vector line[%d];", l->m);
-    cw_line(w, "winograd_output%d_%d(sum, line);", l->points, l->m);
+    emit_transform(l, w);
     emit_open_unrolled(w, "r", l->m);
-    if (uneven) {
+    if (is_uneven(l)) {
         cw_open(w, "if (r >= written)");
     }
     cw_line(w, "const vector value = line[r]%s;", bias);
     CExpr to = cexpr_sum((Term[]){{"y", 1}, {"r", kernel->out.row_stride}, {column, offset}, {NULL, 0}}, 0);
     cw_line(w, "%s(%s, %s);", store, to.text, emit_vector_activation(&kernel->epilogue.act, "value").text);
-    if (uneven) {
+    if (is_uneven(l)) {
         cw_close(w, "");
     }
     cw_close(w, "");
@@ -144,13 +162,16 @@ static void emit_head(const Lines *l, CWriter *w)
     const Epilogue *e = &l->kernel->epilogue;
     bool rows = l->kernel->family == KERNEL_ROWS;
     cw_comment(w,
-               "Convolution %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s, by Winograd's F(%d,%d) "
+               "Convolution %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Winograd's F(%d,%d) "
                "down the columns.\nVectors are %s. weights [%d/%d][%d][%d][%d][%d].",
                s->kernel_rows, s->kernel_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols,
                s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, l->m,
-               s->kernel_rows, rows ? "pixels of a row" : "output channels", s->out_channels, l->channels, l->points,
-               s->in_channels, s->kernel_cols, l->channels);
+               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               l->kernel->max_pool   ? ", max pool 2x2"
+               : l->kernel->avg_pool ? ", average pool 2x2"
+                                     : "",
+               l->m, s->kernel_rows, rows ? "pixels of a row" : "output channels", s->out_channels, l->channels,
+               l->points, s->in_channels, s->kernel_cols, l->channels);
     emit_kernel_head(l->kernel, w);
 }
 
@@ -162,8 +183,8 @@ static void open_groups(const Lines *l, CWriter *w)
     emit_split(w, "group", l->groups);
     cw_blank(w);
     cw_open(w, "for (int group = first_group; group < end_group; ++group)");
-    if (s->out_rows % l->m != 0) {
-        int32_t last = s->out_rows - l->m;
+    if (is_uneven(l)) {
+        int32_t last = l->rows - l->m;
         cw_line(w, "const int row = group < %d ? group * %d : %d;", l->groups - 1, l->m, last);
         cw_line(w, "const int written = group * %d - row; /* rows, by the group before */", l->m);
     } else {
@@ -189,7 +210,12 @@ static void open_sets(const Lines *l, CWriter *w)
 /* "const int col1 = first + 16 < 12 ? first + 16 : 12;": where each vector of the pass begins. */
 static void emit_columns(const Lines *l, int32_t vectors, bool one, CWriter *w)
 {
-    int32_t last = l->s->out_cols - l->b;
+    int32_t last = l->cols - l->b;
+    if (l->pools && !one) { /* neighbours, of which one vector of the pool is made */
+        cw_line(w, "const int col0 = first < %d ? first : %d;", last - l->b, last - l->b);
+        cw_line(w, "const int col1 = col0 + %d;", l->b);
+        return;
+    }
     for (int32_t i = 0; i < vectors; ++i) {
         CExpr col = cexpr_sum((Term[]){{"first", 1}, {NULL, 0}}, i * l->b);
         if (one) {
@@ -233,32 +259,84 @@ static void emit_row_sums(const Lines *l, int32_t vectors, CWriter *w)
     cw_close(w, "");
 }
 
-static void emit_rows_kind(const Lines *l, CWriter *w)
+/* The vector of pooled rows that ends with the last one: it begins in the row before. */
+static void emit_last_pooled(const Lines *l, CWriter *w)
 {
-    const KernelSizes *s = l->s;
-    const Kernel *kernel = l->kernel;
-    int32_t vectors = kernel->tile_cols / l->b;
-    bool one = s->out_cols <= kernel->tile_cols;
-    CExpr channel = cexpr_sum((Term[]){{"set", l->sets > 1 ? l->channels : 0}, {"c", 1}, {NULL, 0}}, 0);
-    if (!one) {
-        cw_open(w, "for (int first = 0; first < %d; first += %d)", s->out_cols, kernel->tile_cols);
+    int32_t cols = l->kernel->out.cols, n = l->m / 2;
+    StrBuf lanes = {0};
+    for (int32_t lane = 0; lane < l->b; ++lane) {
+        int32_t place = lane - (l->b - cols); /* in the last row */
+        strbuf_printf(&lanes, ", %d", (int)(place < 0 ? cols + place : l->b + place));
     }
-    emit_columns(l, vectors, one, w);
-    emit_row_sums(l, vectors, w);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", l->channels);
-    cw_line(w, "const %s channel = %s;", l->index, channel.text);
-    if (l->partial) {
-        cw_open(w, "if (channel == %d)", s->out_channels);
-        cw_line(w, "break;");
+    cw_line(w, "vector_store_anywhere(y + %" PRId64 ", vector_shuffle(pooled[%d], pooled[%d]%s));",
+            (n - 1) * l->kernel->out.row_stride + cols - l->b, (int)n - 2, (int)n - 1, lanes.ptr);
+    strbuf_free(&lanes);
+}
+
+/* `pooled[m / 2]` to `y`. Rows of less than a vector are written past their end where the next one is written later. */
+static void emit_pooled_stores(const Lines *l, CWriter *w)
+{
+    const Layout *out = &l->kernel->out;
+    int32_t n = l->m / 2;
+    bool overlap = out->cols < l->b && out->row_stride == out->cols && n > 1 && !is_uneven(l);
+    emit_open_unrolled(w, "r", overlap ? n - 1 : n);
+    if (is_uneven(l)) {
+        cw_open(w, "if (2 * r >= written)");
+    }
+    CExpr to = cexpr_sum((Term[]){{"y", 1}, {"r", out->row_stride}, {NULL, 0}}, 0);
+    if (out->cols >= l->b || overlap) {
+        cw_line(w, "vector_store_anywhere(%s, pooled[r]);", to.text);
+    } else {
+        cw_line(w, "memcpy(%s, &pooled[r], %d * sizeof(float));", to.text, (int)out->cols);
+    }
+    if (is_uneven(l)) {
         cw_close(w, "");
     }
-    if (kernel->epilogue.bias) {
-        cw_line(w, "const float bias = a->bias[channel];");
+    cw_close(w, "");
+    if (overlap) {
+        emit_last_pooled(l, w);
     }
+}
+
+/* Channel c of a pass of two vectors, by way of the pool. */
+static void emit_pooled_channel(const Lines *l, bool one, CWriter *w)
+{
+    const Kernel *kernel = l->kernel;
+    const char *bias = kernel->epilogue.bias ? " + bias" : "";
+    CExpr y = cexpr_sum((Term[]){{"a->y", 1},
+                                 {"channel", kernel->out.plane_stride},
+                                 {"row / 2", kernel->out.row_stride},
+                                 {"col0 / 2", !one},
+                                 {NULL, 0}},
+                        0);
+    cw_line(w, "float *const y = %s;", y.text);
+    cw_line(w, "vector rows[%d][2];", l->m / 2);
+    cw_open(w, "for (int k = 0; k < 2; ++k)");
+    emit_sum(l, "c * 2 + k", w);
+    emit_transform(l, w);
+    emit_open_unrolled(w, "r", l->m / 2);
+    cw_line(w, "const vector upper = line[2 * r]%s, lower = line[2 * r + 1]%s;", bias, bias);
+    cw_line(w, kernel->max_pool ? "rows[r][k] = vector_max(%s, %s);" : "rows[r][k] = %s + %s;",
+            emit_vector_activation(&kernel->epilogue.act, "upper").text,
+            emit_vector_activation(&kernel->epilogue.act, "lower").text);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_line(w, "vector pooled[%d];", l->m / 2);
+    emit_open_unrolled(w, "r", l->m / 2);
+    cw_line(w, "const vector left = rows[r][0], right = rows[r][1];");
+    emit_pool_lanes(l->b, l->cols < 2 * l->b ? l->cols - l->b : l->b, kernel->max_pool, w);
+    cw_line(w, "pooled[r] = value%s;", kernel->max_pool ? "" : " * 0.25f");
+    cw_close(w, "");
+    emit_pooled_stores(l, w);
+}
+
+static void emit_channel(const Lines *l, int32_t vectors, bool one, CWriter *w)
+{
+    const Kernel *kernel = l->kernel;
     if (vectors > 1) {
         cw_open(w, "for (int k = 0; k < %d; ++k)", vectors);
     }
-    int32_t last = s->out_cols - l->b;
+    int32_t last = l->cols - l->b;
     CExpr at = cexpr_sum((Term[]){{"k", vectors > 1 ? l->b : 0}, {"first", !one}, {NULL, 0}}, 0);
     if (last > 0) {
         cw_line(w, "const int col = %s < %d ? %s : %d;", at.text, last, at.text, last);
@@ -272,7 +350,38 @@ static void emit_rows_kind(const Lines *l, CWriter *w)
                         0);
     cw_line(w, "float *const y = %s;", y.text);
     emit_outputs(l, kernel->epilogue.bias ? " + bias" : "", "vector_store_anywhere", 0, NULL, w);
-    for (int scopes = 1 + (vectors > 1) + !one; scopes > 0; --scopes) {
+    if (vectors > 1) {
+        cw_close(w, "");
+    }
+}
+
+static void emit_rows_kind(const Lines *l, CWriter *w)
+{
+    const Kernel *kernel = l->kernel;
+    int32_t vectors = kernel->tile_cols / l->b;
+    bool one = l->cols <= kernel->tile_cols;
+    CExpr channel = cexpr_sum((Term[]){{"set", l->sets > 1 ? l->channels : 0}, {"c", 1}, {NULL, 0}}, 0);
+    if (!one) {
+        cw_open(w, "for (int first = 0; first < %d; first += %d)", l->cols, kernel->tile_cols);
+    }
+    emit_columns(l, vectors, one, w);
+    emit_row_sums(l, vectors, w);
+    cw_open(w, "for (int c = 0; c < %d; ++c)", l->channels);
+    cw_line(w, "const %s channel = %s;", l->index, channel.text);
+    if (l->partial) {
+        cw_open(w, "if (channel == %d)", l->s->out_channels);
+        cw_line(w, "break;");
+        cw_close(w, "");
+    }
+    if (kernel->epilogue.bias) {
+        cw_line(w, "const float bias = a->bias[channel];");
+    }
+    if (l->pools) {
+        emit_pooled_channel(l, one, w);
+    } else {
+        emit_channel(l, vectors, one, w);
+    }
+    for (int scopes = 1 + !one; scopes > 0; --scopes) {
         cw_close(w, "");
     }
 }

@@ -20,8 +20,7 @@ static CExpr half(const char *row, const char *col, int32_t offset, int32_t floa
     return load;
 }
 
-/* "value": even and odd places of a row, added or compared; its second vector begins `second` floats behind the first. */
-static void emit_lanes(int32_t b, int32_t second, bool is_max, CWriter *w)
+void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w)
 {
     StrBuf lanes[2] = {{0}, {0}};
     for (int32_t k = 0; k < 2; ++k) {
@@ -98,7 +97,7 @@ void emit_pool_rows(const Kernel *kernel, CWriter *w)
         cw_line(w, "const vector %s = %s%s%s%s%s;", k == 0 ? "left" : "right", is_max ? "vector_max(" : "", upper.text,
                 is_max ? ", " : " + ", lower.text, is_max ? ")" : "");
     }
-    emit_lanes(b, second, is_max, w);
+    emit_pool_lanes(b, second, is_max, w);
     if (scales) {
         cw_line(w, "value = value * a->weights[plane] + a->bias[plane];");
     } else if (!is_max) {

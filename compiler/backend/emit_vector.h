@@ -57,6 +57,10 @@ void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);
 int direct_tiles(const Kernel *kernel, TileShape *shapes);
 int winograd_tiles(const Kernel *kernel, TileShape *shapes);
 int lines_tiles(const Kernel *kernel, TileShape *shapes);
+
+/* "value": even and odd places of a row, added or compared, of its vectors `left` and `right`, which begins `second` floats
+ * behind the first (emit_pool_rows.c). */
+void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w);
 int strassen_tiles(const Kernel *kernel, TileShape *shapes);
 
 #endif

@@ -165,8 +165,8 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
            a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles && a->input_ahead == b->input_ahead &&
            a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
-           a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols &&
-           a->out_step == b->out_step && a->lines == b->lines;
+           a->avg_pool == b->avg_pool && a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows &&
+           a->lane_cols == b->lane_cols && a->out_step == b->out_step && a->lines == b->lines;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -338,6 +338,11 @@ static void name_lines(StrBuf *name, const Kernel *kernel)
     }
 }
 
+static void name_pool(StrBuf *name, const Kernel *kernel)
+{
+    strbuf_printf(name, "%s", kernel->max_pool ? "_max_pool" : kernel->avg_pool ? "_avg_pool" : "");
+}
+
 Str kernel_base_name(Arena *arena, const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -450,11 +455,12 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
     case KERNEL_ROWS:
         name_lines(&name, kernel);
         name_product(&name, "rows", kernel);
+        name_pool(&name, kernel);
         break;
     case KERNEL_WINOGRAD:
         strbuf_printf(&name, "winograd%d_", (int)kernel->winograd);
         name_product(&name, "", kernel);
-        strbuf_printf(&name, "%s", kernel->max_pool ? "_max_pool" : "");
+        name_pool(&name, kernel);
         break;
     case KERNEL_STRASSEN:
         name_product(&name, "strassen", kernel);

@@ -6,7 +6,7 @@
  *      a shortcut's projection that the convolution it is added to takes into its sums has no value at all
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
- *   3. a max pool that a Winograd convolution can do with its tiles is done there
+ *   3. a pool that a Winograd convolution can do with its tiles, or with its rows of pixels, is done there
  *   4. the halo of such a class is what its greediest reader needs; an image that gets a border of its own pixels is
  *      written into the interior of the result, so its halo is the border and the result's halo
  *
@@ -51,6 +51,7 @@ static bool assign_conv(const Lowering *l, const Node *node)
     layout->family = kernel.family;
     layout->winograd = kernel.winograd;
     layout->space_to_depth = kernel.lane_phases > 0;
+    layout->lines_take_pool = lines_take_pool(&kernel);
     return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_ROWS && kernel.family != KERNEL_FEW;
 }
 
@@ -287,19 +288,21 @@ static bool is_halving(const PoolAttr *pool)
            pool->pad.edge[PAD_TOP] == 0 && pool->pad.edge[PAD_LEFT] == 0;
 }
 
-/* A max pool 2x2 of whole windows that alone reads a Winograd convolution of even tiles. */
+/* A pool 2x2 of whole windows that alone reads a Winograd convolution: a max pool of even tiles, or a plain one of rows. */
 static void fuse_pool(const Lowering *l, const Node *pool, const uint32_t *reads)
 {
     const Node *conv = pool->inputs[0];
-    if (pool->op != OP_MAX_POOL || !l->layouts[pool->id].blocked || reads[conv->id] != 1 || conv->adds_residual) {
+    if (reads[conv->id] != 1 || conv->op != OP_CONV || conv->adds_residual) {
         return;
     }
     NodeLayout *layout = &l->layouts[conv->id];
+    bool blocked = l->layouts[pool->id].blocked;
     bool tiles = layout->vector_conv && layout->family == KERNEL_WINOGRAD && layout->winograd % 2 == 0 &&
                  conv->attr.conv.kernel[0] > 1 && conv->attr.conv.kernel[1] > 1;
-    bool whole = type_height(pool->type) == type_height(conv->type) / 2 &&
-                 type_width(pool->type) == type_width(conv->type) / 2;
-    if (tiles && whole && is_halving(&pool->attr.pool)) {
+    bool takes = blocked ? tiles && pool->op == OP_MAX_POOL : layout->vector_conv && layout->lines_take_pool;
+    bool whole =
+        type_height(pool->type) == type_height(conv->type) / 2 && type_width(pool->type) == type_width(conv->type) / 2;
+    if (takes && whole && is_halving(&pool->attr.pool)) {
         layout->pool = pool;
     }
 }
@@ -317,7 +320,7 @@ static void fuse_pools(const Lowering *l)
         ++reads[graph->outputs[i].node->id];
     }
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-        if (graph->nodes[i]->op == OP_MAX_POOL) {
+        if (graph->nodes[i]->op == OP_MAX_POOL || graph->nodes[i]->op == OP_AVG_POOL) {
             fuse_pool(l, graph->nodes[i], reads);
         }
     }
@@ -344,8 +347,10 @@ static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t h
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
     int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
     if (layout->family == KERNEL_WINOGRAD) {
-        bottom = winograd_reach(s->out_rows, s->kernel_rows, s->stride_rows, layout->winograd) - s->pad_top - s->in_rows;
-        right = winograd_reach(s->out_cols, s->kernel_cols, s->stride_cols, layout->winograd) - s->pad_left - s->in_cols;
+        bottom =
+            winograd_reach(s->out_rows, s->kernel_rows, s->stride_rows, layout->winograd) - s->pad_top - s->in_rows;
+        right =
+            winograd_reach(s->out_cols, s->kernel_cols, s->stride_cols, layout->winograd) - s->pad_left - s->in_cols;
     }
     halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);

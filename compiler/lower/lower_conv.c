@@ -194,7 +194,8 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->in = in->layout;
     kernel->out = out->layout;
     kernel->residual = residual != NULL ? residual->layout : (Layout){0};
-    kernel->max_pool = pool != NULL;
+    kernel->max_pool = pool != NULL && pool->op == OP_MAX_POOL;
+    kernel->avg_pool = pool != NULL && pool->op == OP_AVG_POOL;
     merge_rows(kernel);
     lower_tiles(l, node, kernel);
     append_product(l, node, kernel, in, out, cols, residual, table);

@@ -14,7 +14,8 @@ typedef struct NodeLayout {
     KernelFamily family;
     int32_t winograd;
     bool space_to_depth;    /* a first layer, whose phases lie in lanes */
-    const Node *pool;       /* the max pool that the convolution does too; NULL: none */
+    bool lines_take_pool;   /* a first layer whose rows a pool can be made of at once */
+    const Node *pool;       /* the pool that the convolution does too; NULL: none */
     const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
     bool is_second;         /* such a one: has no step and no memory */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */

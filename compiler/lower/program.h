@@ -373,8 +373,8 @@ typedef struct Kernel {
                                     once; weights are LINES, of ROWS with lanes = channels of a set. Stride and
                                     dilation 1, no residual, out.rows >= m, lines_width() / 2 columns are read at least. 0: direct */
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
-    bool max_pool;               /* WINOGRAD, m even: out is the 2x2 stride 2 max pool of the result; sizes.out_* are the convolution's,
-                                    out.rows, out.cols the pool's (floor) */
+    bool max_pool, avg_pool;     /* WINOGRAD (max only), ROWS with lines (lines_take_pool), m even: out is the 2x2 stride 2 pool of
+                                    the result; sizes.out_* are the convolution's, out.rows, out.cols the pool's (floor) */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
@@ -382,6 +382,13 @@ typedef struct Kernel {
  * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
 /* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
 int64_t lines_width(const Kernel *kernel);
+/* Whether such a kernel can do the 2x2 pool of its result: it has pairs of rows, and more than one vector of columns. */
+static inline bool lines_take_pool(const Kernel *kernel)
+{
+    int32_t rows = kernel->sizes.out_rows / 2 * 2, cols = kernel->sizes.out_cols / 2 * 2;
+    return kernel->family == KERNEL_ROWS && kernel->lines > 0 && kernel->lines % 2 == 0 && rows >= kernel->lines &&
+           cols > kernel->vector;
+}
 /* STRASSEN: pixels of x follow each other without gaps, so that the factors that are no sums are read where they lie. */
 bool strassen_in_place(const Kernel *kernel);
 /* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then

@@ -657,13 +657,14 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     } else {
         kernel_reference(&record, &data, reference);
     }
-    if (k->max_pool) { /* fused: from the convolution's result to the pool's */
+    if (k->max_pool || k->avg_pool) { /* fused: from the convolution's result to the pool's */
         int64_t rows = k->out.rows, cols = k->out.cols, in_cols = k->sizes.out_cols;
         for (int64_t c = 0; c < k->out.channels; ++c) {
             for (int64_t i = 0; i < rows * cols; ++i) {
                 const double *from = reference + (c * k->sizes.out_rows + i / cols * 2) * in_cols + i % cols * 2;
                 double best = fmax(fmax(from[0], from[1]), fmax(from[in_cols], from[in_cols + 1]));
-                reference[c * rows * cols + i] = best; /* never past what is still to be read */
+                double mean = (from[0] + from[1] + from[in_cols] + from[in_cols + 1]) / 4;
+                reference[c * rows * cols + i] = k->max_pool ? best : mean; /* never past what is still to be read */
             }
         }
     }
@@ -961,6 +962,12 @@ static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m)
         k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
         k->weight_format.lanes = pick(b, 1, 8);
     }
+    if (rows && lines_take_pool(k) && pick(b, 0, 3) > 0) {
+        k->max_pool = pick(b, 0, 1);
+        k->avg_pool = !k->max_pool;
+        k->tile_cols = 2 * b->b;
+        k->out = image(1, s.out_channels, s.out_rows / 2, s.out_cols / 2, 0, 0, 0, 0);
+    }
 }
 
 static void fill_lines(Batch *b)
@@ -968,7 +975,7 @@ static void fill_lines(Batch *b)
     static const int32_t windows[][2] = {{3, 2}, {3, 3}, {3, 4}, {3, 5}, {3, 6}, {5, 2},
                                          {5, 4}, {5, 5}, {2, 4}, {4, 4}, {7, 2}};
     enum { COUNT = sizeof windows / sizeof windows[0] };
-    for (int i = 0; i < 5 * COUNT; ++i) {
+    for (int i = 0; i < 8 * COUNT; ++i) {
         add_lines(b, i, windows[i % COUNT][0], windows[i % COUNT][1]);
     }
 }

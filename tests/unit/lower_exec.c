@@ -133,7 +133,7 @@ static double *constant(const Exec *e, const Segment *segment)
     arena_destroy(scratch);
     if (segment->table.n_rows > 0) { /* windows of connections: the others are zero */
         int64_t window = (int64_t)segment->format.window_rows * segment->format.window_cols;
-        double *all = ARENA_ARRAY(e->arena, double, (int64_t)segment->rows *segment->cols);
+        double *all = ARENA_ARRAY(e->arena, double, (int64_t)segment->rows * segment->cols);
         cr_assert_eq(count, segment->table.start[segment->table.n_rows] * window);
         for (int64_t o = 0; o < segment->rows; ++o) {
             for (int64_t k = segment->table.start[o]; k < segment->table.start[o + 1]; ++k) {
@@ -147,7 +147,7 @@ static double *constant(const Exec *e, const Segment *segment)
         const TapPhase *p = &segment->phase;
         int64_t rows = segment->format.window_rows, cols = segment->format.window_cols;
         int64_t window = rows * cols, all = (int64_t)p->rows * p->cols, inputs = segment->cols / window;
-        double *phase = ARENA_ARRAY(e->arena, double, (int64_t)segment->rows *segment->cols);
+        double *phase = ARENA_ARRAY(e->arena, double, (int64_t)segment->rows * segment->cols);
         cr_assert_eq(count, segment->rows * inputs * all);
         for (int64_t k = 0; k < segment->rows * segment->cols; ++k) {
             int64_t o = k / segment->cols, i = k % segment->cols / window, u = k % window / cols, v = k % cols;
@@ -202,14 +202,15 @@ static void run_space_to_depth(const Exec *e, const Step *step)
     }
 }
 
-/* The 2x2 max pool that a convolution does too: of the results o, planes of rows x cols, which are not stored. */
-static void store_pooled(const double *result, int32_t channels, int32_t rows, int32_t cols, View out)
+/* The 2x2 pool that a convolution does too: of the results o, planes of rows x cols, which are not stored. */
+static void store_pooled(const double *result, bool is_max, int32_t channels, int32_t rows, int32_t cols, View out)
 {
     for (int32_t o = 0; o < channels; ++o, result += (int64_t)rows * cols) {
         for (int32_t i = 0; i < rows / 2; ++i) {
             for (int32_t j = 0; j < cols / 2; ++j) {
                 const double *from = result + 2 * i * cols + 2 * j;
-                *at(out, o, i, j) = fmax(fmax(from[0], from[1]), fmax(from[cols], from[cols + 1]));
+                double largest = fmax(fmax(from[0], from[1]), fmax(from[cols], from[cols + 1]));
+                *at(out, o, i, j) = is_max ? largest : (from[0] + from[1] + from[cols] + from[cols + 1]) / 4;
             }
         }
     }
@@ -256,6 +257,7 @@ static void run_product(const Exec *e, const Step *step)
     cr_assert_eq(step->kernel->epilogue.residual, step->residual != NULL);
     int32_t per_group = s.in_channels / s.groups, out_per_group = s.out_channels / s.groups;
     int64_t plane = (int64_t)s.out_rows * s.out_cols;
+    bool pools = step->kernel->max_pool || step->kernel->avg_pool;
     double *result = ARENA_ARRAY(e->arena, double, s.out_channels *plane);
     for (int32_t o = 0; o < s.out_channels; ++o) {
         for (int64_t p = 0; p < plane; ++p) {
@@ -293,15 +295,15 @@ static void run_product(const Exec *e, const Step *step)
                 const Layout *l = out.layout;
                 double *y = out.base + step->output_offset + o / l->block * l->plane_stride + i * l->row_stride;
                 y[(int64_t)j * apart * l->block + o % l->block] = sum;
-            } else if (step->kernel->max_pool) {
+            } else if (pools) {
                 result[o * plane + p] = sum;
             } else {
                 *at(out, o, i, j) = sum;
             }
         }
     }
-    if (step->kernel->max_pool) {
-        store_pooled(result, s.out_channels, s.out_rows, s.out_cols, out);
+    if (pools) {
+        store_pooled(result, step->kernel->max_pool, s.out_channels, s.out_rows, s.out_cols, out);
     }
 }
 
@@ -545,7 +547,8 @@ static void run_instance_norm(const Exec *e, const Step *step)
             normal[p] = y;
         }
         for (int32_t p = 0; p < pixels; ++p) {
-            double add = step->residual == NULL ? 0 : *at(view_of(e, step->residual), c, p / s->in_cols, p % s->in_cols);
+            double add =
+                step->residual == NULL ? 0 : *at(view_of(e, step->residual), c, p / s->in_cols, p % s->in_cols);
             *at(out, c, p / s->in_cols, p % s->in_cols) = activate(&step->kernel->epilogue.act, normal[p] + add, 0);
         }
     }
@@ -587,7 +590,8 @@ static double resampled(const Exec *e, const Step *step, int32_t c, int32_t i, i
     const KernelSizes *s = &step->kernel->sizes;
     View in = view_of(e, step->inputs[0]);
     if (step->kernel->family == KERNEL_BORDER && s->border == PAD_ZERO) {
-        bool inside = i >= s->pad_top && i < s->pad_top + s->in_rows && j >= s->pad_left && j < s->pad_left + s->in_cols;
+        bool inside =
+            i >= s->pad_top && i < s->pad_top + s->in_rows && j >= s->pad_left && j < s->pad_left + s->in_cols;
         return inside ? *at(in, c, i - s->pad_top, j - s->pad_left) : s->scalar[0];
     }
     if (step->kernel->family == KERNEL_BORDER) {
