@@ -207,6 +207,7 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:

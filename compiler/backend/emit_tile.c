@@ -11,6 +11,9 @@
 
 CExpr emit_tile_name(const TileShape *t)
 {
+    if (t->live > 0) {
+        return emit_live_name(t);
+    }
     CExpr name;
     int length = snprintf(name.text, sizeof name.text, "tile_%dx%d_v%d_s%d_u%d", (int)t->rows, (int)t->cols,
                           (int)t->vectors, (int)t->step, (int)t->unroll);
@@ -145,6 +148,10 @@ static void emit_products(const TileShape *t, const char *n, const char *taps, c
 
 void emit_tile(const TileShape *t, int32_t b, CWriter *w)
 {
+    if (t->live > 0) {
+        emit_live_tile(t, b, w);
+        return;
+    }
     int32_t pixels = t->rows * t->cols;
     bool ahead = t->prefetch > 0 || t->row_prefetch > 0;
     char second[40] = "";

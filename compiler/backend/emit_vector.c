@@ -111,7 +111,7 @@ static bool same_shape(const TileShape *a, const TileShape *b)
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
            a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
            a->row_prefetch == b->row_prefetch && a->second_step == b->second_step && a->input_ahead == b->input_ahead &&
-           a->short_plane == b->short_plane && a->half == b->half;
+           a->short_plane == b->short_plane && a->half == b->half && a->live == b->live && a->ahead == b->ahead;
 }
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)
@@ -125,7 +125,7 @@ static int tiles_of(const Kernel *kernel, TileShape *shapes)
     if (kernel->family == KERNEL_STRASSEN) {
         return strassen_tiles(kernel, shapes);
     }
-    return kernel->family == KERNEL_WINOGRAD ? winograd_tiles(kernel, shapes) : 0;
+    return is_winograd(kernel->family) ? winograd_tiles(kernel, shapes) : 0;
 }
 
 static void emit_tiles(const Program *program, CWriter *w)
@@ -221,6 +221,7 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         (kernel->lines > 0 ? emit_lines : emit_rows)(kernel, w);
         return;
     case KERNEL_WINOGRAD:
+    case KERNEL_WINOGRAD_LIVE:
         emit_winograd(kernel, w);
         return;
     case KERNEL_STRASSEN:

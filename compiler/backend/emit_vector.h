@@ -36,8 +36,13 @@ typedef struct DepthwiseTile {
 CExpr emit_grouped_name(const DepthwiseTile *tile);
 void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);
 
+/* --- emit_winograd_live.c: its tile, called by emit_tile */
+typedef struct TileShape TileShape;
+CExpr emit_live_name(const TileShape *shape);
+void emit_live_tile(const TileShape *shape, int32_t vector, CWriter *w);
+
 /* --- emit_tile.c: the micro-kernel of all convolutions */
-typedef struct TileShape {
+struct TileShape {
     int32_t rows, cols;   /* pixels */
     int32_t vectors;      /* of output channels */
     int32_t step;         /* floats from the input of a pixel to that of its neighbour in the row */
@@ -49,7 +54,9 @@ typedef struct TileShape {
     bool input_ahead;     /* asks for the inputs of a later tile, plane by plane */
     bool half;            /* no more than half of the last vector's channels exist, and no products are made for the others */
     bool short_plane;     /* of a window of one pixel: the last plane has the rounds that conv_taps says */
-} TileShape;
+    int32_t live;         /* > 0: a tile of WINOGRAD_LIVE: m. Then only this, cols (its 2-D tiles) and ahead are used */
+    int32_t ahead;        /* floats of weights that each channel asks for in each row of points */
+};
 enum { MAX_TILE_SHAPES = 8 };
 CExpr emit_tile_name(const TileShape *shape);
 void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);

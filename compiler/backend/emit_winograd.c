@@ -30,8 +30,10 @@ static Winograd winograd_of(const Kernel *kernel)
     const PackFormat *f = &kernel->weight_format;
     Winograd g = {.kernel = kernel, .s = s, .b = kernel->vector};
     int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    if (m < 2 || m > 6 || f->kind != PACK_WINOGRAD || f->vectors < 1 || kernel->block_tiles < 1 ||
-        kernel->tile_cols < 1 ||
+    g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
+    bool format = g.live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
+    bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows == 1);
+    if (m < 2 || m > 6 || !format || !window || f->vectors < 1 || kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
         (kernel->max_pool && (m % 2 != 0 || kernel->epilogue.residual || s->kernel_rows == 1 || s->kernel_cols == 1)) ||
         s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
         (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
@@ -54,6 +56,7 @@ static Winograd winograd_of(const Kernel *kernel)
     for (int32_t xi = 0; xi < g.area; ++xi) {
         g.products += point_planes(&g, xi) * g.b;
     }
+    g.products = g.live ? (int64_t)in_channels * 9 : g.products;
     g.set_floats = g.products * g.vectors * g.b;
     g.tile_rows = (s->out_rows + g.out_rows - 1) / g.out_rows;
     g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
@@ -63,12 +66,18 @@ static Winograd winograd_of(const Kernel *kernel)
     g.chunks = (g.block + kernel->tile_cols - 1) / kernel->tile_cols;
     g.chunk = (g.block + g.chunks - 1) / g.chunks;
     g.wide = g.block - (g.chunk - 1) * g.chunks;
+    g.slots = g.live ? (int64_t)g.chunks * g.chunk : g.block;
     g.v_stride = g.stride * g.stride * g.in_planes * g.block * g.b + XI_PAD;
     g.m_stride = (int64_t)g.vectors * g.block * g.b + XI_PAD;
+    if (g.live) {
+        g.v_stride = g.m_stride = (int64_t)g.chunk * g.b;
+    }
+    g.v_floats = g.live ? g.in_planes * g.slots * g.area * g.b : g.area * g.v_stride;
+    g.m_floats = g.live ? g.slots * g.area * g.b : g.area * g.m_stride;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = g.groups * g.sets * g.set_floats;
     g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
-    if (kernel->scratch_bytes < 4 * g.area * (g.v_stride + g.m_stride)) {
+    if (kernel->scratch_bytes < 4 * (g.v_floats + g.m_floats)) {
         ICE("winograd kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
     }
     return g;
@@ -113,6 +122,9 @@ static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors)
 int winograd_tiles(const Kernel *kernel, TileShape *shapes)
 {
     Winograd g = winograd_of(kernel);
+    if (g.live) {
+        return winograd_live_tiles(&g, shapes);
+    }
     int n = 0;
     for (int k = 0; k < 2; ++k) {
         int32_t vectors = k == 0 ? g.vectors : g.last_vectors;
@@ -136,19 +148,27 @@ static void emit_tile_place(const Winograd *g, CWriter *w)
             cexpr_mod("tile", g->tile_cols).text);
 }
 
+/* Live, where tile i's points at xi = 0 are among those of a plane, in vectors: "i / 4 * 144 + i % 4". */
+static CExpr place_in_chunks(const Winograd *g)
+{
+    if (g->chunks == 1) {
+        return (CExpr){"i"};
+    }
+    return cexpr_format("i / %d * %d + i %% %d", g->chunk, g->area * g->chunk, g->chunk);
+}
+
 /* The transforms of all inputs that one group's outputs need. */
 static void emit_all_inputs(const Winograd *g, CWriter *w)
 {
     const Layout *in = &g->kernel->in;
+    const char *tile = g->blocks > 1 ? "first_tile + i" : "i";
     cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->in_planes);
-    cw_open(w, "for (int i = 0; i < %d; ++i)", g->block);
-    if (g->tiles % g->block != 0) {
-        cw_line(w,
-                "const int tile = first_tile + i < %" PRId64 " ? first_tile + i : %" PRId64
-                "; /* past the last: the last again */",
-                g->tiles, g->tiles - 1);
+    cw_open(w, "for (int i = 0; i < %" PRId64 "; ++i)", g->slots);
+    if ((g->blocks - 1) * g->block + g->slots > g->tiles) {
+        cw_line(w, "const int tile = %s < %" PRId64 " ? %s : %" PRId64 "; /* past the last: the last again */", tile,
+                g->tiles, tile, g->tiles - 1);
     } else {
-        cw_line(w, "const int tile = %s;", g->blocks > 1 ? "first_tile + i" : "i");
+        cw_line(w, "const int tile = %s;", tile);
     }
     emit_tile_place(g, w);
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1},
@@ -159,7 +179,12 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
                                  {NULL, 0}},
                         emit_window_origin(g->kernel));
     cw_line(w, "const float *const x = %s;", x.text);
-    cw_line(w, "float *const to = v + (plane * %d + i) * %d;", g->block, g->b);
+    if (g->live) {
+        cw_line(w, "float *const to = v + plane * %" PRId64 " + (%s) * %d;", g->slots * g->area * g->b,
+                place_in_chunks(g).text, g->b);
+    } else {
+        cw_line(w, "float *const to = v + (plane * %d + i) * %d;", g->block, g->b);
+    }
     for (int32_t phase = 0; phase < g->stride * g->stride; ++phase) {
         int32_t qr = phase / g->stride, qc = phase % g->stride;
         cw_line(w, STR_FMT "_input%s(x%s, to);", STR_ARG(g->kernel->name), emit_winograd_input_suffix(g, qr, qc).text,
@@ -225,6 +250,10 @@ static void emit_products(const Winograd *g, int32_t vectors, CWriter *w)
 /* Place of tile i's vector v in a block of M: chunk by chunk. */
 static void emit_place_in_m(const Winograd *g, const char *vectors, CWriter *w)
 {
+    if (g->live) {
+        cw_line(w, "const int place = %s;", place_in_chunks(g).text);
+        return;
+    }
     if (g->chunks == 1) {
         cw_line(w, "const int place = i;");
         cw_line(w, "const int width = %d;", g->block);
@@ -301,7 +330,7 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     strbuf_free(&more);
     if (many) {
         cw_close(w, "");
-    } else {
+    } else if (!g->live) {
         cw_line(w, "(void)width;");
     }
     cw_close(w, "");
@@ -326,6 +355,8 @@ static void emit_set(const Winograd *g, CWriter *w)
         emit_products(g, g->last_vectors, w);
         cw_close(w, "");
         vectors = (CExpr){"vectors"};
+    } else if (g->live) {
+        emit_live_products(g, w);
     } else {
         emit_products(g, g->vectors, w);
     }
@@ -340,18 +371,24 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
     if (g->groups > 1) {
         snprintf(groups, sizeof groups, ", %d groups", s->groups);
     }
-    cw_comment(
-        w,
-        "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
-        "Winograd's F(%dx%d,%dx%d)%s.\nx, y [channels/%d][row][column][%d], weights [%d/%d][%d][%d%s/%d][%d][%d][%d]; "
-        "%" PRId64 " tiles, %d at a time.",
-        s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups, s->in_channels,
-        s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-        e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->kernel->max_pool ? ", max pool 2x2" : "",
-        g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1,
-        g->stride > 1 ? " in four phases" : "", g->b, g->b, s->out_channels, g->vectors * g->b, g->area,
-        s->in_channels / s->groups, g->stride > 1 ? "/phases" : "", g->b, g->b, g->vectors, g->b, g->tiles, g->block);
+    StrBuf weights = {0};
+    if (g->live) {
+        strbuf_printf(&weights, "[%d/%d][%d][3][3][%d]", s->out_channels, g->b, s->in_channels / s->groups, g->b);
+    } else {
+        strbuf_printf(&weights, "[%d/%d][%d][%d%s/%d][%d][%d][%d]", s->out_channels, g->vectors * g->b, g->area,
+                      s->in_channels / s->groups, g->stride > 1 ? "/phases" : "", g->b, g->b, g->vectors, g->b);
+    }
+    cw_comment(w,
+               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
+               "Winograd's F(%dx%d,%dx%d)%s.\nx, y [channels/%d][row][column][%d], weights %s; "
+               "%" PRId64 " tiles, %d at a time.",
+               s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups, s->in_channels,
+               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
+               e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->kernel->max_pool ? ", max pool 2x2" : "",
+               g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1,
+               g->stride > 1 ? " in four phases" : "", g->b, g->b, weights.ptr, g->tiles, g->block);
+    strbuf_free(&weights);
 }
 
 /* Blocks of tiles are shared out: of each block, every group's inputs are transformed, then its sets are done. */
@@ -421,11 +458,17 @@ void emit_winograd(const Kernel *kernel, CWriter *w)
     emit_winograd_output(&g, w);
     emit_head_comment(&g, w);
     emit_kernel_head(kernel, w);
-    emit_taps(&g, w);
-    cw_line(w, "float *const v = %s; /* [%d][%" PRId64 "][%d][%d], xi strides padded */", emit_scratch(kernel).text,
-            g.area, g.stride * g.stride * g.in_planes, g.block, g.b);
-    cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d tiles][%d][%d] in chunks */", g.area * g.v_stride, g.area,
-            g.block, g.vectors, g.b);
+    if (g.live) {
+        cw_line(w, "float *const v = %s; /* [%" PRId64 "][%d][%d][%d][%d] */", emit_scratch(kernel).text, g.in_planes,
+                g.chunks, g.area, g.chunk, g.b);
+        cw_line(w, "float *const m = v + %" PRId64 "; /* the same of one plane */", g.v_floats);
+    } else {
+        emit_taps(&g, w);
+        cw_line(w, "float *const v = %s; /* [%d][%" PRId64 "][%d][%d], xi strides padded */", emit_scratch(kernel).text,
+                g.area, g.stride * g.stride * g.in_planes, g.block, g.b);
+        cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d tiles][%d][%d] in chunks */", g.v_floats, g.area,
+                g.block, g.vectors, g.b);
+    }
     if (g.blocks > 1) {
         emit_by_blocks(&g, w);
     } else {

@@ -1,5 +1,5 @@
-/* Winograd's convolution: what its two emitters share. emit_winograd.c writes the kernel, emit_winograd_tile.c the functions
- * that transform one tile. */
+/* Winograd's convolution: what its emitters share. emit_winograd.c writes the kernel, emit_winograd_tile.c the functions
+ * that transform one tile, emit_winograd_live.c the products with filters that are not transformed yet. */
 #ifndef CNNC_BACKEND_EMIT_WINOGRAD_H
 #define CNNC_BACKEND_EMIT_WINOGRAD_H
 
@@ -21,6 +21,9 @@ typedef struct Winograd {
     int64_t blocks;
     int32_t chunks, chunk, wide; /* of a block: the first `wide` of the chunks have `chunk` tiles, others one less */
     int64_t v_stride, m_stride;  /* floats from xi to xi */
+    bool live;                   /* filters are transformed where they are used */
+    int64_t slots;               /* tiles of a block in V: of live, whole chunks */
+    int64_t v_floats, m_floats;
     const char *index;
 } Winograd;
 
@@ -40,5 +43,10 @@ void emit_winograd_inputs(const Winograd *g, CWriter *w);
 CExpr emit_winograd_input_suffix(const Winograd *g, int32_t qr, int32_t qc); /* "_01"; "" for stride 1 */
 /* "kernel_output(m, bias, residual, y, rows, cols)": a tile of one vector of channels from M to y. */
 void emit_winograd_output(const Winograd *g, CWriter *w);
+
+/* --- emit_winograd_live.c */
+int winograd_live_tiles(const Winograd *g, TileShape *shapes);
+/* The product of one vector of output channels: V times weights gives M. */
+void emit_live_products(const Winograd *g, CWriter *w);
 
 #endif

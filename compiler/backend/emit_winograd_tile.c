@@ -63,6 +63,20 @@ static CExpr point_of(const Winograd *g, const char *col, int32_t qr, int32_t qc
     return cexpr_sum((Term[]){{"v", 1}, {xi, g->v_stride}, {NULL, 0}}, place_in_v(g, qr, qc, last_col));
 }
 
+/* What the filters are not divided by (live): N of a point, four times that where they are taken four times (1/2, -1/2). */
+static void emit_divisors(const Winograd *g, CWriter *w)
+{
+    enum { FIRST_HALF = 5 };
+    StrBuf list = {0};
+    for (int32_t i = 0; i < g->point_rows; ++i) {
+        bool four_times = i >= FIRST_HALF && i < g->point_rows - 1;
+        double divisor = winograd_divisor(i, g->point_rows) * (four_times ? 4.0 : 1.0);
+        strbuf_printf(&list, "%s%s", i > 0 ? ", " : "", emit_float(1.0 / divisor).text);
+    }
+    cw_line(w, "static const float inverse[%d] = {%s};", g->point_rows, list.ptr);
+    strbuf_free(&list);
+}
+
 static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
 {
     char load[120], transform[40];
@@ -75,6 +89,9 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
              (int)(g->stride * g->b));
     snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
     emit_columns(load, transform, (Axis){g->point_rows, rows, g->point_rows, rows}, cols, g->point_cols, w);
+    if (g->live) {
+        emit_divisors(g, w);
+    }
     emit_open_unrolled(w, "r", rows);
     if (g->point_cols == 1) {
         cw_line(w, "vector_store(%s, columns[r][0]);", point_of(g, "0", qr, qc, false).text);
@@ -88,7 +105,8 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
     /* At the infinite point fewer phases may lie in V, and this one then elsewhere. */
     bool apart = all_cols && place_in_v(g, qr, qc, true) != place_in_v(g, qr, qc, false);
     emit_open_unrolled(w, "c", cols - apart);
-    cw_line(w, "vector_store(%s, t[c]);", point_of(g, "c", qr, qc, false).text);
+    cw_line(w, "vector_store(%s, t[c]%s);", point_of(g, "c", qr, qc, false).text,
+            g->live ? " * (inverse[r] * inverse[c])" : "");
     cw_close(w, "");
     if (apart) {
         char last[12];

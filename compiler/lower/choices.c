@@ -38,8 +38,8 @@ KernelSizes conv_node_sizes(const Node *node)
 
 bool conv_choice_is_tunable(KernelFamily family)
 {
-    return family == KERNEL_DIRECT || family == KERNEL_PLANAR || family == KERNEL_WINOGRAD ||
-           family == KERNEL_STRASSEN || family == KERNEL_DEPTHWISE || family == KERNEL_GROUPED;
+    return family == KERNEL_DIRECT || family == KERNEL_PLANAR || is_winograd(family) || family == KERNEL_STRASSEN ||
+           family == KERNEL_DEPTHWISE || family == KERNEL_GROUPED;
 }
 
 ConvChoice conv_choice_of(const Kernel *kernel)
@@ -48,10 +48,11 @@ ConvChoice conv_choice_of(const Kernel *kernel)
         return (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = kernel->tile_cols};
     }
     bool depthwise = kernel->family == KERNEL_DEPTHWISE, grouped = kernel->family == KERNEL_GROUPED;
-    bool blocks = kernel->family == KERNEL_WINOGRAD || kernel->pixels_outer;
+    bool blocks = is_winograd(kernel->family) || kernel->pixels_outer;
+    bool live = kernel->family == KERNEL_WINOGRAD_LIVE;
     return (ConvChoice){.family = kernel->family,
                         .winograd = kernel->winograd,
-                        .vectors = depthwise || grouped ? 0 : kernel->weight_format.vectors,
+                        .vectors = depthwise || grouped || live ? 0 : kernel->weight_format.vectors,
                         .tile_rows = depthwise ? kernel->tile_rows : 0,
                         .tile_cols = depthwise ? kernel->tile_cols : kernel->tile_rows * kernel->tile_cols,
                         .pixels_outer = kernel->pixels_outer,
@@ -62,11 +63,12 @@ ConvChoice conv_choice_of(const Kernel *kernel)
 const char *conv_choice_fault(const Target *target, const KernelSizes *sizes, const ConvChoice *choice)
 {
     if (!vector_conv_fits(target, choice->family, choice->winograd, sizes)) {
-        return choice->family == KERNEL_WINOGRAD ? "there is no such Winograd transform for this convolution"
-                                                 : "kernels of this kind do not take this convolution";
+        return is_winograd(choice->family) ? "there is no such Winograd transform for this convolution"
+                                           : "kernels of this kind do not take this convolution";
     }
     int64_t sums = (int64_t)(choice->tile_rows > 0 ? choice->tile_rows : 1) * choice->tile_cols *
                    (choice->vectors > 0 ? choice->vectors : 1);
+    sums *= choice->family == KERNEL_WINOGRAD_LIVE ? winograd_points(choice->winograd, 3) : 1;
     return sums > CHOICE_MOST_SUMS ? "its tile has more sums than any target has registers" : NULL;
 }
 
@@ -80,8 +82,7 @@ void choices_resolve(Lowering *l, Diag *diag)
         const Node *node = l->graph->nodes[i];
         Str key = conv_key(l->scratch, node, l->program->target);
         const ConvChoice *choice = str_is_empty(key) ? NULL : map_get(l->choices, key);
-        if (choice == NULL ||
-            (l->no_winograd && (choice->family == KERNEL_WINOGRAD || choice->family == KERNEL_STRASSEN))) {
+        if (choice == NULL || (l->no_winograd && (is_winograd(choice->family) || choice->family == KERNEL_STRASSEN))) {
             continue;
         }
         const KernelSizes sizes = conv_node_sizes(node);

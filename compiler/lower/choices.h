@@ -8,15 +8,15 @@
 #include "support/map.h"
 
 typedef struct ConvChoice {
-    KernelFamily family; /* DIRECT, PLANAR, WINOGRAD, DEPTHWISE, GROUPED */
-    int32_t winograd;    /* WINOGRAD: m; else 0 */
+    KernelFamily family; /* DIRECT, PLANAR, WINOGRAD, WINOGRAD_LIVE, DEPTHWISE, GROUPED */
+    int32_t winograd;    /* WINOGRAD, WINOGRAD_LIVE: m; else 0 */
     int32_t vectors;     /* DIRECT, PLANAR, WINOGRAD: vectors of output channels of a tile; else 0 */
-    /* DEPTHWISE: rows and columns of a tile. Others: 0, and the most pixels of a tile (of a chunk of WINOGRAD's product), to
-     * be shaped as the image's rows allow; so a choice fits whether or not a 1x1 sees rows. */
+    /* DEPTHWISE: rows and columns of a tile. Others: 0, and the most pixels of a tile (of a chunk of WINOGRAD's product;
+     * 2-D tiles of WINOGRAD_LIVE), to be shaped as the image's rows allow; so a choice fits whether or not a 1x1 sees rows. */
     int32_t tile_rows, tile_cols;
     bool pixels_outer;   /* DIRECT: order of the loops */
-    int32_t block_tiles; /* DIRECT with pixels_outer; WINOGRAD: most tiles transformed at once; else 0 */
-    bool prefetch;       /* DIRECT without pixels_outer, WINOGRAD */
+    int32_t block_tiles; /* DIRECT with pixels_outer; both WINOGRADs: most tiles transformed at once; else 0 */
+    bool prefetch;       /* DIRECT without pixels_outer, both WINOGRADs */
     Span span;           /* where it is written, for warnings */
 } ConvChoice;
 

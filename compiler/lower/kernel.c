@@ -63,6 +63,8 @@ const char *kernel_family_name(KernelFamily family)
         return "rows";
     case KERNEL_WINOGRAD:
         return "winograd";
+    case KERNEL_WINOGRAD_LIVE:
+        return "winograd_live";
     case KERNEL_STRASSEN:
         return "strassen";
     case KERNEL_GROUPED:
@@ -458,7 +460,8 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         name_pool(&name, kernel);
         break;
     case KERNEL_WINOGRAD:
-        strbuf_printf(&name, "winograd%d_", (int)kernel->winograd);
+    case KERNEL_WINOGRAD_LIVE:
+        strbuf_printf(&name, "%s%d_", kernel_family_name(kernel->family), (int)kernel->winograd);
         name_product(&name, "", kernel);
         name_pool(&name, kernel);
         break;

@@ -297,7 +297,7 @@ static void fuse_pool(const Lowering *l, const Node *pool, const uint32_t *reads
     }
     NodeLayout *layout = &l->layouts[conv->id];
     bool blocked = l->layouts[pool->id].blocked;
-    bool tiles = layout->vector_conv && layout->family == KERNEL_WINOGRAD && layout->winograd % 2 == 0 &&
+    bool tiles = layout->vector_conv && is_winograd(layout->family) && layout->winograd % 2 == 0 &&
                  conv->attr.conv.kernel[0] > 1 && conv->attr.conv.kernel[1] > 1;
     bool takes = blocked ? tiles && pool->op == OP_MAX_POOL : layout->vector_conv && layout->lines_take_pool;
     bool whole =
@@ -346,7 +346,7 @@ static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t h
     halo[PAD_LEFT] = larger(halo[PAD_LEFT], s->pad_left);
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
     int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
-    if (layout->family == KERNEL_WINOGRAD) {
+    if (is_winograd(layout->family)) {
         bottom =
             winograd_reach(s->out_rows, s->kernel_rows, s->stride_rows, layout->winograd) - s->pad_top - s->in_rows;
         right =

@@ -297,7 +297,7 @@ bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kerne
     kernel->sizes.groups = 1;
     *expands = true;
     bool vector = select_vector_conv(l->program->target, !l->no_winograd, kernel);
-    if (kernel->family == KERNEL_WINOGRAD || kernel->family == KERNEL_STRASSEN) {
+    if (is_winograd(kernel->family) || kernel->family == KERNEL_STRASSEN) {
         /* their packing knows other windows than the source's */
         vector = select_vector_conv(l->program->target, false, kernel);
     }

@@ -64,6 +64,24 @@ int64_t pack_winograd_size(const PackFormat *f, int32_t rows, int32_t inputs)
     return pack_winograd_inputs(f, inputs) * int_align_up(rows, f->lanes);
 }
 
+/* All but infinity: the nine points of lines are others. */
+static const double *finite_points(int32_t points)
+{
+    static const double few[WINOGRAD_MOST_POINTS - 1] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
+    static const double most[LINES_MOST_POINTS - 1] = {2.0, -2.0, 1.0, -1.0, 0.625, -0.625, 0.25, -0.25};
+    return points > WINOGRAD_MOST_POINTS ? most : few;
+}
+
+double winograd_divisor(int32_t i, int32_t points)
+{
+    const double *at = finite_points(points);
+    double n = 1.0;
+    for (int32_t k = 0; k < points - 1 && i < points - 1; ++k) {
+        n *= k == i ? 1.0 : at[i] - at[k];
+    }
+    return i == 0 && n < 0.0 ? -n : n;
+}
+
 /* G of one axis. */
 typedef struct AxisTransform {
     int32_t points, taps;
@@ -72,10 +90,6 @@ typedef struct AxisTransform {
 
 static AxisTransform axis_transform(int32_t m, int32_t taps)
 {
-    enum { FEW = WINOGRAD_MOST_POINTS - 1, MOST = LINES_MOST_POINTS - 1 };
-    static const double few[FEW] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
-    static const double most[MOST] = {2.0, -2.0, 1.0, -1.0, 0.625, -0.625, 0.25, -0.25};
-    const double *points = winograd_points(m, taps) > WINOGRAD_MOST_POINTS ? most : few;
     AxisTransform axis = {.points = winograd_points(m, taps), .taps = taps};
     if (taps == 1) {
         axis.g[0][0] = 1.0;
@@ -85,12 +99,8 @@ static AxisTransform axis_transform(int32_t m, int32_t taps)
         ICE("Winograd's convolution with %d points", (int)axis.points);
     }
     for (int32_t i = 0; i < axis.points - 1; ++i) {
-        double n = 1.0, power = 1.0;
-        for (int32_t k = 0; k < axis.points - 1; ++k) {
-            n *= k == i ? 1.0 : points[i] - points[k];
-        }
-        n = i == 0 && n < 0.0 ? -n : n;
-        for (int32_t j = 0; j < taps; ++j, power *= points[i]) {
+        double n = winograd_divisor(i, axis.points), power = 1.0;
+        for (int32_t j = 0; j < taps; ++j, power *= finite_points(axis.points)[i]) {
             axis.g[i][j] = power / n;
         }
     }

@@ -101,6 +101,7 @@ typedef enum PackKind {
      *   Zeros for channels that do not exist.
      *   direct: in_block = lanes. planar: in_block 1. depthwise: I = 1, vectors 1: [C/lanes][KH][KW][lanes]. grouped by
      *   shuffles: groups 1, I = in_block = channels of a group, vectors 1: [C/lanes][KH][KW][I][lanes].
+     *   winograd_live: in_block and vectors 1: [O/lanes][I][3][3][lanes].
      *   few: lanes and vectors 1, in_block = the kernel's vector: [O][ceil(I/in_block)][KH][KW][in_block].
      *   dense: in_block 1, window 1x1: [oc sets][I][V][lanes]; from a blocked image: I, KH, KW, in_block of the image,
      *   which is the order in which the image lies in memory. */
@@ -174,6 +175,8 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
 }
 /* Of tiles, and of lines, which have one axis of errors instead of two. */
 enum { WINOGRAD_MOST_POINTS = 8, LINES_MOST_POINTS = 9, STRASSEN_PRODUCTS = 7 };
+/* N_i of point i of T, |N_0| for point 0, 1 at infinity. (pack_vector.c) */
+double winograd_divisor(int32_t i, int32_t points);
 /* Taps of a phase of a window of `kernel` taps: what r is above. */
 static inline int32_t winograd_taps(int32_t kernel, int32_t stride)
 {
@@ -245,6 +248,7 @@ typedef enum KernelFamily {
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
     KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
     KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
+    KERNEL_WINOGRAD_LIVE, /* the same of 3x3 windows, stride 1; filters lie as they are and are transformed where used */
     KERNEL_STRASSEN,      /* convolution 1x1 of an even number of blocks of channels on both sides, blocked -> blocked */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
     KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
@@ -254,6 +258,10 @@ typedef enum KernelFamily {
     KERNEL_FAMILY_COUNT
 } KernelFamily;
 const char *kernel_family_name(KernelFamily family); /* "conv" */
+static inline bool is_winograd(KernelFamily family)
+{
+    return family == KERNEL_WINOGRAD || family == KERNEL_WINOGRAD_LIVE;
+}
 
 typedef enum Broadcast { BROADCAST_NONE, BROADCAST_CHANNEL, BROADCAST_SCALAR } Broadcast;
 
@@ -352,20 +360,22 @@ typedef struct Kernel {
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
      * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
      * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product,
-     * STRASSEN: tile_cols of the pixels of a half. A 1x1
+     * STRASSEN: tile_cols of the pixels of a half, WINOGRAD_LIVE: 2-D tiles, of which a row of T points each is
+     * in registers at once. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;
     int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD: products of each accumulator in the body of the inner loop: 1, 2,
                                     4; 0: four, of PLANAR a whole window row where that is short. Few registers want few */
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
-    int32_t block_tiles;         /* pixels_outer: tiles of a block. WINOGRAD: 2-D tiles transformed at once (NT).
+    int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT).
                                     STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
                                     asked for while this one's are summed up */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
-                                    the next point or product are asked for, spread over the chunks of this one */
-    int32_t winograd;            /* WINOGRAD: m, 2 to 6, along each axis of more than one tap. The halo of `in` covers whole tiles:
+                                    the next point or product are asked for, spread over the chunks of this one;
+                                    WINOGRAD_LIVE: those of the next plane */
+    int32_t winograd;            /* Both WINOGRADs: m, 2 to 6, along each axis of more than one tap. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
@@ -373,13 +383,16 @@ typedef struct Kernel {
                                     once; weights are LINES, of ROWS with lanes = channels of a set. Stride and
                                     dilation 1, no residual, out.rows >= m, lines_width() / 2 columns are read at least. 0: direct */
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
-    bool max_pool, avg_pool;     /* WINOGRAD (max only), ROWS with lines (lines_take_pool), m even: out is the 2x2 stride 2 pool of
+    bool max_pool, avg_pool;     /* both WINOGRADs (max only), ROWS with lines (lines_take_pool), m even: out is the 2x2 stride 2 pool of
                                     the result; sizes.out_* are the convolution's, out.rows, out.cols the pool's (floor) */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
  * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
+/* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
+ * then M, as one plane of V. */
+int64_t winograd_live_scratch(const Kernel *kernel);
 /* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
 int64_t lines_width(const Kernel *kernel);
 /* Whether such a kernel can do the 2x2 pool of its result: it has pairs of rows, and more than one vector of columns. */

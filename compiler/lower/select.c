@@ -4,6 +4,7 @@
  * One table of rules; the first whose condition holds decides. A faster kernel is a new row above the general one, with
  * its condition on target and shape and what it sets in the record. */
 #include "lower/program.h"
+#include "lower/tiles.h"
 #include "support/ints.h"
 
 /* Rows are set as emitters come in. */
@@ -20,7 +21,7 @@ const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
     [KERNEL_INSTANCE_NORM] = true,  [KERNEL_SUBSAMPLE] = true,
     [KERNEL_GRAM] = true,           [KERNEL_SOFTMAX] = true,
     [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
-    [KERNEL_STRASSEN] = true,
+    [KERNEL_STRASSEN] = true,       [KERNEL_WINOGRAD_LIVE] = true,
 };
 
 typedef struct Rule {
@@ -192,12 +193,12 @@ static bool has_line_transform(int32_t m, int32_t taps)
     return has_transform(m, taps) || (m == 5 && winograd_points(m, taps) == LINES_MOST_POINTS);
 }
 
-/* 0: none; else m of the cheapest tiles, which must save a tenth at least. */
+/* 0: none; else m of the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. */
 static int32_t cheapest_winograd(const Target *target, const KernelSizes *s, double in_planes, bool phases_apart,
-                                 double direct)
+                                 double *cheapest)
 {
     int32_t best = 0;
-    double least = 0.9 * direct;
+    double least = 0.9 * *cheapest;
     for (int32_t m = 2; m <= 6; ++m) {
         if (has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
             has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows))) {
@@ -206,6 +207,7 @@ static int32_t cheapest_winograd(const Target *target, const KernelSizes *s, dou
             least = cost < least ? cost : least;
         }
     }
+    *cheapest = best > 0 ? least : *cheapest;
     return best;
 }
 
@@ -228,15 +230,68 @@ static bool takes_winograd(const Target *target, const KernelSizes *s)
            s->kernel_rows * s->kernel_cols > 1;
 }
 
-static int32_t winograd_of(const Target *target, const KernelSizes *s)
+/* --- filters that are transformed where they are used */
+
+static bool takes_live(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_CHANNELS = 16 };
-    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    if (!takes_winograd(target, s) || in_channels < LEAST_CHANNELS || out_channels < LEAST_CHANNELS) {
+    return takes_winograd(target, s) && s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows == 1;
+}
+
+/* Additions that take nine taps to all points, by points of an axis. One takes three tenths of a product's time beside
+ * products (measured). */
+static const double live_additions[] = {[4] = 24, [5] = 67, [6] = 96, [7] = 155, [8] = 192};
+
+static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
+{
+    int32_t points = winograd_points(m, 3);
+    double tiles = (double)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m);
+    int32_t chunk = winograd_live_chunk(target, m, (int64_t)tiles);
+    double chunks = ceil_div((int32_t)tiles, chunk);
+    double in_planes = ceil_div(s->in_channels / s->groups, target->channel_block);
+    double out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
+    double filters = (double)s->in_channels / s->groups * out_planes;
+    double stream = 4 * 9 * filters * target->channel_block > STREAM_FROM ? STREAM_COST * 9 * filters : 0;
+    double products = chunks * (chunk * points * points + 0.3 * live_additions[points]);
+    double in = 2 * points * input_cost[points] + points * points;
+    double out = (points + m) * output_cost[points] + 2 * points * points;
+    return s->groups * (overlapped(products * filters, stream) + tiles * (in_planes * in + out_planes * out));
+}
+
+/* 0: none; else m of the cheapest tiles, which must save a twentieth of `least` at least. Not with 16 registers: a chunk of
+ * few tiles spends its time on filters. Nor with narrow vectors, where a product waits for the load of its input (not
+ * measured). Nor where images are large: V and sums of all tiles are to stay near. */
+static int32_t live_of(const Target *target, const KernelSizes *s, double least)
+{
+    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, MOST_TILES = 56 };
+    if (target->registers < LEAST_REGISTERS || target->vector_floats < LEAST_FLOATS || !takes_live(target, s)) {
         return 0;
     }
-    double planes = ceil_div(in_channels, target->channel_block);
-    return cheapest_winograd(target, s, planes, true, direct_cost(target, s, planes));
+    int32_t best = 0;
+    least *= 0.95;
+    for (int32_t m = 2; m <= 6; ++m) {
+        bool near = (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m) <= MOST_TILES;
+        double cost = near ? live_cost(target, s, m) : least;
+        best = cost < least ? m : best;
+        least = cost < least ? cost : least;
+    }
+    return best;
+}
+
+/* Sets family and winograd where a form of Winograd's convolution pays. */
+static bool select_winograd(const Target *target, Kernel *kernel)
+{
+    enum { LEAST_CHANNELS = 16 };
+    const KernelSizes *s = &kernel->sizes;
+    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    if (!takes_winograd(target, s) || in_channels < LEAST_CHANNELS || out_channels < LEAST_CHANNELS) {
+        return false;
+    }
+    double planes = ceil_div(in_channels, target->channel_block), least = direct_cost(target, s, planes);
+    int32_t m = cheapest_winograd(target, s, planes, true, &least);
+    int32_t live = vector_kernel_ready[KERNEL_WINOGRAD_LIVE] ? live_of(target, s, least) : 0;
+    kernel->family = live > 0 ? KERNEL_WINOGRAD_LIVE : KERNEL_WINOGRAD;
+    kernel->winograd = live > 0 ? live : m;
+    return kernel->winograd > 0;
 }
 
 /* A first layer of a stride: its phases are few channels each, which lie side by side in the lanes of a vector. */
@@ -255,7 +310,7 @@ static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
     double planes = ceil_div(lanes, target->channel_block);
     double products = planes > 1 ? planes : 4.0 * ceil_div(lanes, 4) / target->channel_block;
     double direct = direct_cost(target, s, (double)s->in_channels / target->channel_block);
-    return cheapest_winograd(target, s, products / (stride * stride), false, direct);
+    return cheapest_winograd(target, s, products / (stride * stride), false, &direct);
 }
 
 /* --- Winograd down the columns only, for few planes: vectors are pixels or output channels as in direct sums, so that no
@@ -383,14 +438,15 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
         kernel->family = KERNEL_FEW;
         return true;
     }
-    int32_t m = winograd && ready[KERNEL_WINOGRAD] ? winograd_of(target, s) : 0;
-    kernel->winograd = m;
-    if (m == 0 && winograd && ready[KERNEL_STRASSEN] && is_strassen(target, s)) {
+    if (winograd && ready[KERNEL_WINOGRAD] && select_winograd(target, kernel)) {
+        return true;
+    }
+    if (winograd && ready[KERNEL_STRASSEN] && is_strassen(target, s)) {
         kernel->family = KERNEL_STRASSEN;
         return true;
     }
-    kernel->family = m > 0 ? KERNEL_WINOGRAD : KERNEL_DIRECT;
-    return m > 0 || (is_direct(target, s) && ready[KERNEL_DIRECT]);
+    kernel->family = KERNEL_DIRECT;
+    return is_direct(target, s) && ready[KERNEL_DIRECT];
 }
 
 /* --- what a choice from outside may be */
@@ -413,9 +469,12 @@ bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winogra
         return family == KERNEL_PLANAR ||
                (family == KERNEL_WINOGRAD && takes_phases_in_lanes(target, sizes) && has_transforms(sizes, winograd));
     }
-    if (rules.family == KERNEL_DIRECT || rules.family == KERNEL_WINOGRAD || rules.family == KERNEL_STRASSEN) {
+    if (rules.family == KERNEL_DIRECT || is_winograd(rules.family) || rules.family == KERNEL_STRASSEN) {
         if (family == KERNEL_STRASSEN) {
             return takes_strassen(target, sizes);
+        }
+        if (family == KERNEL_WINOGRAD_LIVE) {
+            return takes_live(target, sizes) && has_transforms(sizes, winograd);
         }
         return family == KERNEL_WINOGRAD ? takes_winograd(target, sizes) && has_transforms(sizes, winograd)
                                          : family == KERNEL_DIRECT && is_direct(target, sizes);

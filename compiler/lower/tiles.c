@@ -209,6 +209,7 @@ static void choose(const Target *target, Kernel *kernel)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:

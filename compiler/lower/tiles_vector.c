@@ -260,6 +260,59 @@ static int64_t winograd_scratch(const Kernel *kernel, int64_t area, int64_t in_b
            ((in_blocks + kernel->weight_format.vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
 }
 
+/* --- winograd_live */
+
+int32_t winograd_live_most(const Target *target, int32_t m)
+{
+    enum { SUMS = 25, FEW_SUMS = 12 }; /* beside them a filter's taps, an even and an odd part */
+    int32_t tiles = (target->registers >= MANY_REGISTERS ? SUMS : FEW_SUMS) / winograd_points(m, 3);
+    return tiles > 1 ? tiles : 1;
+}
+
+/* A chunk costs its products, and transforms of filters like those of four fifths of a tile. */
+int32_t winograd_live_chunk(const Target *target, int32_t m, int64_t tiles)
+{
+    int32_t best = 0;
+    int64_t least = 0;
+    for (int32_t chunk = winograd_live_most(target, m); chunk > 0; --chunk) {
+        int64_t cost = int_div_up(tiles, chunk) * (5 * chunk + 4);
+        if (best == 0 || cost < least) {
+            best = chunk;
+            least = cost;
+        }
+    }
+    return best;
+}
+
+static int64_t live_tiles(const Kernel *kernel)
+{
+    return (int64_t)ceil_div(kernel->sizes.out_rows, kernel->winograd) *
+           ceil_div(kernel->sizes.out_cols, kernel->winograd);
+}
+
+int64_t winograd_live_scratch(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t points = winograd_points(kernel->winograd, s->kernel_rows);
+    int64_t planes = ceil_div(s->in_channels / s->groups, kernel->vector);
+    return 4 * (planes + 1) * int_align_up(kernel->block_tiles, kernel->tile_cols) * points * points * kernel->vector;
+}
+
+static void choose_winograd_live(const Target *target, Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t tiles = live_tiles(kernel), weights = 4 * 9 * (int64_t)s->in_channels * s->out_channels / s->groups;
+    kernel->tile_rows = 1;
+    kernel->tile_cols = winograd_live_chunk(target, kernel->winograd, tiles);
+    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
+    kernel->tile_cols = even_piece(kernel->block_tiles, kernel->tile_cols);
+    kernel->weight_format = vectors_format(kernel, 1, 1);
+    kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
+    kernel->scratch_bytes = winograd_live_scratch(kernel);
+}
+
+/* --- winograd */
+
 static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -428,6 +481,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
     case KERNEL_WINOGRAD:
         choose_winograd(target, kernel);
         return;
+    case KERNEL_WINOGRAD_LIVE:
+        choose_winograd_live(target, kernel);
+        return;
     case KERNEL_STRASSEN:
         choose_strassen(target, kernel);
         return;
@@ -534,6 +590,11 @@ void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
         take_direct(kernel, choice);
     } else if (kernel->family == KERNEL_WINOGRAD) {
         take_winograd(kernel, choice);
+    } else if (kernel->family == KERNEL_WINOGRAD_LIVE) {
+        kernel->block_tiles = even_piece(live_tiles(kernel), choice->block_tiles);
+        kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
+        kernel->prefetch_bytes = choice->prefetch ? WINOGRAD_AHEAD : 0;
+        kernel->scratch_bytes = int_align_up(winograd_live_scratch(kernel), BLOB_ALIGN);
     } else if (kernel->family == KERNEL_GROUPED) {
         choose_tile(kernel, choice->tile_cols);
     } else if (kernel->family == KERNEL_DEPTHWISE) {

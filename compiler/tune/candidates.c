@@ -2,6 +2,8 @@
  * repeats others falls out when records are compared (search.c). */
 #include "tune/candidates.h"
 
+#include "lower/tiles.h"
+
 const char *tune_stage_name(TuneStage stage)
 {
     static const char *const names[STAGE_COUNT] = {"algorithms", "tiles", "order of loops"};
@@ -42,7 +44,11 @@ static void add_usual(List *list, const ConvChoice *best, KernelFamily family, i
                          .vectors = 2,
                          .tile_cols = most_pixels(list->target, 2),
                          .prefetch = best->prefetch};
-    choice.block_tiles = family == KERNEL_WINOGRAD ? BLOCK : 0;
+    choice.block_tiles = is_winograd(family) ? BLOCK : 0;
+    if (family == KERNEL_WINOGRAD_LIVE) {
+        choice.vectors = 0;
+        choice.tile_cols = winograd_live_most(list->target, m);
+    }
     if (family != best->family || m != best->winograd) {
         add(list, choice);
     }
@@ -57,6 +63,7 @@ static void add_algorithms(List *list, const ConvChoice *best)
     }
     for (int32_t m = 2; m <= WINOGRAD_MOST_POINTS; ++m) {
         add_usual(list, best, KERNEL_WINOGRAD, m);
+        add_usual(list, best, KERNEL_WINOGRAD_LIVE, m);
     }
 }
 
@@ -75,6 +82,16 @@ static void add_tiles(List *list, const ConvChoice *best)
             choice.tile_cols = (most * parts[i] + 5) / 6;
             add(list, choice);
         }
+    }
+}
+
+/* As many tiles of a chunk as registers hold, and fewer, of which the image may be a whole number. */
+static void add_live_tiles(List *list, const ConvChoice *best)
+{
+    for (int32_t tiles = winograd_live_most(list->target, best->winograd) + 1; tiles > 0; --tiles) {
+        ConvChoice choice = *best;
+        choice.tile_cols = tiles;
+        add(list, choice);
     }
 }
 
@@ -122,7 +139,7 @@ static void add_orders(List *list, const ConvChoice *best)
             choice.block_tiles = blocks[i];
             add(list, choice);
         }
-    } else if (best->family == KERNEL_WINOGRAD) {
+    } else if (is_winograd(best->family)) {
         for (size_t i = 0; i < sizeof winograd_blocks / sizeof winograd_blocks[0]; ++i) {
             for (int prefetch = 0; prefetch < 2; ++prefetch) {
                 choice.block_tiles = winograd_blocks[i];
@@ -147,6 +164,8 @@ Candidates tune_candidates(Arena *arena, TuneStage stage, const Target *target, 
             add_depthwise_tiles(&list, best);
         } else if (best->family == KERNEL_GROUPED) {
             add_grouped_tiles(&list, best);
+        } else if (best->family == KERNEL_WINOGRAD_LIVE) {
+            add_live_tiles(&list, best);
         } else if (best->family != KERNEL_STRASSEN) { /* its tiles are the rules' */
             add_tiles(&list, best);
         }

@@ -29,6 +29,7 @@ typedef struct Form {
 static const Form forms[] = {
     {KERNEL_DIRECT, {&attr_vectors, &attr_tile}, true, true},
     {KERNEL_WINOGRAD, {&attr_m, &attr_vectors, &attr_tile, &attr_block}, false, true},
+    {KERNEL_WINOGRAD_LIVE, {&attr_m, &attr_tile, &attr_block}, false, true},
     {KERNEL_PLANAR, {&attr_vectors, &attr_tile}, false, false},
     {KERNEL_DEPTHWISE, {&attr_rows, &attr_tile}, false, false},
     {KERNEL_GROUPED, {&attr_tile}, false, false},
@@ -162,7 +163,7 @@ static ConvChoice take_choice(Reader *r)
         form = comes_next(r, name) && ends ? &forms[i] : form;
     }
     if (form == NULL) {
-        fail(r, STR("direct, winograd, planar, depthwise or grouped is wanted here"));
+        fail(r, STR("direct, winograd, winograd_live, planar, depthwise or grouped is wanted here"));
         return choice;
     }
     choice.family = form->family;

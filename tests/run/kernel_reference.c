@@ -113,6 +113,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:
@@ -506,6 +507,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:

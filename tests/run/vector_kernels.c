@@ -526,7 +526,7 @@ static void run_parts(step_kernel *function, const Kernel *kernel, step_argument
 static Kernel reference_record(const Kernel *k)
 {
     Kernel r = *k;
-    bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || k->family == KERNEL_WINOGRAD ||
+    bool is_conv = k->family == KERNEL_DIRECT || k->family == KERNEL_PLANAR || is_winograd(k->family) ||
                    k->family == KERNEL_STRASSEN || k->family == KERNEL_GROUPED || k->family == KERNEL_ROWS ||
                    k->family == KERNEL_FEW;
     r.family = is_conv ? KERNEL_CONV : k->family;
@@ -588,6 +588,7 @@ static Memory pack(const Kernel *k, const KernelData *data)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_FEW:
+    case KERNEL_WINOGRAD_LIVE:
         return pack_vectors(k, data->weights, s->out_channels, data->weight_count / s->out_channels / window,
                             s->groups);
     case KERNEL_ROWS:
@@ -1355,8 +1356,22 @@ Test(vector_kernels, zero_halo)
 
 /* --- Winograd */
 
-static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_cols, int32_t m, int32_t stride,
-                         int32_t groups)
+/* Makes it one whose filters are transformed where they are used. */
+static void take_live(Batch *b, Kernel *k)
+{
+    int32_t points = winograd_points(k->winograd, 3);
+    k->family = KERNEL_WINOGRAD_LIVE;
+    set_format(b, k, 1, 1);
+    k->tile_cols = pick(b, 1, k->block_tiles < 26 / points ? k->block_tiles : 26 / points);
+    k->tile_round = 0;
+    int64_t planes = ceil_div(k->sizes.in_channels / k->sizes.groups, b->b);
+    k->scratch_bytes =
+        4 * (planes + 1) * ceil_div(k->block_tiles, k->tile_cols) * k->tile_cols * points * points * b->b;
+    cr_assert_eq(k->scratch_bytes, winograd_live_scratch(k));
+}
+
+static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_t kernel_cols, int32_t m,
+                         int32_t stride, int32_t groups)
 {
     KernelSizes s = window(groups == 1 ? pick(b, 1, 4 * b->b) : groups * b->b * pick(b, 1, 2), pick(b, 7, 22),
                            pick(b, 7, 22), groups == 1 ? pick(b, 1, 6 * b->b) : groups * b->b * pick(b, 1, 3), 1, 1, 0);
@@ -1395,6 +1410,9 @@ static void add_winograd(Batch *b, int i, int32_t kernel_rows, int32_t kernel_co
     int64_t in_planes = stride * stride * ceil_div(s.in_channels / groups, b->b);
     k->scratch_bytes = 4 * winograd_points(m, tap_rows) * winograd_points(m, tap_cols) *
                        ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32);
+    if (live) {
+        take_live(b, k);
+    }
 }
 
 static void fill_winograd(Batch *b)
@@ -1407,13 +1425,25 @@ static void fill_winograd(Batch *b)
     enum { COUNT = sizeof windows / sizeof windows[0] };
     for (int i = 0; i < 3 * COUNT; ++i) {
         const int32_t *window = windows[i % COUNT];
-        add_winograd(b, i, window[0], window[1], window[2], window[3], i % 5 == 4 && window[3] == 1 ? 2 : 1);
+        add_winograd(b, i, false, window[0], window[1], window[2], window[3], i % 5 == 4 && window[3] == 1 ? 2 : 1);
     }
 }
 
 Test(vector_kernels, winograd)
 {
     check_widths("winograd", fill_winograd, 2e-5);
+}
+
+static void fill_winograd_live(Batch *b)
+{
+    for (int i = 0; i < 40; ++i) {
+        add_winograd(b, i, true, 3, 3, i % 5 + 2, 1, i % 7 == 6 ? 2 : 1);
+    }
+}
+
+Test(vector_kernels, winograd_live)
+{
+    check_widths("winograd_live", fill_winograd_live, 2e-5);
 }
 
 /* A first layer: its phases side by side in lanes. Then the convolution of stride 1 is an ordinary one; how its filters are

@@ -708,6 +708,7 @@ static void run_step(const Exec *e, const Step *step)
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
     case KERNEL_WINOGRAD:
+    case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
     case KERNEL_FEW:

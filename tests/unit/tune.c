@@ -41,7 +41,8 @@ static const char good[] =
     "conv3x3 s1x1 p1x1 d2x2 g64 64x56x56 -> 64x56x56 = depthwise rows=2 tile=7\n"
     "\n# the end\n\n[x86-64-v3 | A processor, family 1 model 2 | gcc 12.2.0 -O3] # other\n"
     "conv3x3 s1x1 p1x1 d1x1 g16 64x56x56 -> 64x56x56 = grouped tile=6\n"
-    "conv7x7 s2x2 p3x3 d1x1 g1 3x224x224 -> 64x112x112 = planar vectors=2 tile=6\n";
+    "conv7x7 s2x2 p3x3 d1x1 g1 3x224x224 -> 64x112x112 = planar vectors=2 tile=6\n"
+    "conv3x3 s1x1 p1x1 d1x1 g1 512x7x7 -> 512x7x7 = winograd_live m=4 tile=2 block=4 prefetch=yes\n";
 
 Test(tune, reads_choices)
 {
@@ -63,7 +64,11 @@ Test(tune, reads_choices)
     cr_assert(w3 != NULL && w3->family == KERNEL_DEPTHWISE && w3->tile_rows == 2 && w3->tile_cols == 7);
     TuningSection *v3 =
         tuning_find(read.database, STR("x86-64-v3"), STR("A processor, family 1 model 2"), STR("gcc 12.2.0 -O3"));
-    cr_assert(v3 != NULL && map_count(v3->choices) == 2);
+    cr_assert(v3 != NULL && map_count(v3->choices) == 3);
+    const ConvChoice *live = map_get(v3->choices, STR("conv3x3 s1x1 p1x1 d1x1 g1 512x7x7 -> 512x7x7"));
+    cr_assert(live != NULL);
+    cr_assert(live->family == KERNEL_WINOGRAD_LIVE && live->winograd == 4 && live->vectors == 0 &&
+              live->tile_cols == 2 && live->block_tiles == 4 && live->prefetch);
     release(&read);
 }
 
@@ -182,8 +187,8 @@ Test(tune, faults_of_entries)
     refuse_entry("conv3x3  s1x1", 8, "' s' is wanted here");
     refuse_entry(KEY, 47, "' = ' is wanted here");
     refuse_entry(KEY " =", 47, "' = ' is wanted here");
-    refuse_entry(KEY " = fast", 50, "direct, winograd, planar, depthwise or grouped");
-    refuse_entry(KEY " = directed", 50, "direct, winograd, planar, depthwise or grouped");
+    refuse_entry(KEY " = fast", 50, "direct, winograd, winograd_live, planar, depthwise or grouped");
+    refuse_entry(KEY " = directed", 50, "direct, winograd, winograd_live, planar, depthwise or grouped");
     refuse_entry(KEY " = direct", 56, "' vectors=' is wanted here");
     refuse_entry(KEY " = direct tile=4 vectors=2", 56, "' vectors=' is wanted here");
     refuse_entry(KEY " = direct vectors=9 tile=4 order=sets prefetch=no", 65, "from 1 to 8");
