@@ -109,7 +109,8 @@ typedef enum PackKind {
     /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
      * m x m outputs at once: an axis of r taps has T = winograd_points(m, r) points p, 0, 1, -1, 2, -2, 1/2, -1/2 as far
      * as they are needed and infinity; nine points (LINES only) are 2, -2, 1, -1, 5/8, -5/8, 1/4, -1/4 and infinity, whose
-     * errors are half of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other finite points, j from 0 on:
+     * errors are half of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
+     * finite points, j from 0 on:
      *   G [i][j] = p_i^j / N_i (r columns)   B^T[i] = coefficients of the product of x - p_k over k != i, lowest first
      *   A^T[j][i] = p_i^j (m rows)           at infinity: G = 0 .. 0 1, A^T = 0 .. 0 1 downwards, B^T of all points.
      * The row of point 0 is negated in G and B^T where N_0 < 0. An axis of one tap is left as it is: T = 1, and one output at a time.
