@@ -32,8 +32,9 @@ static Winograd winograd_of(const Kernel *kernel)
     int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
     g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
     bool format = g.live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
-    bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows == 1);
-    if (m < 2 || m > 6 || !format || !window || f->vectors < 1 || kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
+    bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
+    int32_t most = g.live && s->stride_rows > 1 ? 7 : 6;
+    if (m < 2 || m > most || !format || !window || f->vectors < 1 || kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
         (kernel->max_pool && (m % 2 != 0 || kernel->epilogue.residual || s->kernel_rows == 1 || s->kernel_cols == 1)) ||
         s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
         (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
@@ -72,7 +73,7 @@ static Winograd winograd_of(const Kernel *kernel)
     if (g.live) {
         g.v_stride = g.m_stride = (int64_t)g.chunk * g.b;
     }
-    g.v_floats = g.live ? g.in_planes * g.slots * g.area * g.b : g.area * g.v_stride;
+    g.v_floats = g.live ? g.stride * g.stride * g.in_planes * g.slots * g.area * g.b : g.area * g.v_stride;
     g.m_floats = g.live ? g.slots * g.area * g.b : g.area * g.m_stride;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = g.groups * g.sets * g.set_floats;
@@ -148,13 +149,13 @@ static void emit_tile_place(const Winograd *g, CWriter *w)
             cexpr_mod("tile", g->tile_cols).text);
 }
 
-/* Live, where tile i's points at xi = 0 are among those of a plane, in vectors: "i / 4 * 144 + i % 4". */
-static CExpr place_in_chunks(const Winograd *g)
+/* Live, where tile i's points at xi = 0 are among those of a plane in so many phases, in vectors: "i / 4 * 144 + i % 4". */
+static CExpr place_in_chunks(const Winograd *g, int32_t phases)
 {
     if (g->chunks == 1) {
         return (CExpr){"i"};
     }
-    return cexpr_format("i / %d * %d + i %% %d", g->chunk, g->area * g->chunk, g->chunk);
+    return cexpr_format("i / %d * %d + i %% %d", g->chunk, phases * g->area * g->chunk, g->chunk);
 }
 
 /* The transforms of all inputs that one group's outputs need. */
@@ -180,8 +181,9 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
                         emit_window_origin(g->kernel));
     cw_line(w, "const float *const x = %s;", x.text);
     if (g->live) {
-        cw_line(w, "float *const to = v + plane * %" PRId64 " + (%s) * %d;", g->slots * g->area * g->b,
-                place_in_chunks(g).text, g->b);
+        int32_t phases = g->stride * g->stride;
+        cw_line(w, "float *const to = v + plane * %" PRId64 " + (%s) * %d;", phases * g->slots * g->area * g->b,
+                place_in_chunks(g, phases).text, g->b);
     } else {
         cw_line(w, "float *const to = v + (plane * %d + i) * %d;", g->block, g->b);
     }
@@ -251,7 +253,7 @@ static void emit_products(const Winograd *g, int32_t vectors, CWriter *w)
 static void emit_place_in_m(const Winograd *g, const char *vectors, CWriter *w)
 {
     if (g->live) {
-        cw_line(w, "const int place = %s;", place_in_chunks(g).text);
+        cw_line(w, "const int place = %s;", place_in_chunks(g, 1).text);
         return;
     }
     if (g->chunks == 1) {
@@ -459,9 +461,10 @@ void emit_winograd(const Kernel *kernel, CWriter *w)
     emit_head_comment(&g, w);
     emit_kernel_head(kernel, w);
     if (g.live) {
-        cw_line(w, "float *const v = %s; /* [%" PRId64 "][%d][%d][%d][%d] */", emit_scratch(kernel).text, g.in_planes,
-                g.chunks, g.area, g.chunk, g.b);
-        cw_line(w, "float *const m = v + %" PRId64 "; /* the same of one plane */", g.v_floats);
+        cw_line(w, "float *const v = %s; /* [%" PRId64 "][%d]%s[%d][%d][%d] */", emit_scratch(kernel).text, g.in_planes,
+                g.chunks, g.stride > 1 ? "[2][2]" : "", g.area, g.chunk, g.b);
+        cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d][%d][%d] */", g.v_floats, g.chunks, g.area, g.chunk,
+                g.b);
     } else {
         emit_taps(&g, w);
         cw_line(w, "float *const v = %s; /* [%d][%" PRId64 "][%d][%d], xi strides padded */", emit_scratch(kernel).text,

@@ -46,6 +46,8 @@ void emit_winograd_output(const Winograd *g, CWriter *w);
 
 /* --- emit_winograd_live.c */
 int winograd_live_tiles(const Winograd *g, TileShape *shapes);
+/* Along one axis, what a filter transformed in place lacks: to be divided out of the inputs of that phase. */
+double winograd_live_divisor(int32_t point, int32_t points, int32_t stride, int32_t phase);
 /* The product of one vector of output channels: V times weights gives M. */
 void emit_live_products(const Winograd *g, CWriter *w);
 

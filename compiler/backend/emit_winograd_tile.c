@@ -52,6 +52,9 @@ CExpr emit_winograd_input_suffix(const Winograd *g, int32_t qr, int32_t qc)
 /* Where V holds the planes of phase (qr, qc) among those that add to a point: their number times a plane's floats. */
 static int64_t place_in_v(const Winograd *g, int32_t qr, int32_t qc, bool last_col)
 {
+    if (g->live) {
+        return (qr * (int64_t)g->stride + qc) * g->area * g->chunk * g->b;
+    }
     return (qr * (int64_t)winograd_col_phases(g, last_col) + qc) * g->in_planes * g->block * g->b;
 }
 
@@ -63,17 +66,15 @@ static CExpr point_of(const Winograd *g, const char *col, int32_t qr, int32_t qc
     return cexpr_sum((Term[]){{"v", 1}, {xi, g->v_stride}, {NULL, 0}}, place_in_v(g, qr, qc, last_col));
 }
 
-/* What the filters are not divided by (live): N of a point, four times that where they are taken four times (1/2, -1/2). */
-static void emit_divisors(const Winograd *g, CWriter *w)
+/* Live: what the filters are not divided by, along one axis. */
+static void emit_inverses(const Winograd *g, const char *name, int32_t phase, CWriter *w)
 {
-    enum { FIRST_HALF = 5 };
     StrBuf list = {0};
     for (int32_t i = 0; i < g->point_rows; ++i) {
-        bool four_times = i >= FIRST_HALF && i < g->point_rows - 1;
-        double divisor = winograd_divisor(i, g->point_rows) * (four_times ? 4.0 : 1.0);
+        double divisor = winograd_live_divisor(i, g->point_rows, g->stride, phase);
         strbuf_printf(&list, "%s%s", i > 0 ? ", " : "", emit_float(1.0 / divisor).text);
     }
-    cw_line(w, "static const float inverse[%d] = {%s};", g->point_rows, list.ptr);
+    cw_line(w, "static const float %s[%d] = {%s};", name, g->point_rows, list.ptr);
     strbuf_free(&list);
 }
 
@@ -90,7 +91,8 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
     snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
     emit_columns(load, transform, (Axis){g->point_rows, rows, g->point_rows, rows}, cols, g->point_cols, w);
     if (g->live) {
-        emit_divisors(g, w);
+        emit_inverses(g, "down", qr, w);
+        emit_inverses(g, "across", qc, w);
     }
     emit_open_unrolled(w, "r", rows);
     if (g->point_cols == 1) {
@@ -106,7 +108,7 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
     bool apart = all_cols && place_in_v(g, qr, qc, true) != place_in_v(g, qr, qc, false);
     emit_open_unrolled(w, "c", cols - apart);
     cw_line(w, "vector_store(%s, t[c]%s);", point_of(g, "c", qr, qc, false).text,
-            g->live ? " * (inverse[r] * inverse[c])" : "");
+            g->live ? " * (down[r] * across[c])" : "");
     cw_close(w, "");
     if (apart) {
         char last[12];

@@ -249,7 +249,7 @@ typedef enum KernelFamily {
     KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
     KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
     KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
-    KERNEL_WINOGRAD_LIVE, /* the same of 3x3 windows, stride 1; filters lie as they are and are transformed where used */
+    KERNEL_WINOGRAD_LIVE, /* the same of 3x3 windows; filters lie as they are and are transformed where used */
     KERNEL_STRASSEN,      /* convolution 1x1 of an even number of blocks of channels on both sides, blocked -> blocked */
     KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
     KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
@@ -376,7 +376,7 @@ typedef struct Kernel {
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;
                                     WINOGRAD_LIVE: those of the next plane */
-    int32_t winograd;            /* Both WINOGRADs: m, 2 to 6, along each axis of more than one tap. The halo of `in` covers whole tiles:
+    int32_t winograd;            /* Both WINOGRADs: m, 2 to 6 (LIVE of stride 2: or 7), along each axis of more than one tap. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
@@ -391,8 +391,8 @@ typedef struct Kernel {
 } Kernel;
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
  * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
-/* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
- * then M, as one plane of V. */
+/* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
+ * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);
 /* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
 int64_t lines_width(const Kernel *kernel);

@@ -177,12 +177,12 @@ static double direct_cost(const Target *target, const KernelSizes *s, double in_
 
 static bool has_transform(int32_t m, int32_t taps)
 {
-    static const bool known[WINOGRAD_MOST_POINTS + 1][7] = {[3] = {[2] = true},
+    static const bool known[WINOGRAD_MOST_POINTS + 1][8] = {[3] = {[2] = true},
                                                             [4] = {[2] = true, [3] = true},
                                                             [5] = {[3] = true, [4] = true},
                                                             [6] = {[2] = true, [4] = true},
                                                             [7] = {[4] = true, [5] = true},
-                                                            [8] = {[2] = true, [4] = true, [6] = true}};
+                                                            [8] = {[2] = true, [4] = true, [6] = true, [7] = true}};
     int32_t points = winograd_points(m, taps);
     return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
 }
@@ -234,42 +234,56 @@ static bool takes_winograd(const Target *target, const KernelSizes *s)
 
 static bool takes_live(const Target *target, const KernelSizes *s)
 {
-    return takes_winograd(target, s) && s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows == 1;
+    return takes_winograd(target, s) && s->kernel_rows == 3 && s->kernel_cols == 3;
 }
 
-/* Additions that take nine taps to all points, by points of an axis. One takes three tenths of a product's time beside
- * products (measured). */
-static const double live_additions[] = {[4] = 24, [5] = 67, [6] = 96, [7] = 155, [8] = 192};
+static bool has_live_transform(const KernelSizes *s, int32_t m)
+{
+    enum { MOST = 7 };
+    return m >= 2 && m <= MOST && has_transform(m, winograd_taps(3, s->stride_rows));
+}
+
+/* Additions that take nine taps to all points, by stride and points of an axis. One takes three tenths of a product's time
+ * beside products (measured). */
+static const double live_additions[2][WINOGRAD_MOST_POINTS + 1] = {{[4] = 24, [5] = 67, [6] = 96, [7] = 155, [8] = 192},
+                                                                   {[3] = 8, [4] = 20, [5] = 48, [8] = 150}};
+
+/* Bytes of V that the second level keeps; what a vector of a larger one costs (measured). */
+enum { LIVE_NEAR = 1 << 20, LIVE_FAR_COST = 4 };
 
 static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
 {
-    int32_t points = winograd_points(m, 3);
+    int32_t points = winograd_points(m, winograd_taps(3, s->stride_rows)), stride = s->stride_rows;
     double tiles = (double)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m);
-    int32_t chunk = winograd_live_chunk(target, m, (int64_t)tiles);
+    int32_t chunk = winograd_live_chunk(target, points, (int64_t)tiles);
     double chunks = ceil_div((int32_t)tiles, chunk);
     double in_planes = ceil_div(s->in_channels / s->groups, target->channel_block);
     double out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
     double filters = (double)s->in_channels / s->groups * out_planes;
     double stream = 4 * 9 * filters * target->channel_block > STREAM_FROM ? STREAM_COST * 9 * filters : 0;
-    double products = chunks * (chunk * points * points + 0.3 * live_additions[points]);
+    double axis = stride * (points - 1) + winograd_phases(3, stride, true), phases = stride * stride;
+    double products = chunks * (chunk * axis * axis + 0.3 * live_additions[stride - 1][points]);
     double in = 2 * points * input_cost[points] + points * points;
     double out = (points + m) * output_cost[points] + 2 * points * points;
-    return s->groups * (overlapped(products * filters, stream) + tiles * (in_planes * in + out_planes * out));
+    double transforms = tiles * (phases * in_planes * in + out_planes * out);
+    double v = phases * in_planes * points * points * chunks * chunk; /* vectors, read for each vector of outputs */
+    double far = 4 * v * target->channel_block > LIVE_NEAR ? LIVE_FAR_COST * v * out_planes : 0;
+    return s->groups * (overlapped(products * filters, stream) + transforms + far);
 }
 
-/* 0: none; else m of the cheapest tiles, which must save a twentieth of `least` at least. Not with 16 registers: a chunk of
+/* 0: none; else m of the cheapest tiles, which must cost less than `least`. Not with 16 registers: a chunk of
  * few tiles spends its time on filters. Nor with narrow vectors, where a product waits for the load of its input (not
  * measured). Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
 {
-    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, MOST_TILES = 56 };
+    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, MOST_TILES = 56, MOST_OUTPUTS = 7 };
     if (target->registers < LEAST_REGISTERS || target->vector_floats < LEAST_FLOATS || !takes_live(target, s)) {
         return 0;
     }
     int32_t best = 0;
-    least *= 0.95;
-    for (int32_t m = 2; m <= 6; ++m) {
-        bool near = (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m) <= MOST_TILES;
+    for (int32_t m = 2; m <= MOST_OUTPUTS; ++m) {
+        bool near =
+            has_live_transform(s, m) && (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m) <= MOST_TILES;
         double cost = near ? live_cost(target, s, m) : least;
         best = cost < least ? m : best;
         least = cost < least ? cost : least;
@@ -288,6 +302,7 @@ static bool select_winograd(const Target *target, Kernel *kernel)
     }
     double planes = ceil_div(in_channels, target->channel_block), least = direct_cost(target, s, planes);
     int32_t m = cheapest_winograd(target, s, planes, true, &least);
+    least *= m > 0 ? 0.95 : 0.9; /* of stored filters a twentieth, of direct sums a tenth */
     int32_t live = vector_kernel_ready[KERNEL_WINOGRAD_LIVE] ? live_of(target, s, least) : 0;
     kernel->family = live > 0 ? KERNEL_WINOGRAD_LIVE : KERNEL_WINOGRAD;
     kernel->winograd = live > 0 ? live : m;
@@ -474,7 +489,7 @@ bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winogra
             return takes_strassen(target, sizes);
         }
         if (family == KERNEL_WINOGRAD_LIVE) {
-            return takes_live(target, sizes) && has_transforms(sizes, winograd);
+            return takes_live(target, sizes) && has_live_transform(sizes, winograd);
         }
         return family == KERNEL_WINOGRAD ? takes_winograd(target, sizes) && has_transforms(sizes, winograd)
                                          : family == KERNEL_DIRECT && is_direct(target, sizes);

@@ -12,8 +12,8 @@ void tiles_choose_vector(const Target *target, Kernel *kernel);
  * prefetch, scratch. What is larger than the image or its channels is cut down. */
 void tiles_take_choice(Kernel *kernel, const ConvChoice *choice);
 
-/* WINOGRAD_LIVE: 2-D tiles whose row of points fits the registers; as many as one chunk of `tiles` had best have. */
-int32_t winograd_live_most(const Target *target, int32_t m);
-int32_t winograd_live_chunk(const Target *target, int32_t m, int64_t tiles);
+/* WINOGRAD_LIVE: 2-D tiles whose row of `points` fits the registers; as many as one chunk of `tiles` had best have. */
+int32_t winograd_live_most(const Target *target, int32_t points);
+int32_t winograd_live_chunk(const Target *target, int32_t points, int64_t tiles);
 
 #endif

@@ -262,19 +262,19 @@ static int64_t winograd_scratch(const Kernel *kernel, int64_t area, int64_t in_b
 
 /* --- winograd_live */
 
-int32_t winograd_live_most(const Target *target, int32_t m)
+int32_t winograd_live_most(const Target *target, int32_t points)
 {
     enum { SUMS = 25, FEW_SUMS = 12 }; /* beside them a filter's taps, an even and an odd part */
-    int32_t tiles = (target->registers >= MANY_REGISTERS ? SUMS : FEW_SUMS) / winograd_points(m, 3);
+    int32_t tiles = (target->registers >= MANY_REGISTERS ? SUMS : FEW_SUMS) / points;
     return tiles > 1 ? tiles : 1;
 }
 
 /* A chunk costs its products, and transforms of filters like those of four fifths of a tile. */
-int32_t winograd_live_chunk(const Target *target, int32_t m, int64_t tiles)
+int32_t winograd_live_chunk(const Target *target, int32_t points, int64_t tiles)
 {
     int32_t best = 0;
     int64_t least = 0;
-    for (int32_t chunk = winograd_live_most(target, m); chunk > 0; --chunk) {
+    for (int32_t chunk = winograd_live_most(target, points); chunk > 0; --chunk) {
         int64_t cost = int_div_up(tiles, chunk) * (5 * chunk + 4);
         if (best == 0 || cost < least) {
             best = chunk;
@@ -290,11 +290,16 @@ static int64_t live_tiles(const Kernel *kernel)
            ceil_div(kernel->sizes.out_cols, kernel->winograd);
 }
 
+static int32_t live_points(const Kernel *kernel)
+{
+    return winograd_points(kernel->winograd, winograd_taps(kernel->sizes.kernel_rows, kernel->sizes.stride_rows));
+}
+
 int64_t winograd_live_scratch(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int64_t points = winograd_points(kernel->winograd, s->kernel_rows);
-    int64_t planes = ceil_div(s->in_channels / s->groups, kernel->vector);
+    int64_t points = live_points(kernel), phases = (int64_t)s->stride_rows * s->stride_cols;
+    int64_t planes = phases * ceil_div(s->in_channels / s->groups, kernel->vector);
     return 4 * (planes + 1) * int_align_up(kernel->block_tiles, kernel->tile_cols) * points * points * kernel->vector;
 }
 
@@ -303,7 +308,7 @@ static void choose_winograd_live(const Target *target, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int64_t tiles = live_tiles(kernel), weights = 4 * 9 * (int64_t)s->in_channels * s->out_channels / s->groups;
     kernel->tile_rows = 1;
-    kernel->tile_cols = winograd_live_chunk(target, kernel->winograd, tiles);
+    kernel->tile_cols = winograd_live_chunk(target, live_points(kernel), tiles);
     kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
     kernel->tile_cols = even_piece(kernel->block_tiles, kernel->tile_cols);
     kernel->weight_format = vectors_format(kernel, 1, 1);

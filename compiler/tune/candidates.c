@@ -35,6 +35,12 @@ static int32_t most_pixels(const Target *target, int32_t vectors)
     return pixels > CHOICE_MOST_SUMS / vectors ? CHOICE_MOST_SUMS / vectors : pixels;
 }
 
+static int32_t most_live_tiles(const List *list, int32_t m)
+{
+    const KernelSizes *s = list->sizes;
+    return winograd_live_most(list->target, winograd_points(m, winograd_taps(s->kernel_rows, s->stride_rows)));
+}
+
 /* Tiles as the rules of a first try have them. */
 static void add_usual(List *list, const ConvChoice *best, KernelFamily family, int32_t m)
 {
@@ -47,7 +53,7 @@ static void add_usual(List *list, const ConvChoice *best, KernelFamily family, i
     choice.block_tiles = is_winograd(family) ? BLOCK : 0;
     if (family == KERNEL_WINOGRAD_LIVE) {
         choice.vectors = 0;
-        choice.tile_cols = winograd_live_most(list->target, m);
+        choice.tile_cols = most_live_tiles(list, m);
     }
     if (family != best->family || m != best->winograd) {
         add(list, choice);
@@ -88,7 +94,7 @@ static void add_tiles(List *list, const ConvChoice *best)
 /* As many tiles of a chunk as registers hold, and fewer, of which the image may be a whole number. */
 static void add_live_tiles(List *list, const ConvChoice *best)
 {
-    for (int32_t tiles = winograd_live_most(list->target, best->winograd) + 1; tiles > 0; --tiles) {
+    for (int32_t tiles = most_live_tiles(list, best->winograd) + 1; tiles > 0; --tiles) {
         ConvChoice choice = *best;
         choice.tile_cols = tiles;
         add(list, choice);

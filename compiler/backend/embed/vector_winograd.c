@@ -158,6 +158,9 @@ CNN_INLINE void winograd_finite8(const vector *m, int outputs, vector *y)
         y[4] = sum1 + 16.0f * sum2 + 0.0625f * sum3;
         y[5] = difference1 + 32.0f * difference2 + 0.03125f * difference3;
     }
+    if (outputs > 6) {
+        y[6] = sum1 + 64.0f * sum2 + 0.015625f * sum3;
+    }
 }
 
 CNN_INLINE void winograd_output8_2(const vector *m, vector *y)
@@ -176,6 +179,12 @@ CNN_INLINE void winograd_output8_6(const vector *m, vector *y)
 {
     winograd_finite8(m, 6, y);
     y[5] += m[7];
+}
+
+CNN_INLINE void winograd_output8_7(const vector *m, vector *y)
+{
+    winograd_finite8(m, 7, y);
+    y[6] += m[7];
 }
 
 /* Of points p and -p: (x + p) and (x - p) times the product of x^2 - q^2 over the other pairs. */
