@@ -145,6 +145,9 @@ static Str settings_text(Driver *d, const Options *options)
     if (options->no_fuse_projection) {
         text = arena_printf(d->arena, STR_FMT " --no-fuse-projection", STR_ARG(text));
     }
+    if (options->no_fuse_prologue) {
+        text = arena_printf(d->arena, STR_FMT " --no-fuse-prologue", STR_ARG(text));
+    }
     if (options->dense_storage != STORE_F32) {
         text =
             arena_printf(d->arena, STR_FMT " --dense-storage=%s", STR_ARG(text), storage_name(options->dense_storage));
@@ -441,6 +444,7 @@ static bool compile(Driver *d)
                                   .parts = options->threads_max,
                                   .no_winograd = options->no_winograd,
                                   .no_fuse_projection = options->no_fuse_projection,
+                                  .no_fuse_prologue = options->no_fuse_prologue,
                                   .split_from = options->split_from,
                                   .dense_storage = options->dense_storage};
     if (!open_tuning(d, graph, options->targets[0])) { /* one target: options.c sees to it */

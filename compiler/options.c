@@ -37,23 +37,23 @@ const char options_help[] =
     "                           weights inside the C file or beside it; default: inside when under 1 MiB\n"
     "      --batch=N            images a run, back to back in every input and output; default 1\n"
     "      --threads-max=N      most threads one run can use; default 1\n"
-    "      --split-from=N       split steps among threads that take N microseconds or more, estimated from their sizes;\n"
+    "      --split-from=N       split steps among threads that take N microseconds or more, estimated by size;\n"
     "                           default 5; none where they take less than 10 N in all; 0: all\n"
     "      --target=NAME        machine to write C for. native, the default: this machine; x86-64-v2, x86-64-v3,\n"
-    "                           x86-64-v4, aarch64: for gcc or clang, with -march=NAME (aarch64: without) or, on such "
-    "a\n"
-    "                           machine, -march=native; portable: strict C99, any machine and compiler\n"
-    "      --target=NAME,NAME   code for each of them, among which init chooses: see README.md; no -march needed\n"
+    "                           x86-64-v4, aarch64: for gcc or clang, with -march=NAME (aarch64: without) or, there,\n"
+    "                           -march=native; portable: strict C99, any machine and compiler\n"
+    "      --target=NAME,NAME   code for each, among which init chooses: see README.md; no -march\n"
     "      --no-winograd        convolutions as direct sums only: half the rounding error, more time\n"
-    "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 decimal digits, numbers up to\n"
-    "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32 either way\n"
+    "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 digits, numbers up to\n"
+    "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32\n"
     "      --tune[=FILE]        time kernels for each convolution here, with the C compiler CC; add the fastest to the\n"
     "                           database FILE (default: cnnc.tune) and use it\n"
     "      --tuned[=FILE]       use the database, time nothing\n"
-    "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: this machine's\n"
+    "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: ours\n"
     "      --tune-runs=N        time each candidate N times; default 20\n"
     "      --no-fuse-projection a shortcut's 1x1 convolution as a step of its own\n"
-    "      --summary            print the table of layers; no files unless -o is given\n"
+    "      --no-fuse-prologue   a norm before a 1x1 convolution as a step too\n"
+    "      --summary            print the table of layers; no files without -o\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"
     "      --emit=onnx          write the net with its weights as an ONNX model (opset 17) to -o FILE\n"
@@ -94,6 +94,7 @@ enum OptionCode {
     CODE_TUNED_FOR,
     CODE_TUNE_RUNS,
     CODE_NO_FUSE_PROJECTION,
+    CODE_NO_FUSE_PROLOGUE,
     CODE_SUMMARY,
     CODE_EMIT,
     CODE_PRINT_AFTER,
@@ -139,6 +140,7 @@ static const struct option long_options[] = {
     {"tuned-for", required_argument, NULL, CODE_TUNED_FOR},
     {"tune-runs", required_argument, NULL, CODE_TUNE_RUNS},
     {"no-fuse-projection", no_argument, NULL, CODE_NO_FUSE_PROJECTION},
+    {"no-fuse-prologue", no_argument, NULL, CODE_NO_FUSE_PROLOGUE},
 };
 enum { N_LONG_OPTIONS = sizeof long_options / sizeof long_options[0] };
 
@@ -523,6 +525,9 @@ static bool take_option(Parse *parse, int code, const char *value)
         return parse_count(parse, "tune-runs", value, 1, 100000, &options->tune_runs);
     case CODE_NO_FUSE_PROJECTION:
         options->no_fuse_projection = true;
+        return true;
+    case CODE_NO_FUSE_PROLOGUE:
+        options->no_fuse_prologue = true;
         return true;
     case CODE_SUMMARY:
         options->summary = true;

@@ -42,7 +42,7 @@ typedef struct Options {
     const Target *targets[TARGETS_MAX]; /* of --target, widest vectors first; default: native */
     int n_targets;
     int32_t batch, threads_max;
-    bool no_winograd, no_fuse_projection;
+    bool no_winograd, no_fuse_projection, no_fuse_prologue;
     Storage dense_storage;
     int32_t split_from;
     bool tunes;    /* --tune: measure what the database lacks */

@@ -7,7 +7,11 @@
  *
  * Order: sets outside, so that the weights of a set stay in the cache while the image passes by; or blocks of tiles
  * outside where the image is larger than the cache and the weights are not; the next block's inputs are asked for
- * meanwhile. Each tile is computed by one part, always in the same way. */
+ * meanwhile. Each tile is computed by one part, always in the same way.
+ *
+ * With a prologue NAME_input writes the inputs of a block of tiles, normalised, to scratch, where the tiles read them:
+ * [plane][tile][row of the tile][column][b]. A part that begins within a block does so for itself: results are the same
+ * in every split. */
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>
@@ -31,6 +35,8 @@ typedef struct Direct {
     int32_t step, second_step;      /* floats between the inputs of neighbouring pixels; of the second input, 0: none */
     int32_t prefetch, row_prefetch; /* cache lines of the next set, a round or a window row */
     int64_t later;                  /* floats of x from a tile to the one that it asks for; 0: none */
+    int64_t block, blocks;          /* pixels outside: tiles of a block */
+    int64_t slot, slots;            /* with a prologue: floats of a tile in scratch, of a plane there; 0: none */
     bool half;                      /* the last vector of the last set is a half one */
     int32_t last_rounds;            /* of the last plane, of a window of one pixel */
     const char *index;
@@ -46,7 +52,7 @@ static int64_t later_tile(const Direct *d)
 {
     int64_t tiles = d->kernel->pixels_outer ? d->kernel->block_tiles : 1, rows = tiles / d->col_tiles;
     return rows * d->tile_rows * d->s->stride_rows * d->kernel->in.row_stride +
-           tiles % d->col_tiles * d->cols * d->step;
+           tiles % d->col_tiles * d->cols * (int64_t)d->s->stride_cols * d->kernel->in.block;
 }
 
 static Direct direct_of(const Kernel *kernel)
@@ -71,7 +77,12 @@ static Direct direct_of(const Kernel *kernel)
     d.col_tiles = ceil_div(s->out_cols, kernel->tile_cols);
     d.cols = (int32_t)ceil_div(s->out_cols, d.col_tiles);
     d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
-    d.step = s->stride_cols * kernel->in.block;
+    d.block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
+    d.blocks = ceil_div(d.row_tiles * d.col_tiles, d.block);
+    enum { PLANE_PAD = 16 };
+    d.slot = kernel->prologue.norm ? (int64_t)d.tile_rows * d.cols * d.b : 0;
+    d.slots = kernel->prologue.norm ? d.block * d.slot + PLANE_PAD : 0;
+    d.step = kernel->prologue.norm ? d.b : s->stride_cols * kernel->in.block;
     d.out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d.b;
     d.second_step = s->second_stride_cols * kernel->in2.block;
     /* Neighbouring floats of the input: a row of the window, unless it is dilated. */
@@ -81,10 +92,11 @@ static Direct direct_of(const Kernel *kernel)
     d.unroll = kernel->tile_round > 0 ? kernel->tile_round : !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
     d.rounds = run / d.unroll;
     d.kx_loop = folds ? 1 : s->kernel_cols;
-    if (kernel->prefetch_bytes > 0 && !kernel->pixels_outer && d.sets * d.groups > 1 && !planar) {
+    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || kernel->prologue.norm) && d.sets * d.groups > 1 &&
+        !planar) {
         int32_t products = d.unroll < ROUND ? run : d.unroll;
         int64_t lines = ceil_div((int64_t)products * d.vectors * d.b, 16);
-        int32_t share = (int32_t)ceil_div(lines, d.row_tiles * d.col_tiles);
+        int32_t share = (int32_t)ceil_div(lines, kernel->prologue.norm ? d.block : d.row_tiles * d.col_tiles);
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
@@ -103,7 +115,10 @@ static Direct direct_of(const Kernel *kernel)
         run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0))) ||
         (d.second_step > 0 && (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 ||
                                s->pad_left != 0 || in_channels % d.b != 0)) ||
-        (kernel->input_ahead && (planar || s->kernel_rows * s->kernel_cols != 1))) {
+        (kernel->input_ahead && (planar || s->kernel_rows * s->kernel_cols != 1)) ||
+        (d.slot > 0 &&
+         (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 ||
+          d.second_step > 0 || kernel->scratch_bytes < 4 * d.slots * ceil_div(s->in_channels, d.b)))) {
         ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
     }
     return d;
@@ -131,7 +146,7 @@ static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t v
                        .prefetch = d->prefetch,
                        .row_prefetch = d->row_prefetch,
                        .half = d->half && vectors == d->last_vectors,
-                       .input_ahead = d->later > 0,
+                       .input_ahead = d->later > 0 && d->slot == 0,
                        .short_plane = has_short_plane(d)};
 }
 
@@ -198,6 +213,11 @@ static void emit_head_comment(const Direct *d, CWriter *w)
                       s->second_stride_rows, s->second_stride_cols, in2->channels, in2->rows, in2->cols);
         in_channels += in2->channels;
     }
+    if (d->slot > 0) {
+        const Activation *act = &d->kernel->prologue.act;
+        strbuf_printf(&more, "First, of each input: x * scale + shift%s%s.\n", act->op == OP_IDENTITY ? "" : ", ",
+                      act->op == OP_IDENTITY ? "" : op_info(act->op)->name);
+    }
     bool planar = d->kernel->family == KERNEL_PLANAR;
     strbuf_printf(&more, "x [%d%s][row][column]%s, y [%d/%d][row][column][%d], weights ", s->in_channels,
                   planar ? "" : cexpr_div("", d->b).text, planar ? "" : cexpr_at("", cexpr_int(d->b)).text,
@@ -216,6 +236,11 @@ static void emit_taps(const Direct *d, CWriter *w)
     const Layout *in = &d->kernel->in;
     int64_t planes =
         d->kernel->family == KERNEL_PLANAR ? s->in_channels / s->groups : ceil_div(s->in_channels / s->groups, d->b);
+    if (d->slot > 0) {
+        cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, %d};", planes,
+                has_short_plane(d) ? d->last_rounds : d->rounds, d->slots, d->cols * d->b);
+        return;
+    }
     cw_line(w, "static const conv_taps taps = {%" PRId64 ", %d, %d, %d, %" PRId64 ", %" PRId64 ", %d, %" PRId64 "};",
             planes, s->kernel_rows, d->kx_loop, has_short_plane(d) ? d->last_rounds : d->rounds, in->plane_stride,
             s->dilation_rows * in->row_stride, s->dilation_cols * in->block, s->stride_rows * in->row_stride);
@@ -233,7 +258,7 @@ static void emit_calls(const Direct *d, CWriter *w)
     const char *next = d->prefetch + d->row_prefetch > 0 ? " next," : "";
     const char *second = d->second_step > 0 ? " &taps2, in2," : "";
     CExpr later = {""};
-    if (d->later > 0) {
+    if (d->later > 0 && d->slot == 0) {
         snprintf(later.text, sizeof later.text, " in + %" PRId64 ",", d->later);
     }
     int total = rows.n * cols.n * vectors.n, n = 0;
@@ -335,13 +360,15 @@ static void emit_store_loop(const Direct *d, const char *rows, const char *cols,
     }
 }
 
-/* One tile, from the variables set (of all groups) and tile (of an image). */
-static void emit_one(const Direct *d, CWriter *w)
+/* The numbers of a tile's rows and columns. */
+typedef struct Place {
+    CExpr rows, cols;
+} Place;
+
+/* Which pixels the tile number `tile` of an image has: row, column, first. */
+static Place emit_place(const Direct *d, CWriter *w)
 {
-    const Kernel *kernel = d->kernel;
-    const KernelSizes *s = d->s;
-    int64_t tiles = d->row_tiles * d->col_tiles;
-    bool many_sets = d->sets > 1, many_groups = d->groups > 1;
+    Place place;
     if (d->row_tiles > 1) {
         CExpr row = cexpr_sum((Term[]){{cexpr_div("tile", d->col_tiles).text, d->tile_rows}, {NULL, 0}}, 0);
         cw_line(w, "const int row = %s;", row.text);
@@ -351,11 +378,9 @@ static void emit_one(const Direct *d, CWriter *w)
     }
     char condition[64];
     snprintf(condition, sizeof condition, "row < %" PRId64, (d->row_tiles - 1) * d->tile_rows);
-    CExpr rows = emit_choice("rows", condition, row_choices(d), w);
+    place.rows = emit_choice("rows", condition, row_choices(d), w);
     snprintf(condition, sizeof condition, "column < %" PRId64, d->wide_tiles);
-    CExpr cols = emit_choice("cols", condition, col_choices(d), w);
-    snprintf(condition, sizeof condition, "set < %" PRId64, d->sets - 1);
-    CExpr vectors = emit_choice("vectors", condition, vector_choices(d), w);
+    place.cols = emit_choice("cols", condition, col_choices(d), w);
     if (d->col_tiles > 1) {
         if (col_choices(d).n > 1) {
             cw_line(w, "const int first = column * %d + (column < %" PRId64 " ? column : %" PRId64 ");", d->cols - 1,
@@ -364,6 +389,24 @@ static void emit_one(const Direct *d, CWriter *w)
             cw_line(w, "const int first = column * %d;", d->cols);
         }
     }
+    return place;
+}
+
+static CExpr emit_vectors(const Direct *d, CWriter *w)
+{
+    char condition[64];
+    snprintf(condition, sizeof condition, "set < %" PRId64, d->sets - 1);
+    return emit_choice("vectors", condition, vector_choices(d), w);
+}
+
+/* Sums of a tile, and what follows them. */
+static void emit_sums(const Direct *d, const Place *place, const char *vectors, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    const KernelSizes *s = d->s;
+    int64_t tiles = d->row_tiles * d->col_tiles;
+    bool many_sets = d->sets > 1, many_groups = d->groups > 1;
+    const char *number = d->slot > 0 && d->blocks > 1 ? "(tile - first_tile)" : "tile"; /* of the block */
     CExpr plane = cexpr_sum(
         (Term[]){{"group", many_groups ? d->group_planes : 0}, {"set", many_sets ? d->vectors : 0}, {NULL, 0}}, 0);
     cw_line(w, "const %s plane = %s;", d->index, plane.text);
@@ -373,6 +416,9 @@ static void emit_one(const Direct *d, CWriter *w)
                                   {"first", d->col_tiles > 1 ? d->step : 0},
                                   {NULL, 0}},
                          emit_window_origin(kernel));
+    if (d->slot > 0) {
+        in = cexpr_sum((Term[]){{"normed", 1}, {number, tiles > 1 ? d->slot : 0}, {NULL, 0}}, 0);
+    }
     cw_line(w, "const float *const in = %s;", in.text);
     if (d->second_step > 0) {
         CExpr in2 = cexpr_sum((Term[]){{"a->x[1]", 1},
@@ -390,7 +436,7 @@ static void emit_one(const Direct *d, CWriter *w)
     cw_line(w, "const float *const weights = %s;", weights.text);
     if (d->prefetch > 0) {
         int64_t rounds = ceil_div(d->depth, d->unroll);
-        CExpr next = cexpr_sum((Term[]){{"weights", 1}, {"tile", tiles > 1 ? rounds * d->prefetch * 16 : 0}, {NULL, 0}},
+        CExpr next = cexpr_sum((Term[]){{"weights", 1}, {number, tiles > 1 ? rounds * d->prefetch * 16 : 0}, {NULL, 0}},
                                d->set_floats);
         cw_line(w, "const float *const next = %s; /* a slice of the next set's */", next.text);
     } else if (d->row_prefetch > 0) {
@@ -419,7 +465,15 @@ static void emit_one(const Direct *d, CWriter *w)
                                    emit_interior(&kernel->residual));
         cw_line(w, "const float *const residual = %s;", residual.text);
     }
-    emit_store_loop(d, rows.text, cols.text, vectors.text, w);
+    emit_store_loop(d, place->rows.text, place->cols.text, vectors, w);
+}
+
+/* One tile, from the variables set (of all groups) and tile (of an image). */
+static void emit_one(const Direct *d, CWriter *w)
+{
+    Place place = emit_place(d, w);
+    CExpr vectors = emit_vectors(d, w);
+    emit_sums(d, &place, vectors.text, w);
 }
 
 /* "const int set = ..., group = ...;" from the number of a set among those of all groups. */
@@ -452,7 +506,7 @@ static void emit_sets_outer(const Direct *d, CWriter *w)
 static void emit_pixels_outer(const Direct *d, CWriter *w)
 {
     int64_t tiles = d->row_tiles * d->col_tiles, sets = d->groups * d->sets;
-    int64_t block = d->kernel->block_tiles > 0 ? d->kernel->block_tiles : 1, blocks = ceil_div(tiles, block);
+    int64_t block = d->block, blocks = d->blocks;
     emit_split(w, "block", blocks);
     cw_blank(w);
     cw_open(w, "for (int block = first_block; block < end_block; ++block)");
@@ -471,13 +525,183 @@ static void emit_pixels_outer(const Direct *d, CWriter *w)
     cw_close(w, "");
 }
 
+/* --- with a prologue: NAME_input */
+
+/* The tiles of a block are one run of pixels, in x as in scratch. */
+static bool is_run(const Direct *d)
+{
+    const KernelSizes *s = d->s;
+    const Layout *in = &d->kernel->in;
+    bool dense = s->stride_rows == 1 && s->stride_cols == 1 && in->row_stride == (int64_t)s->out_cols * d->b;
+    return (dense || s->out_rows == 1) && s->stride_cols == 1 && d->wide_tiles == d->col_tiles &&
+           (d->tile_rows == 1 || d->col_tiles == 1);
+}
+
+/* "from + p * 16", "from + r * 896 + p * 32" */
+static CExpr pixel(const char *base, int64_t row, int64_t column)
+{
+    return cexpr_sum((Term[]){{base, 1}, {"r", row}, {"p", column}, {NULL, 0}}, 0);
+}
+
+static void emit_normed(const Direct *d, CExpr from, CExpr to, CWriter *w)
+{
+    cw_line(w, "const vector value = vector_load(%s) * scale + shift;", from.text);
+    if (d->later > 0) {
+        cw_line(w, "__builtin_prefetch(%s%s, 0, 2); /* the next block's */", from.text, emit_offset(d->later).text);
+    }
+    cw_line(w, "vector_store(%s, %s);", to.text, emit_vector_activation(&d->kernel->prologue.act, "value").text);
+}
+
+static void emit_normed_run(const Direct *d, CExpr plane_of_x, CWriter *w)
+{
+    cw_line(w, "const float *const from = %s;", plane_of_x.text);
+    CExpr all = cexpr_int((int64_t)d->s->out_rows * d->s->out_cols);
+    cw_open(w, "for (int p = 0; p < %s; ++p)", d->blocks > 1 ? "pixels" : all.text);
+    emit_normed(d, pixel("from", 0, d->b), pixel("to", 0, d->b), w);
+    cw_close(w, "");
+}
+
+static void emit_normed_tiles(const Direct *d, CExpr plane_of_x, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    const KernelSizes *s = d->s;
+    int64_t tiles = d->row_tiles * d->col_tiles, down = s->stride_rows * kernel->in.row_stride;
+    if (tiles > 1) {
+        CExpr count = cexpr_int(tiles);
+        cw_open(w, "for (int tile = %s; tile < %s; ++tile, to += %" PRId64 ")", d->blocks > 1 ? "first_tile" : "0",
+                d->blocks > 1 ? "end_tile" : count.text, d->slot);
+    }
+    Place place = emit_place(d, w);
+    CExpr from = cexpr_sum((Term[]){{plane_of_x.text, 1},
+                                    {"row", d->row_tiles > 1 ? down : 0},
+                                    {"first", d->col_tiles > 1 ? s->stride_cols * d->b : 0},
+                                    {NULL, 0}},
+                           0);
+    cw_line(w, "const float *const from = %s;", from.text);
+    bool many_rows = d->tile_rows > 1;
+    if (many_rows) {
+        cw_open(w, "for (int r = 0; r < %s; ++r)", place.rows.text);
+    }
+    cw_open(w, "for (int p = 0; p < %s; ++p)", place.cols.text);
+    emit_normed(d, pixel("from", many_rows ? down : 0, (int64_t)s->stride_cols * d->b),
+                pixel("to", many_rows ? (int64_t)d->cols * d->b : 0, d->b), w);
+    cw_close(w, "");
+    if (many_rows) {
+        cw_close(w, "");
+    }
+    if (tiles > 1) {
+        cw_close(w, "");
+    }
+}
+
+static void emit_input(const Direct *d, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    int64_t planes = ceil_div(d->s->in_channels, d->b);
+    bool run = is_run(d), many = d->blocks > 1;
+    cw_comment(w, "The inputs of %s, normalised: [%" PRId64 "][tiles][%d][%d][%d].",
+               !many ? "the image"
+               : run ? "a block of pixels from `first` on"
+                     : "tiles first_tile to end_tile",
+               planes, d->tile_rows, d->cols, d->b);
+    cw_line(w, "static void " STR_FMT "_input(const step_arguments *a, float *normed%s)", STR_ARG(kernel->name),
+            !many ? ""
+            : run ? ", int first, int pixels"
+                  : ", int first_tile, int end_tile");
+    cw_body(w);
+    cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", d->index, planes);
+    cw_line(w, "const vector scale = vector_load(a->norm + plane * %d);", d->b);
+    cw_line(w, "const vector shift = vector_load(a->norm + plane * %d%s);", d->b, emit_offset(planes * d->b).text);
+    CExpr from = cexpr_sum((Term[]){{"a->x[0]", 1},
+                                    {"plane", planes > 1 ? kernel->in.plane_stride : 0},
+                                    {"first", many && run ? d->b : 0},
+                                    {NULL, 0}},
+                           emit_window_origin(kernel));
+    CExpr to = cexpr_sum((Term[]){{"normed", 1}, {"plane", planes > 1 ? d->slots : 0}, {NULL, 0}}, 0);
+    bool moves = !run && d->row_tiles * d->col_tiles > 1;
+    cw_line(w, "float *%sto = %s;", moves ? "" : "const ", to.text);
+    if (run) {
+        emit_normed_run(d, from, w);
+    } else {
+        emit_normed_tiles(d, from, w);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+static void emit_input_call(const Direct *d, CWriter *w)
+{
+    Str name = d->kernel->name;
+    int64_t pixels = (int64_t)d->s->out_rows * d->s->out_cols, tile = (int64_t)d->tile_rows * d->cols;
+    if (d->blocks == 1) {
+        cw_line(w, STR_FMT "_input(a, normed);", STR_ARG(name));
+    } else if (!is_run(d)) {
+        cw_line(w, STR_FMT "_input(a, normed, first_tile, end_tile);", STR_ARG(name));
+    } else if (pixels % tile == 0) {
+        cw_line(w, STR_FMT "_input(a, normed, first_tile * %" PRId64 ", (end_tile - first_tile) * %" PRId64 ");",
+                STR_ARG(name), tile, tile);
+    } else {
+        cw_line(w, "const int first = first_tile * %" PRId64 ", end = end_tile * %" PRId64 ";", tile, tile);
+        cw_line(w, STR_FMT "_input(a, normed, first, (end < %" PRId64 " ? end : %" PRId64 ") - first);", STR_ARG(name),
+                pixels, pixels);
+    }
+}
+
+/* A job: a set of a block. */
+static void emit_blocks(const Direct *d, CWriter *w)
+{
+    int64_t tiles = d->row_tiles * d->col_tiles;
+    cw_line(w, "float *const normed = %s;", emit_scratch(d->kernel).text);
+    emit_split(w, "job", d->blocks * d->sets);
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
+    if (d->blocks > 1) {
+        CExpr first = cexpr_sum((Term[]){{cexpr_div("job", d->sets).text, d->block}, {NULL, 0}}, 0);
+        cw_line(w, "const int first_tile = %s;", first.text);
+        if (tiles % d->block == 0) {
+            cw_line(w, "const int end_tile = first_tile + %" PRId64 ";", d->block);
+        } else {
+            cw_line(w, "const int end_tile = first_tile < %" PRId64 " ? first_tile + %" PRId64 " : %" PRId64 ";",
+                    tiles - d->block, d->block, tiles);
+        }
+    }
+    if (d->sets > 1) {
+        cw_line(w, "const %s set = %s;", d->index, d->blocks > 1 ? cexpr_mod("job", d->sets).text : "job");
+    }
+    CExpr vectors = emit_vectors(d, w); /* gcc warns of sums without a value where each tile chooses */
+    if (d->sets > 1) {
+        cw_open(w, "if (job == first_job || set == 0)");
+    }
+    emit_input_call(d, w);
+    if (d->sets > 1) {
+        cw_close(w, "");
+    }
+    if (d->blocks > 1) {
+        cw_open(w, "for (int tile = first_tile; tile < end_tile; ++tile)");
+    } else if (tiles > 1) {
+        cw_open(w, "for (int tile = 0; tile < %" PRId64 "; ++tile)", tiles);
+    }
+    Place place = emit_place(d, w);
+    emit_sums(d, &place, vectors.text, w);
+    if (tiles > 1) {
+        cw_close(w, "");
+    }
+    cw_close(w, "");
+}
+
 void emit_direct(const Kernel *kernel, CWriter *w)
 {
     Direct d = direct_of(kernel);
+    if (d.slot > 0) {
+        emit_input(&d, w);
+    }
     emit_head_comment(&d, w);
     emit_kernel_head(kernel, w);
     emit_taps(&d, w);
-    if (kernel->pixels_outer && d.groups * d.sets > 1 && d.row_tiles * d.col_tiles > 1) {
+    if (d.slot > 0) {
+        emit_blocks(&d, w);
+    } else if (kernel->pixels_outer && d.groups * d.sets > 1 && d.row_tiles * d.col_tiles > 1) {
         emit_pixels_outer(&d, w);
     } else {
         emit_sets_outer(&d, w);

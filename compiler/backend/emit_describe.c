@@ -133,6 +133,10 @@ Str step_describe(Arena *arena, const Program *program, const Step *step)
     size_t column = 0;
     strbuf_append(&field, step->title);
     append_field(&out, &column, &field);
+    if (step->before != NULL) {
+        append_operation(&field, step->before);
+        strbuf_printf(&field, " + ");
+    }
     append_operation(&field, step->node);
     if (step->second != NULL) {
         strbuf_printf(&field, " + ");

@@ -75,8 +75,8 @@ void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /
 void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
 
 /* --- emit_run.c: the functions that know the net's name */
-enum { EMIT_STEP_FUNCTIONS = 256 };
-/* True where a step reads bytes or writes indices: then its arguments have members for them. */
+enum { EMIT_STEP_FUNCTIONS = 512 };
+/* True where a step reads bytes, writes indices or begins with a norm: then its arguments have members for them. */
 bool emit_is_mixed(const Program *program);
 Str emit_step_function_name(Arena *arena, unsigned operands); /* of each set of operands: "step_xwby" */
 void emit_step_functions(const Program *program, const ApiNames *names, CWriter *w); /* step_xwby .. */

@@ -16,8 +16,9 @@ enum Operand {
     HAS_WEIGHTS = 8,
     HAS_BIAS = 16,
     HAS_SCRATCH = 32,
-    HAS_BYTES = 64,   /* in place of x */
-    HAS_INDICES = 128 /* in place of y */
+    HAS_BYTES = 64,    /* in place of x */
+    HAS_INDICES = 128, /* in place of y */
+    HAS_NORM = 256
 };
 
 static unsigned operands_of(const Step *step)
@@ -28,21 +29,23 @@ static unsigned operands_of(const Step *step)
                                  : 0u) |
            (step->output->dtype == DT_I32 ? HAS_INDICES : 0u) | (step->n_inputs > 1 ? HAS_X2 : 0u) |
            (step->residual != NULL ? HAS_RESIDUAL : 0u) | (step->weight != NULL ? HAS_WEIGHTS : 0u) |
-           (step->bias != NULL ? HAS_BIAS : 0u) | (step->scratch != NULL ? HAS_SCRATCH : 0u);
+           (step->bias != NULL ? HAS_BIAS : 0u) | (step->scratch != NULL ? HAS_SCRATCH : 0u) |
+           (step->norm != NULL ? HAS_NORM : 0u);
 }
 
 Str emit_step_function_name(Arena *arena, unsigned operands)
 {
-    return arena_printf(arena, "step_%s%s%s%s%s%s%s%s", operands & HAS_BYTES ? "u" : "", operands & HAS_X ? "x" : "",
-                        operands & HAS_X2 ? "x" : "", operands & HAS_RESIDUAL ? "r" : "",
-                        operands & HAS_WEIGHTS ? "w" : "", operands & HAS_BIAS ? "b" : "",
-                        operands & HAS_SCRATCH ? "s" : "", operands & HAS_INDICES ? "i" : "y");
+    return arena_printf(arena, "step_%s%s%s%s%s%s%s%s%s", operands & HAS_BYTES ? "u" : "", operands & HAS_X ? "x" : "",
+                        operands & HAS_X2 ? "x" : "", operands & HAS_NORM ? "n" : "",
+                        operands & HAS_RESIDUAL ? "r" : "", operands & HAS_WEIGHTS ? "w" : "",
+                        operands & HAS_BIAS ? "b" : "", operands & HAS_SCRATCH ? "s" : "",
+                        operands & HAS_INDICES ? "i" : "y");
 }
 
 bool emit_is_mixed(const Program *program)
 {
     for (uint32_t i = 0; i < program->n_steps; ++i) {
-        if (operands_of(&program->steps[i]) & (HAS_BYTES | HAS_INDICES)) {
+        if (operands_of(&program->steps[i]) & (HAS_BYTES | HAS_INDICES | HAS_NORM)) {
             return true;
         }
     }
@@ -98,9 +101,13 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
         unsigned operand;
         const char *parameter;
     } table[] = {
-        {HAS_BYTES, "const uint8_t *bytes"},   {HAS_X, "const float *x"},
-        {HAS_X2, "const float *x2"},           {HAS_RESIDUAL, "const float *residual"},
-        {HAS_WEIGHTS, "const float *weights"}, {HAS_BIAS, "const float *bias"},
+        {HAS_BYTES, "const uint8_t *bytes"},
+        {HAS_X, "const float *x"},
+        {HAS_X2, "const float *x2"},
+        {HAS_NORM, "const float *norm"},
+        {HAS_RESIDUAL, "const float *residual"},
+        {HAS_WEIGHTS, "const float *weights"},
+        {HAS_BIAS, "const float *bias"},
         {HAS_SCRATCH, "float *scratch"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; ++i) {
@@ -112,7 +119,7 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
     Str head = arena_printf(arena, "static void " STR_FMT, STR_ARG(emit_step_function_name(arena, operands)));
     emit_items(w, head.ptr, &parameters, "");
     cw_body(w);
-    cw_line(w, "const step_arguments a = {{%s, %s}, %s, %s, %s, %s, %s%s%s};", operands & HAS_X ? "x" : "NULL",
+    cw_line(w, "const step_arguments a = {{%s, %s}, %s, %s, %s, %s, %s%s%s%s};", operands & HAS_X ? "x" : "NULL",
             operands & HAS_X2 ? "x2" : "NULL", operands & HAS_RESIDUAL ? "residual" : "NULL",
             operands & HAS_WEIGHTS ? "weights" : "NULL", operands & HAS_BIAS ? "bias" : "NULL",
             operands & HAS_INDICES ? "NULL" : "y", operands & HAS_SCRATCH ? "scratch" : "NULL",
@@ -121,7 +128,10 @@ static void emit_step_function(Arena *arena, const Program *program, const ApiNa
                                     : ", NULL",
             !emit_is_mixed(program)  ? ""
             : operands & HAS_INDICES ? ", indices"
-                                     : ", NULL");
+                                     : ", NULL",
+            !emit_is_mixed(program) ? ""
+            : operands & HAS_NORM   ? ", norm"
+                                    : ", NULL");
     if (program->parts > 1) {
         cw_line(w, "run_step(" STR_FMT ", kernel, &a);", STR_ARG(names->net));
     } else {
@@ -148,7 +158,9 @@ void emit_step_functions(const Program *program, const ApiNames *names, CWriter 
     cw_comment(w,
                "Steps: a kernel and its operands. The letters after step_ are the operands in order: x input (xx two), "
                "r residual, w weights, b bias, s scratch, y output%s.",
-               emit_is_mixed(program) ? "; u an input of bytes, i an output of indices" : "");
+               emit_is_mixed(program)
+                   ? "; u an input of bytes, i an output of indices, n scales and shifts of the input"
+                   : "");
     for (unsigned operands = 0; operands < EMIT_STEP_FUNCTIONS; ++operands) {
         if (used[operands]) {
             emit_step_function(arena, program, names, operands, w);
@@ -223,6 +235,9 @@ static void emit_step(Arena *arena, const Program *program, const ApiNames *name
     items_add(&list, STR_FMT, STR_ARG(step->kernel->name));
     for (uint32_t i = 0; i < step->n_inputs; ++i) {
         add_pointer(&list, names, step->inputs[i], step->input_offset[i]);
+    }
+    if (step->norm != NULL) {
+        add_segment(&list, names, step->norm);
     }
     if (step->residual != NULL) {
         add_pointer(&list, names, step->residual, step->residual == step->output ? step->output_offset : 0);
@@ -330,7 +345,7 @@ void emit_run(const Program *program, const ApiNames *names, const EmitOptions *
     }
     if (text_uses_name(strbuf_view(&steps.text), names->local_weights)) {
         Str value = emit_keeps_weights(program, options) ? arena_printf(arena, STR_FMT "->weights", STR_ARG(names->net))
-                                                    : STR("built_in_weights()");
+                                                         : STR("built_in_weights()");
         cw_line(w, "const float *const " STR_FMT " = " STR_FMT ";", STR_ARG(names->local_weights), STR_ARG(value));
     }
     bool uses_net = program->parts > 1 || text_uses_name(strbuf_view(&steps.text), names->local_arena) ||

@@ -11,7 +11,8 @@
  *
  * For a block
  *     NAME_input     writes the sums V [T4, T1, T2, T3][planes/2][pixel of a half][b]; the three factors that are no
- *                    sums stand before them where they do not lie pixel by pixel in x;
+ *                    sums stand before them where they do not lie pixel by pixel in x, or where x is normalised
+ *                    first, by the kernel's prologue;
  *     micro-kernel   for each set of output channels (of both halves of them) writes the seven products
  *                    M [P1 .. P7][chunk of pixels][vector][pixel of the chunk][b];
  *     NAME_output    sums them up, with bias, residual, activation.
@@ -130,23 +131,46 @@ static CExpr place_of(const Strassen *g, const char *pixel, const Layout *layout
                      0);
 }
 
+/* `half` of the channels: whose scale and shift. */
+static void emit_load(const Prologue *prologue, const char *name, const char *at, int half, CWriter *w)
+{
+    if (!prologue->norm) {
+        cw_line(w, "const vector %s = vector_load(%s);", name, at);
+    } else if (prologue->act.op == OP_IDENTITY) {
+        cw_line(w, "const vector %s = vector_load(%s) * scale%d + shift%d;", name, at, half, half);
+    } else {
+        CExpr value = cexpr_format("n%s", name + 1);
+        cw_line(w, "const vector %s = vector_load(%s) * scale%d + shift%d;", value.text, at, half, half);
+        cw_line(w, "const vector %s = %s;", name, emit_vector_activation(&prologue->act, value.text).text);
+    }
+}
+
 static void emit_input(const Strassen *g, CWriter *w)
 {
     const Layout *in = &g->kernel->in;
-    cw_comment(w, "The sums of the inputs of the halves from pixels `first` and `second` on, to V.");
-    cw_line(w, "static void " STR_FMT "_input(const float *x, float *v, int first, int second)",
-            STR_ARG(g->kernel->name));
+    const Prologue *prologue = &g->kernel->prologue;
+    cw_comment(w, "The sums of the%s inputs of the halves from pixels `first` and `second` on, to V.",
+               prologue->norm ? " normalised" : "");
+    cw_line(w, "static void " STR_FMT "_input(const float *x,%s float *v, int first, int second)",
+            STR_ARG(g->kernel->name), prologue->norm ? " const float *norm," : "");
     cw_body(w);
     cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->in_planes);
     cw_line(w, "const float *const from = x + plane * %" PRId64 ";", in->plane_stride);
     cw_line(w, "float *const to = v + plane * %d;", g->half * g->b);
+    for (int k = 1; prologue->norm && k <= 2; ++k) { /* of the plane in either half of the channels */
+        int64_t half = (k - 1) * g->in_planes * g->b, all = 2 * g->in_planes * g->b;
+        cw_line(w, "const vector scale%d = vector_load(norm + plane * %d%s);", k, g->b, emit_offset(half).text);
+        cw_line(w, "const vector shift%d = vector_load(norm + plane * %d%s);", k, g->b, emit_offset(half + all).text);
+    }
     cw_open(w, "for (int i = 0; i < %d; ++i)", g->half);
     cw_line(w, "const %s left = first + i, right = second + i;", g->index);
     cw_line(w, "const float *const x1 = from + %s;", place_of(g, "left", in, g->s->stride_cols).text);
     cw_line(w, "const float *const x2 = from + %s;", place_of(g, "right", in, g->s->stride_cols).text);
     CExpr second = emit_offset(g->in_planes * in->plane_stride);
-    cw_line(w, "const vector x11 = vector_load(x1), x21 = vector_load(x1%s);", second.text);
-    cw_line(w, "const vector x12 = vector_load(x2), x22 = vector_load(x2%s);", second.text);
+    emit_load(prologue, "x11", "x1", 1, w);
+    emit_load(prologue, "x21", cexpr_format("x1%s", second.text).text, 2, w);
+    emit_load(prologue, "x12", "x2", 1, w);
+    emit_load(prologue, "x22", cexpr_format("x2%s", second.text).text, 2, w);
     for (int k = 1; k <= 2; ++k) { /* the next planes' */
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset(in->plane_stride).text);
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset((g->in_planes + 1) * in->plane_stride).text);
@@ -320,13 +344,17 @@ static void emit_head_comment(const Strassen *g, CWriter *w)
 {
     const KernelSizes *s = g->s;
     const Epilogue *e = &g->kernel->epilogue;
+    const Prologue *prologue = &g->kernel->prologue;
+    bool act = prologue->norm && prologue->act.op != OP_IDENTITY;
     cw_comment(w,
-               "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product.\nx, y "
+               "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product.\n%s%s%s%sx, y "
                "[channels/%d][row][column][%d], weights [%d/%d][7][%" PRId64 "][%d][%d][%d]; %d + %d pixels at a time.",
                s->stride_rows, s->stride_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
                s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->b,
-               g->b, s->out_channels, 2 * g->vectors * g->b, g->in_planes, g->b, g->vectors, g->b, g->half, g->half);
+               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               prologue->norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
+               act ? op_info(prologue->act.op)->name : "", prologue->norm ? ".\n" : "", g->b, g->b, s->out_channels,
+               2 * g->vectors * g->b, g->in_planes, g->b, g->vectors, g->b, g->half, g->half);
 }
 
 /* "const int first = .., second = ..", and the inputs' sums where they are not there yet. */
@@ -352,7 +380,8 @@ static void emit_block(const Strassen *g, CWriter *w)
         cw_open(w, "if (job == first_job || set == 0)");
     }
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {NULL, 0}}, emit_interior(in));
-    cw_line(w, STR_FMT "_input(%s, v, first, second);", STR_ARG(g->kernel->name), x.text);
+    cw_line(w, STR_FMT "_input(%s,%s v, first, second);", STR_ARG(g->kernel->name), x.text,
+            g->kernel->prologue.norm ? " a->norm," : "");
     if (g->sets > 1) {
         cw_close(w, "");
     }

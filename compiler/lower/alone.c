@@ -34,6 +34,11 @@ static bool has_one_job(const Kernel *kernel)
     return kernel->family == KERNEL_SOFTMAX && s->out_rows == 1 && s->out_cols == 1;
 }
 
+static double function_microseconds(const Kernel *kernel, int32_t channels, int32_t rows, int32_t cols)
+{
+    return (double)channels * rows * cols / (kernel->vector > 1 ? FUNCTIONS_OF_VECTORS : FUNCTIONS);
+}
+
 static double microseconds(const Target *target, const Step *step)
 {
     const Kernel *kernel = step->kernel;
@@ -45,10 +50,12 @@ static double microseconds(const Target *target, const Step *step)
     bytes += step->weight == NULL ? 0 : step->weight->bytes;
     int32_t lanes = target->vector_floats > LEAST_LANES ? target->vector_floats : LEAST_LANES;
     double time = (double)step->macs / (MACS_A_LANE * lanes) + (double)bytes / BYTES;
+    const KernelSizes *s = &kernel->sizes;
     if (has_functions(kernel)) {
-        const KernelSizes *s = &kernel->sizes;
-        double count = (double)s->out_channels * s->out_rows * s->out_cols;
-        time += count / (kernel->vector > 1 ? FUNCTIONS_OF_VECTORS : FUNCTIONS);
+        time += function_microseconds(kernel, s->out_channels, s->out_rows, s->out_cols);
+    }
+    if (kernel->prologue.norm && is_function(kernel->prologue.act.op)) {
+        time += function_microseconds(kernel, s->in_channels, s->in_rows, s->in_cols);
     }
     return time;
 }

@@ -152,6 +152,11 @@ static bool activation_equal(const Activation *a, const Activation *b)
            memcmp(&a->attr.b, &b->attr.b, sizeof a->attr.b) == 0;
 }
 
+static bool prologue_equal(const Prologue *a, const Prologue *b)
+{
+    return a->norm == b->norm && activation_equal(&a->act, &b->act);
+}
+
 bool pack_format_equal(const PackFormat *a, const PackFormat *b)
 {
     return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block && a->lanes == b->lanes &&
@@ -176,8 +181,9 @@ bool kernel_equal(const Kernel *a, const Kernel *b)
     return a->family == b->family && sizes_equal(&a->sizes, &b->sizes) && layout_equal(&a->in, &b->in) &&
            layout_equal(&a->out, &b->out) && a->epilogue.bias == b->epilogue.bias &&
            a->epilogue.residual == b->epilogue.residual && activation_equal(&a->epilogue.act, &b->epilogue.act) &&
-           pack_format_equal(&a->weight_format, &b->weight_format) && a->tile_pixels == b->tile_pixels &&
-           a->tile_taps == b->tile_taps && a->scratch_bytes == b->scratch_bytes && vector_equal(a, b);
+           prologue_equal(&a->prologue, &b->prologue) && pack_format_equal(&a->weight_format, &b->weight_format) &&
+           a->tile_pixels == b->tile_pixels && a->tile_taps == b->tile_taps && a->scratch_bytes == b->scratch_bytes &&
+           vector_equal(a, b);
 }
 
 /* --- names */
@@ -277,9 +283,21 @@ static void name_second(StrBuf *name, const Kernel *kernel)
     }
 }
 
+/* "norm_relu_" */
+static void name_prologue(StrBuf *name, const Prologue *prologue)
+{
+    if (prologue->norm) {
+        strbuf_printf(name, "norm_");
+        if (prologue->act.op != OP_IDENTITY) {
+            strbuf_printf(name, "%s_", op_info(prologue->act.op)->name);
+        }
+    }
+}
+
 static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
+    name_prologue(name, &kernel->prologue);
     strbuf_printf(name, "%s", stem);
     if (kernel->family == KERNEL_CONV_TRANSPOSE) {
         name_transposed_window(name, s);

@@ -3,7 +3,8 @@
  *
  *   1. forward: a node is blocked where its op has a kernel for blocks and its operand is there already, or where it is
  *      a convolution, which is worth a conversion
- *      a shortcut's projection that the convolution it is added to takes into its sums has no value at all
+ *      a shortcut's projection that the convolution it is added to takes into its sums has no value at all, nor has a
+ *      norm that a 1x1 convolution does itself to what it reads
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
  *   3. a pool that a Winograd convolution can do with its tiles, or with its rows of pixels, is done there
@@ -160,10 +161,12 @@ static bool wants_blocks(const Lowering *l, const Node *node)
 
 /* --- convolutions that share their sums */
 
-static bool is_pointwise_direct(const Lowering *l, const Node *node)
+/* A 1x1 convolution as a product of matrices. */
+static bool is_pointwise(const Lowering *l, const Node *node)
 {
     const NodeLayout *layout = &l->layouts[node->id];
-    if (node->op != OP_CONV || !layout->vector_conv || layout->family != KERNEL_DIRECT) {
+    if (node->op != OP_CONV || !layout->vector_conv ||
+        (layout->family != KERNEL_DIRECT && layout->family != KERNEL_STRASSEN)) {
         return false;
     }
     const Kernel record = lower_conv_record(node);
@@ -171,6 +174,11 @@ static bool is_pointwise_direct(const Lowering *l, const Node *node)
     /* Padding would have to be zeros of both inputs' halos. */
     return s->kernel_rows == 1 && s->kernel_cols == 1 && s->groups == 1 && s->pad_top == 0 && s->pad_left == 0 &&
            (s->out_rows - 1) * s->stride_rows < s->in_rows && (s->out_cols - 1) * s->stride_cols < s->in_cols;
+}
+
+static bool is_pointwise_direct(const Lowering *l, const Node *node)
+{
+    return is_pointwise(l, node) && l->layouts[node->id].family == KERNEL_DIRECT;
 }
 
 /* y = act(A x + B h) of two 1x1 convolutions, the end of a residual block whose shortcut is a projection: the sums of A
@@ -186,6 +194,48 @@ static void assign_second(const Lowering *l, const Node *node, const Uses *uses)
     l->layouts[node->id].second = second;
     l->layouts[second->id].is_second = true;
     l->layouts[second->id].blocked = false;
+}
+
+/* --- norms that a convolution does to its input */
+
+/* An image that stays in the second level, with the weights beside it, is normalised as fast by a step of its own; few
+ * pixels do not pay for weights that are read again for each block of them; and with few outputs the time is that of
+ * reading x, for which a step is the better order (bench/NOTES.md). But with a stride the step would normalise what
+ * nobody reads. */
+static bool prologue_pays(const NodeLayout *layout, const Node *node)
+{
+    enum { LEAST_BYTES = 400 * 1024, LEAST_PIXELS = 100, LEAST_OUTPUTS = 100 };
+    const ConvAttr *conv = &node->attr.conv;
+    int64_t pixels = (int64_t)type_height(node->type) * type_width(node->type);
+    return layout->family == KERNEL_STRASSEN || conv->stride[0] > 1 || conv->stride[1] > 1 ||
+           (pixels >= LEAST_PIXELS && type_channels(node->type) >= LEAST_OUTPUTS &&
+            4 * type_elements(node->inputs[0]->type) >= LEAST_BYTES);
+}
+
+/* y = A act(x * scale + shift), where no convolution before the norm could take it (fold_batch_norm): its input is a
+ * concat, or a sum that others read too. A 1x1 convolution that alone reads the result does it to some pixels at a time,
+ * and no normalised image is written. Where nobody else reads x, the norm's result takes its place: that costs no memory,
+ * and less time than reading what is normalised from somewhere else. */
+static void assign_prologue(const Lowering *l, const Node *node, const Uses *uses)
+{
+    NodeLayout *layout = &l->layouts[node->id];
+    if (!is_pointwise(l, node) || layout->second != NULL || layout->is_second || !prologue_pays(layout, node)) {
+        return;
+    }
+    const Node *norm = node->inputs[0];
+    if (lower_is_norm(norm) && l->layouts[norm->id].blocked && !norm->adds_residual && uses_once(uses, norm) &&
+        !uses_once(uses, lower_value_of(norm->inputs[0]))) {
+        layout->before = norm;
+        l->layouts[norm->id].is_before = true;
+        l->layouts[norm->id].blocked = false;
+    }
+}
+
+/* The value that a convolution's kernel reads. */
+static const Node *conv_input(const Lowering *l, const Node *node)
+{
+    const Node *before = l->layouts[node->id].before;
+    return lower_value_of(before != NULL ? before->inputs[0] : node->inputs[0]);
 }
 
 /* --- 2. classes: values that lie alike */
@@ -362,7 +412,7 @@ static void need_halo(const Lowering *l, const Node *node)
     if (!layout->vector_conv || layout->family == KERNEL_DENSE || layout->space_to_depth) {
         return;
     }
-    const Node *x = lower_value_of(node->inputs[0]);
+    const Node *x = conv_input(l, node);
     bool planar = layout->family == KERNEL_PLANAR || layout->family == KERNEL_ROWS;
     int32_t *halo = planar ? l->layouts[x->id].planar : l->layouts[leader_of(l, x->id)].halo;
     const int32_t *stride = node->attr.conv.stride;
@@ -427,6 +477,9 @@ void layouts_assign(Lowering *l)
     const Uses uses = graph_uses(graph, l->scratch);
     for (uint32_t i = 0; i < graph->n_nodes && !l->no_fuse_projection; ++i) {
         assign_second(l, graph->nodes[i], &uses);
+    }
+    for (uint32_t i = 0; i < graph->n_nodes && !l->no_fuse_prologue; ++i) {
+        assign_prologue(l, graph->nodes[i], &uses);
     }
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         if (l->layouts[i].blocked) {

@@ -109,13 +109,9 @@ static void lower_node(Lowering *l, const Node *node)
         lower_reshape(l, node);
         return;
     case OP_BATCH_NORM:
-        lower_batch_norm(l, node);
-        return;
     case OP_AFFINE:
-        lower_affine(l, node);
-        return;
     case OP_NORMALIZE:
-        lower_normalize(l, node);
+        lower_scale_and_shift(l, node);
         return;
     case OP_SCALE:
         lower_scale(l, node);
@@ -283,6 +279,7 @@ Program *lower(Arena *arena, const Graph *graph, const LowerOptions *options, Di
                       .dense_storage = options->dense_storage,
                       .choices = options->choices,
                       .no_fuse_projection = options->no_fuse_projection,
+                      .no_fuse_prologue = options->no_fuse_prologue,
                       .kernels = map_create(scratch),
                       .kernel_names = map_create(scratch),
                       .segments = map_create(scratch)};

@@ -182,13 +182,30 @@ static Buffer *vector_input(Lowering *l, const Node *node, Kernel *kernel)
     if (kernel->lane_phases > 0) {
         return phases_in_lanes(l, node, kernel);
     }
+    const Node *before = l->layouts[node->id].before;
+    if (before != NULL) {
+        kernel->prologue = (Prologue){.norm = true, .act = before->act};
+        return lower_blocked(l, before->inputs[0]);
+    }
     bool planar = kernel->family == KERNEL_PLANAR || kernel->family == KERNEL_ROWS;
     return planar ? lower_planar(l, node->inputs[0]) : lower_blocked(l, node->inputs[0]);
 }
 
+/* Scales, then shifts of the norm that the convolution does to its input; each padded to whole blocks, like groups. */
+static const Segment *norm_segment(Lowering *l, const Kernel *kernel, const Node *before)
+{
+    const Node *scale, *shift;
+    lower_norm_recipe(l, before, &scale, &shift);
+    int32_t channels = kernel->sizes.in_channels;
+    Node *both = lower_recipe(l, CONST_CONCAT, scale, shift, 0);
+    both->type = type_f32_1(2 * channels);
+    Packing packing = {.format = pack_rows(kernel->vector, 1), .rows = 2 * channels, .cols = 1, .groups = 2};
+    return lower_segment(l, both, packing, before, ROLE_WEIGHT);
+}
+
 static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int32_t cols, const IntTable *table)
 {
-    const Node *pool = l->layouts[node->id].pool;
+    const Node *pool = l->layouts[node->id].pool, *before = l->layouts[node->id].before;
     Buffer *in = vector_input(l, node, kernel);
     Buffer *residual = residual_of(l, node, true), *out = lower_result(l, pool != NULL ? pool : node);
     kernel->in = in->layout;
@@ -198,7 +215,14 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->avg_pool = pool != NULL && pool->op == OP_AVG_POOL;
     merge_rows(kernel);
     lower_tiles(l, node, kernel);
+    const Segment *norm = before != NULL ? norm_segment(l, kernel, before) : NULL;
     append_product(l, node, kernel, in, out, cols, residual, table);
+    if (before != NULL) {
+        Step *step = &l->program->steps[l->program->n_steps - 1];
+        step->before = before;
+        step->norm = norm;
+        step->title = step_title_of_prologue(l->arena, before, node);
+    }
     if (pool != NULL) {
         Step *step = &l->program->steps[l->program->n_steps - 1];
         step->title = arena_printf(l->arena, STR_FMT " + " STR_FMT, STR_ARG(step->title),

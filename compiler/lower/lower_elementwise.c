@@ -81,13 +81,15 @@ void lower_scale(Lowering *l, const Node *node)
     append_binary(l, node, OP_MUL, operands, literals);
 }
 
-/* --- scale and shift per channel: weight and bias are recipes, carried out when weights are packed */
+/* --- scale and shift per channel: weight and bias are recipes, carried out when weights are packed. Where the only reader
+ * is a 1x1 convolution, it does them itself (layout_assign.c). */
 
 static void append_channel_affine(Lowering *l, const Node *node, const Node *weight, const Node *bias)
 {
     bool of_pixels =
         node->inputs[0]->type.dtype == DT_U8; /* read as they lie: the kernel converts and sorts by channel */
-    Buffer *in = of_pixels ? l->buffer_of[node->inputs[0]->id] : lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
+    Buffer *in =
+        of_pixels ? l->buffer_of[node->inputs[0]->id] : lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(of_pixels ? KERNEL_PIXELS : KERNEL_CHANNEL_AFFINE, in, out);
     kernel.vector = of_pixels ? 1 : kernel.vector; /* interleaved is no block */
@@ -101,13 +103,8 @@ static void append_channel_affine(Lowering *l, const Node *node, const Node *wei
     step->bias = shift;
 }
 
-void lower_affine(Lowering *l, const Node *node)
-{
-    append_channel_affine(l, node, node_weight(node, ROLE_WEIGHT), node_weight(node, ROLE_BIAS));
-}
-
 /* (x - mean) * s + beta = x * s + (beta - mean * s) with s = gamma / sqrt(var + eps). */
-void lower_batch_norm(Lowering *l, const Node *node)
+static void batch_norm_recipe(Lowering *l, const Node *node, const Node **scale_of, const Node **shift_of)
 {
     const Node *gamma = node_weight(node, ROLE_WEIGHT), *beta = node_weight(node, ROLE_BIAS);
     const Node *mean = node_weight(node, ROLE_RUNNING_MEAN), *var = node_weight(node, ROLE_RUNNING_VAR);
@@ -122,7 +119,8 @@ void lower_batch_norm(Lowering *l, const Node *node)
         const double minus_one = -1.0;
         shift = lower_recipe(l, CONST_MUL, shift, lower_values(l, 1, &minus_one), 0);
     }
-    append_channel_affine(l, node, scale, shift);
+    *scale_of = scale;
+    *shift_of = shift;
 }
 
 static double list_at(const FloatList *list, int32_t channel)
@@ -131,7 +129,7 @@ static double list_at(const FloatList *list, int32_t channel)
 }
 
 /* (x * scale - mean) / std = x * (scale / std) + (-mean / std). */
-void lower_normalize(Lowering *l, const Node *node)
+static void normalize_recipe(Lowering *l, const Node *node, const Node **scale, const Node **shift)
 {
     const MiscAttr *attr = &node->attr.misc;
     int32_t channels = type_channels(node->type);
@@ -142,5 +140,33 @@ void lower_normalize(Lowering *l, const Node *node)
         weight[c] = attr->scale / deviation;
         bias[c] = -list_at(&attr->mean, c) / deviation;
     }
-    append_channel_affine(l, node, lower_values(l, channels, weight), lower_values(l, channels, bias));
+    *scale = lower_values(l, channels, weight);
+    *shift = lower_values(l, channels, bias);
+}
+
+bool lower_is_norm(const Node *node)
+{
+    return node->op == OP_BATCH_NORM || node->op == OP_AFFINE || node->op == OP_NORMALIZE;
+}
+
+void lower_norm_recipe(Lowering *l, const Node *node, const Node **scale, const Node **shift)
+{
+    if (node->op == OP_BATCH_NORM) {
+        batch_norm_recipe(l, node, scale, shift);
+    } else if (node->op == OP_NORMALIZE) {
+        normalize_recipe(l, node, scale, shift);
+    } else {
+        *scale = node_weight(node, ROLE_WEIGHT);
+        *shift = node_weight(node, ROLE_BIAS);
+    }
+}
+
+void lower_scale_and_shift(Lowering *l, const Node *node)
+{
+    if (l->layouts[node->id].is_before) {
+        return;
+    }
+    const Node *scale, *shift;
+    lower_norm_recipe(l, node, &scale, &shift);
+    append_channel_affine(l, node, scale, shift);
 }

@@ -18,6 +18,8 @@ typedef struct NodeLayout {
     const Node *pool;       /* the pool that the convolution does too; NULL: none */
     const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
     bool is_second;         /* such a one: has no step and no memory */
+    const Node *before;     /* a norm that this 1x1 convolution does to its input while it reads it */
+    bool is_before;         /* such a one: has no step and no memory */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
@@ -34,7 +36,7 @@ typedef struct Lowering {
     Buffer **plain_of, **blocked_of, **planar_of; /* by node id: the same value where a conversion made it */
     const Node **flat_of; /* by node id: what a flattened value that has no buffer yet is made of */
     NodeLayout *layouts;
-    bool no_winograd, no_fuse_projection;
+    bool no_winograd, no_fuse_projection, no_fuse_prologue;
     Storage dense_storage;
     const Map *choices;           /* LowerOptions; NULL: none */
     const ConvChoice **choice_of; /* by node id: those that fit; NULL: the rules decide */
@@ -120,6 +122,8 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel);
 /* What a step does in terms of the network: "layer1.0.conv1 + bn1 + relu". */
 /* `second`: the other of two convolutions that the step sums; NULL: none. */
 Str step_title(Arena *arena, const Node *node, const Node *second);
+/* Of a convolution that begins with a norm: "layer1.0.norm1 + relu + conv1 + norm2 + relu". */
+Str step_title_of_prologue(Arena *arena, const Node *before, const Node *node);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
 Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */
@@ -140,9 +144,10 @@ void lower_adaptive_pool(Lowering *l, const Node *node);
 void lower_unary(Lowering *l, const Node *node);  /* activations and prelu */
 void lower_binary(Lowering *l, const Node *node); /* add, sub, mul */
 void lower_scale(Lowering *l, const Node *node);
-void lower_batch_norm(Lowering *l, const Node *node);
-void lower_affine(Lowering *l, const Node *node);
-void lower_normalize(Lowering *l, const Node *node);
+bool lower_is_norm(const Node *node); /* x * scale + shift of each channel: batch_norm, affine, normalize */
+void lower_scale_and_shift(Lowering *l, const Node *node); /* such a one */
+/* Its scales and shifts: constants, one number a channel. */
+void lower_norm_recipe(Lowering *l, const Node *node, const Node **scale, const Node **shift);
 void lower_lrn(Lowering *l, const Node *node);
 void lower_softmax(Lowering *l, const Node *node);
 void lower_instance_norm(Lowering *l, const Node *node);

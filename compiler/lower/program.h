@@ -312,6 +312,13 @@ typedef struct Epilogue {
     Activation act; /* op OP_IDENTITY: none */
 } Epilogue;
 
+/* What becomes of each number of the input before it is multiplied: act(x * scale + shift), of which every channel has its
+ * own (Step.norm). DIRECT and STRASSEN of a 1x1 window without padding, one group, no second convolution. */
+typedef struct Prologue {
+    bool norm;      /* false: there is none, and all else is zero */
+    Activation act; /* op OP_IDENTITY: none */
+} Prologue;
+
 /* A kernel: everything its C text depends on. Equal records are emitted once and called many times.
  *
  * vector = 1: plain C99 on plain layouts, all families above DIRECT. vector = b: the C text works on vectors of b floats,
@@ -352,6 +359,7 @@ typedef struct Kernel {
     Layout in2;                  /* BINARY with vector > 1, DIRECT of two images: of operand 1; else all zero */
     Layout residual;             /* vector > 1 and epilogue.residual; else all zero */
     Epilogue epilogue;
+    Prologue prologue;           /* with one a DIRECT kernel has blocks of pixels outside, whatever its weights */
     PackFormat weight_format;
     /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
      */
@@ -371,7 +379,7 @@ typedef struct Kernel {
     int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT).
                                     STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
-                                    asked for while this one's are summed up */
+                                    asked for while this one's are summed up, or go through the prologue */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;
@@ -403,8 +411,12 @@ static inline bool lines_take_pool(const Kernel *kernel)
     return kernel->family == KERNEL_ROWS && kernel->lines > 0 && kernel->lines % 2 == 0 && rows >= kernel->lines &&
            cols > kernel->vector;
 }
-/* STRASSEN: pixels of x follow each other without gaps, so that the factors that are no sums are read where they lie. */
+/* STRASSEN: pixels of x follow each other without gaps and are multiplied as they are, so that the factors that are no
+ * sums are read where they lie. */
 bool strassen_in_place(const Kernel *kernel);
+/* DIRECT with a prologue, scratch of one part: the inputs of a block's tiles as they are multiplied,
+ * [ceil(I/b)][tiles of a block][rows of a tile][columns of a tile][b], the first stride padded by 16 floats. */
+int64_t prologue_scratch_bytes(const Kernel *kernel);
 /* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then
  * M [7][vectors][block_tiles][b], the first strides padded by 16 floats. */
 int64_t strassen_scratch_bytes(const Kernel *kernel);
@@ -424,7 +436,7 @@ bool kernel_equal(const Kernel *a, const Kernel *b); /* all but id and name */
  * What may overlap: the output of UNARY, BINARY, CHANNEL_AFFINE and INSTANCE_NORM may be the very memory of an operand
  * that is not broadcast, and the output of any family that of its residual (the element that is written is the one just
  * read). So y and residual, and in elementwise families y and x, are not `restrict`. Everything else is disjoint. */
-enum { STEP_MAX_INPUTS = 2, STEP_MAX_SEGMENTS = 2 };
+enum { STEP_MAX_INPUTS = 2 };
 typedef struct Step {
     const Kernel *kernel;
     Buffer *inputs[STEP_MAX_INPUTS];       /* data; BINARY, DIRECT: 1 or 2 */
@@ -432,6 +444,7 @@ typedef struct Step {
     uint32_t n_inputs;
     Buffer *residual;             /* may be the output's own memory: y = act(conv + y) */
     const Segment *weight, *bias; /* NULL where the kernel has none */
+    const Segment *norm;          /* of the prologue, [2][ceil(I/b) * b]: scales, then shifts; NULL: none */
     Buffer *output;
     int64_t output_offset; /* elements into the buffer (concat) */
     Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
@@ -440,6 +453,7 @@ typedef struct Step {
     bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
     const Node *node;      /* comments: path, types, span */
     const Node *second;    /* the other of two convolutions that one step sums; NULL: none */
+    const Node *before;    /* the norm that is the kernel's prologue; NULL: none */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;
@@ -475,6 +489,7 @@ typedef struct LowerOptions {
     int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
     const Map *choices; /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
     bool no_fuse_projection; /* every convolution is a step of its own */
+    bool no_fuse_prologue;   /* so is every norm */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */

@@ -103,6 +103,14 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
 static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
 {
     strbuf_printf(out, "  " STR_FMT "  ; %s", STR_ARG(kernel->name), kernel_family_name(kernel->family));
+    if (kernel->prologue.norm) {
+        bool act = kernel->prologue.act.op != OP_IDENTITY;
+        strbuf_printf(out, ", norm%s", act ? " and " : "");
+        if (act) {
+            dump_activation(&kernel->prologue.act, scratch, out);
+        }
+        strbuf_printf(out, " before");
+    }
     if (kernel->epilogue.bias) {
         strbuf_printf(out, ", bias");
     }
@@ -174,6 +182,9 @@ static void dump_step(const Program *program, uint32_t index, StrBuf *out)
     }
     if (step->residual != NULL) {
         strbuf_printf(out, ", residual b%" PRIu32, step->residual->id);
+    }
+    if (step->norm != NULL) {
+        strbuf_printf(out, ", norm w%" PRIu32, step->norm->id);
     }
     if (step->weight != NULL) {
         strbuf_printf(out, ", w%" PRIu32, step->weight->id);

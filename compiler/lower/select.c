@@ -271,7 +271,7 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     return s->groups * (overlapped(products * filters, stream) + transforms + far);
 }
 
-/* 0: none; else m of the cheapest tiles, which must cost less than `least`. Not with 16 registers: a chunk of
+/* 0: none; else m of the cheapest tiles, which must cost less than `least`; those of twice the errors a fifth less. Not with 16 registers: a chunk of
  * few tiles spends its time on filters. Nor with narrow vectors, where a product waits for the load of its input (not
  * measured). Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
@@ -280,11 +280,12 @@ static int32_t live_of(const Target *target, const KernelSizes *s, double least)
     if (target->registers < LEAST_REGISTERS || target->vector_floats < LEAST_FLOATS || !takes_live(target, s)) {
         return 0;
     }
+    const double coarse = 1.2;
     int32_t best = 0;
     for (int32_t m = 2; m <= MOST_OUTPUTS; ++m) {
         bool near =
             has_live_transform(s, m) && (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m) <= MOST_TILES;
-        double cost = near ? live_cost(target, s, m) : least;
+        double cost = near ? (m == MOST_OUTPUTS ? coarse : 1.0) * live_cost(target, s, m) : least;
         best = cost < least ? m : best;
         least = cost < least ? cost : least;
     }

@@ -8,6 +8,8 @@ enum {
     PIXELS_INPUT = 600 * 1024,    /* bytes: a larger input is read again and again from the third level */
     PIXELS_WEIGHTS = 600 * 1024,  /* bytes: as many weights stay in the second level */
     PIXELS_BLOCK = 256 * 1024,    /* bytes of input that stay there beside them, where there are more weights */
+    PROLOGUE_BLOCK = 112 * 1024,  /* bytes of input that are normalised at once */
+    PROLOGUE_PAD = 16,            /* floats, as below */
     WINOGRAD_STREAM = 600 * 1024, /* bytes of transformed weights that come from memory */
     WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
@@ -160,8 +162,30 @@ static bool reads_ahead(const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int32_t planes = ceil_div(s->out_channels, kernel->vector);
     return s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->second_stride_rows == 0 &&
-           kernel->tile_rows == 1 && (kernel->pixels_outer || planes <= kernel->weight_format.vectors) &&
+           (kernel->tile_rows == 1 || kernel->prologue.norm) &&
+           (kernel->pixels_outer || planes <= kernel->weight_format.vectors) &&
            4 * layout_elements(&kernel->in) > PIXELS_INPUT;
+}
+
+int64_t prologue_scratch_bytes(const Kernel *kernel)
+{
+    int64_t planes = ceil_div(kernel->sizes.in_channels, kernel->vector);
+    int32_t cols = even_piece(kernel->sizes.out_cols, kernel->tile_cols);
+    return 4 * planes * ((int64_t)kernel->block_tiles * kernel->tile_rows * cols * kernel->vector + PROLOGUE_PAD);
+}
+
+/* Blocks of pixels outside, whose inputs stay near the processor once they are normalised. Shorter ones would ask for all
+ * weights more often, and read short pieces of many planes. */
+static void choose_prologue(Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, kernel->tile_rows) * ceil_div(s->out_cols, kernel->tile_cols);
+    int64_t pixel_bytes = 4 * int_align_up(s->in_channels, kernel->vector);
+    int64_t most = PROLOGUE_BLOCK / (pixel_bytes * kernel->tile_rows * kernel->tile_cols);
+    most = most < 1 ? 1 : most;
+    kernel->pixels_outer = true;
+    kernel->block_tiles = even_piece(tiles, (int32_t)(most < tiles ? most : tiles));
+    kernel->scratch_bytes = prologue_scratch_bytes(kernel);
 }
 
 static void choose_direct(const Target *target, Kernel *kernel)
@@ -198,6 +222,10 @@ static void choose_direct(const Target *target, Kernel *kernel)
         kernel->block_tiles = tile_bytes < PIXELS_BLOCK ? (int32_t)(PIXELS_BLOCK / tile_bytes) : 1;
     } else if (weight_bytes > PREFETCH_FROM) {
         kernel->prefetch_bytes = (int32_t)(4 * taps * vectors * kernel->vector);
+    }
+    if (kernel->prologue.norm) {
+        choose_prologue(kernel);
+        kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? (int32_t)(4 * taps * vectors * kernel->vector) : 0;
     }
     kernel->input_ahead = reads_ahead(kernel);
 }
@@ -365,8 +393,8 @@ static void choose_winograd(const Target *target, Kernel *kernel)
 bool strassen_in_place(const Kernel *kernel)
 {
     const Layout *in = &kernel->in;
-    return kernel->sizes.stride_rows == 1 && in->row_stride == (int64_t)in->cols * in->block &&
-           in->plane_stride == in->rows * in->row_stride;
+    return kernel->sizes.stride_rows == 1 && !kernel->prologue.norm &&
+           in->row_stride == (int64_t)in->cols * in->block && in->plane_stride == in->rows * in->row_stride;
 }
 
 int64_t strassen_scratch_bytes(const Kernel *kernel)
@@ -562,8 +590,13 @@ static void take_direct(Kernel *kernel, const ConvChoice *choice)
     kernel->pixels_outer = choice->pixels_outer;
     kernel->block_tiles = choice->pixels_outer ? choice->block_tiles : 0;
     int64_t taps = int_align_up(s->in_channels / s->groups, kernel->vector) * s->kernel_rows * s->kernel_cols;
-    bool prefetch = choice->prefetch && !choice->pixels_outer && kernel->family == KERNEL_DIRECT;
+    bool prefetch = choice->prefetch && (!choice->pixels_outer || kernel->prologue.norm) &&
+                    kernel->family == KERNEL_DIRECT;
     kernel->prefetch_bytes = prefetch ? (int32_t)(4 * taps * kernel->weight_format.vectors * kernel->vector) : 0;
+    if (kernel->prologue.norm) {
+        choose_prologue(kernel);
+        kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, BLOB_ALIGN);
+    }
     kernel->input_ahead = kernel->family == KERNEL_DIRECT && reads_ahead(kernel);
 }
 

@@ -58,6 +58,16 @@ static void append_layer(StrBuf *title, const Node *node, Str scope)
     }
 }
 
+static void append_epilogue(StrBuf *title, const Node *node, bool is_added)
+{
+    if (node->adds_residual && !is_added) {
+        strbuf_printf(title, " + add");
+    }
+    if (node->act.op != OP_IDENTITY) {
+        strbuf_printf(title, " + %s", op_info(node->act.op)->name);
+    }
+}
+
 Str step_title(Arena *arena, const Node *node, const Node *second)
 {
     StrBuf title = {0};
@@ -65,12 +75,21 @@ Str step_title(Arena *arena, const Node *node, const Node *second)
     if (second != NULL) {
         strbuf_printf(&title, " + ");
         append_layer(&title, second, scope_of(node->path));
-    } else if (node->adds_residual) {
-        strbuf_printf(&title, " + add");
     }
-    if (node->act.op != OP_IDENTITY) {
-        strbuf_printf(&title, " + %s", op_info(node->act.op)->name);
-    }
+    append_epilogue(&title, node, second != NULL);
+    Str result = arena_copy(arena, strbuf_view(&title));
+    strbuf_free(&title);
+    return result;
+}
+
+Str step_title_of_prologue(Arena *arena, const Node *before, const Node *node)
+{
+    StrBuf title = {0};
+    append_layer(&title, before, (Str){NULL, 0});
+    append_epilogue(&title, before, false);
+    strbuf_printf(&title, " + ");
+    append_layer(&title, node, scope_of(before->path));
+    append_epilogue(&title, node, false);
     Str result = arena_copy(arena, strbuf_view(&title));
     strbuf_free(&title);
     return result;

@@ -10,6 +10,7 @@
 #include "cnn.h"
 #include "frontend/frontend.h"
 #include "interp/interp.h"
+#include "lower/program.h"
 #include "sandbox.h"
 
 /* --- a net, compiled and loaded */
@@ -79,21 +80,23 @@ static void write_shim(Built *built)
     strbuf_free(&sizes);
 }
 
-static Built build_net(const char *test, const char *net, const char *arguments)
+/* For a target; the arguments may not name another. */
+static Built build_net_for(const Target *target, const char *test, const char *net, const char *arguments)
 {
     Built built = {.arena = arena_create()};
     Arena *arena = built.arena;
     built.folder = sandbox_create(arena, arena_printf(arena, "generated-%s", test).ptr);
-    sandbox_expect(arena, built.folder,
-                   arena_printf(arena,
-                                "'%s/cnnc' --target=portable '%s' --weights=formula --split-from=0 %s --name=model -o '%s/model.c'",
-                                sandbox_build(), net, arguments, built.folder));
+    sandbox_expect(
+        arena, built.folder,
+        arena_printf(arena,
+                     "'%s/cnnc' --target=%s '%s' --weights=formula --split-from=0 %s --name=model -o '%s/model.c'",
+                     sandbox_build(), target->name, net, arguments, built.folder));
     write_shim(&built);
     sandbox_expect(arena, built.folder,
                    arena_printf(arena,
-                                "cc -std=c11 -O2 -Iruntime -shared -fPIC '%s/model.c' '%s/shim.c' runtime/cnn_threads.c"
-                                " -o '%s/model.so' -lm -pthread",
-                                built.folder, built.folder, built.folder));
+                                "cc -std=c11 -O2 %s -Iruntime -shared -fPIC '%s/model.c' '%s/shim.c' "
+                                "runtime/cnn_threads.c -o '%s/model.so' -lm -pthread",
+                                target->flags == NULL ? "" : target->flags, built.folder, built.folder, built.folder));
     built.library = sandbox_load(arena, built.folder, "model.so");
     built.sizes = sandbox_symbol(built.library, "shim_sizes");
     *(void **)&built.init = sandbox_symbol(built.library, "model_init");
@@ -109,6 +112,16 @@ static Built build_net(const char *test, const char *net, const char *arguments)
         fclose(file);
     }
     return built;
+}
+
+static const Target *portable(void)
+{
+    return target_find(STR("portable"));
+}
+
+static Built build_net(const char *test, const char *net, const char *arguments)
+{
+    return build_net_for(portable(), test, net, arguments);
 }
 
 static void built_release(Built *built)
@@ -258,11 +271,11 @@ static void check_output(const Port *port, const double *expected, const float *
     cr_assert(error <= 1e-5 * largest, STR_FMT ": error %g, largest value %g", STR_ARG(port->name), error, largest);
 }
 
-static void check_numbers(const char *test, const char *net, const char *arguments)
+static void check_numbers_for(const Target *target, const char *test, const char *net, const char *arguments)
 {
     Reference reference = reference_create(net);
     const Graph *graph = reference.graph;
-    Built built = build_net(test, net, arguments);
+    Built built = build_net_for(target, test, net, arguments);
     cr_assert_eq(built.n_inputs, graph->n_inputs);
     cr_assert_eq(built.n_outputs, graph->n_outputs);
     Instance instance = instance_create(&built, 0xFF);
@@ -285,6 +298,11 @@ static void check_numbers(const char *test, const char *net, const char *argumen
     instance_release(&instance);
     built_release(&built);
     reference_release(&reference);
+}
+
+static void check_numbers(const char *test, const char *net, const char *arguments)
+{
+    check_numbers_for(portable(), test, net, arguments);
 }
 
 Test(generated, conv_against_the_interpreter)
@@ -342,9 +360,9 @@ Test(generated, blocks_without_passes_against_the_interpreter)
 /* --- bits */
 
 /* Serial, then pools of 1 to 8 threads, over an arena of other garbage each time: the same bits. */
-static void check_threads(const char *test, const char *net)
+static void check_threads_for(const Target *target, const char *test, const char *net)
 {
-    Built built = build_net(test, net, "--no-embed-weights --threads-max=5");
+    Built built = build_net_for(target, test, net, "--no-embed-weights --threads-max=5");
     Instance serial = instance_create(&built, 0);
     fill_inputs(&serial, 1);
     instance_run(&serial);
@@ -366,6 +384,11 @@ static void check_threads(const char *test, const char *net)
     }
     instance_release(&serial);
     built_release(&built);
+}
+
+static void check_threads(const char *test, const char *net)
+{
+    check_threads_for(portable(), test, net);
 }
 
 Test(generated, same_bits_for_any_number_of_threads_conv)
@@ -391,6 +414,20 @@ Test(generated, same_bits_for_any_number_of_threads_shape)
 Test(generated, same_bits_for_any_number_of_threads_blocks)
 {
     check_threads("threads-blocks", "tests/run/nets/blocks.net");
+}
+
+/* Norms in the convolutions that read them, on every vector target that runs here: numbers, and bits for any number of
+ * threads. */
+Test(generated, norms_before_convolutions)
+{
+    static const char net[] = "tests/run/nets/vector_prologue.net";
+    for (const Target *target = targets; target->name != NULL; ++target) {
+        if (target->vector_floats > 1 && target_runs_here(target)) {
+            check_numbers_for(target, "prologue", net, "--threads-max=3");
+            check_numbers_for(target, "prologue-plain", net, "--no-fold-batch-norm --no-fuse-activation --no-fuse-add");
+            check_threads_for(target, "threads-prologue", net);
+        }
+    }
 }
 
 /* Parts in falling order, one at a time: a part that relied on an earlier one would show. */

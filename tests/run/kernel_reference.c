@@ -152,6 +152,16 @@ static double second_conv(const Kernel *kernel, const KernelData *d, int32_t oc,
     return sum;
 }
 
+/* x[0], or what becomes of it before it is multiplied. */
+static double conv_input(const Kernel *kernel, const KernelData *d, int64_t channel, int64_t row, int64_t col)
+{
+    const KernelSizes *s = &kernel->sizes;
+    double value = d->x[0][(channel * s->in_rows + row) * s->in_cols + col];
+    return kernel->prologue.norm
+               ? activate(&kernel->prologue.act, value * d->norm[channel] + d->norm[s->in_channels + channel])
+               : value;
+}
+
 static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -170,7 +180,7 @@ static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)
                             int64_t ix = (int64_t)ox * s->stride_cols + kx * s->dilation_cols - s->pad_left;
                             if (iy >= 0 && iy < s->in_rows && ix >= 0 && ix < s->in_cols) {
                                 int64_t ic = oc / oc_of_group * ic_of_group + i;
-                                sum += (double)d->x[0][(ic * s->in_rows + iy) * s->in_cols + ix] *
+                                sum += conv_input(kernel, d, ic, iy, ix) *
                                        d->weights[(int64_t)oc * row +
                                                   ((int64_t)i * s->kernel_rows + ky) * s->kernel_cols + kx];
                             }

@@ -8,6 +8,7 @@
 typedef struct KernelData {
     int64_t x_count[2], y_count, weight_count, bias_count;
     float *x[2], *residual, *weights, *bias;
+    float *norm; /* of a prologue: in_channels scales, then as many shifts */
 } KernelData;
 
 /* Numbers of elements that the kernel's operands have. */

@@ -20,6 +20,9 @@ typedef struct step_arguments { /* as in generated code */
     const float *weights, *bias;
     float *y;
     float *scratch;
+    const uint8_t *bytes;
+    int32_t *indices;
+    const float *norm;
 } step_arguments;
 typedef void step_kernel(const step_arguments *a, int part, int parts);
 
@@ -440,7 +443,7 @@ static Str batch_text(Batch *b, const Target *target)
     cw_line(&w, "#else");
     cw_line(&w, "#define CNN_RESTRICT restrict");
     cw_line(&w, "#endif");
-    cw_raw(&w, str_from(embedded_step_types_c));
+    cw_raw(&w, str_from(embedded_step_types_mixed_c));
     emit_vector_prologue(&program, strbuf_view(&kernels.text), &w);
     cw_join(&w, &kernels);
     cw_line(&w, "extern step_kernel *const table[];");
@@ -646,6 +649,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     data.residual = random_floats(b, data.y_count, 1.0f);
     data.weights = random_floats(b, data.weight_count, 1.0f);
     data.bias = random_floats(b, data.bias_count, 1.0f);
+    data.norm = random_floats(b, k->prologue.norm ? 2 * (int64_t)s->in_channels : 0, 1.0f);
     half_round(k->weight_format.storage, data.weights, data.weight_count);
     double *reference = malloc((size_t)data.y_count * sizeof *reference);
     cr_assert(reference != NULL);
@@ -670,7 +674,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         }
     }
 
-    Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0};
+    Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0}, norm = {0};
     for (int i = 0; i < 2; ++i) {
         /* A literal is no input: the other operand is the first. */
         bool second = i == 1 || (k->family == KERNEL_BINARY && s->scalar_is_literal[0]);
@@ -693,6 +697,10 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     }
     step_arguments a = {.x = {x[0].values, x[1].values}, .weights = weights.values};
     a.bias = k->epilogue.bias ? bias.values : NULL;
+    if (k->prologue.norm) {
+        norm = pack_vector_rows(k, data.norm, 2 * (int64_t)s->in_channels, 2);
+        a.norm = norm.values;
+    }
     if (k->epilogue.residual) {
         residual = image_memory(b, &k->residual, data.residual);
         a.residual = residual.values;
@@ -723,8 +731,8 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         }
         free(in_place.base);
     }
-    float *all[] = {data.x[0], data.x[1],    data.residual, data.weights,  data.bias, x[0].base,
-                    x[1].base, weights.base, bias.base,     residual.base, y.base};
+    float *all[] = {data.x[0], data.x[1],    data.residual, data.weights,  data.bias, x[0].base, data.norm,
+                    x[1].base, weights.base, bias.base,     residual.base, y.base,    norm.base};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
         free(all[i]);
     }
@@ -1522,6 +1530,52 @@ static void fill_strassen(Batch *b)
         k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
         k->scratch_bytes = strassen_scratch_bytes(k);
     }
+}
+
+/* x * scale + shift and an activation first: blocks of any number of tiles, pixels that run on or not. */
+static void fill_prologue(Batch *b)
+{
+    for (int i = 0; i < 60; ++i) {
+        KernelSizes s = window(pick(b, 1, 4 * b->b), i % 3 == 0 ? 1 : pick(b, 2, 9), pick(b, 2, 33),
+                               pick(b, 1, 7 * b->b), 1, i % 4 == 3 ? pick(b, 2, 3) : 1, 0);
+        Kernel *k = add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
+        k->prologue = (Prologue){true, {acts[i / 2 % 6], {0.3, 0.8}}};
+        if (i % 2 == 0) {
+            k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0);
+        }
+        k->tile_rows = pick(b, 1, 3);
+        k->tile_cols = k->tile_rows > 1 ? pick(b, 1, 7) : pick(b, 1, 14);
+        if (i % 5 == 0) { /* whole rows, or a stretch of every row */
+            k->tile_cols = s.out_cols % 2 == 0 && s.out_cols < 20 ? s.out_cols / 2 : s.out_cols;
+            k->tile_cols = k->tile_cols > 14 ? 7 : k->tile_cols;
+        }
+        k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
+        set_format(b, k, pick(b, 1, 4), b->b);
+        k->pixels_outer = true;
+        k->block_tiles = pick(b, 1, 6);
+        k->input_ahead = i % 3 == 0;
+        k->prefetch_bytes = pick(b, 0, 1) ? 100000 : 0;
+        k->scratch_bytes = (prologue_scratch_bytes(k) + 63) / 64 * 64;
+    }
+}
+
+Test(vector_kernels, norms_before_a_convolution)
+{
+    check_widths("prologue", fill_prologue, 1e-5);
+}
+
+static void fill_strassen_prologue(Batch *b)
+{
+    fill_strassen(b);
+    for (uint32_t i = 0; i < b->count; ++i) {
+        b->kernels[i]->prologue = (Prologue){true, {acts[i % 6], {0.3, 0.8}}};
+        b->kernels[i]->scratch_bytes = strassen_scratch_bytes(b->kernels[i]);
+    }
+}
+
+Test(vector_kernels, norms_before_strassens_product)
+{
+    check_widths("strassen_prologue", fill_strassen_prologue, 1e-5);
 }
 
 Test(vector_kernels, strassen)

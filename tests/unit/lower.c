@@ -189,6 +189,9 @@ Test(lower, every_member_counts_in_equality)
     DIFFERS(in.block, 1);
     DIFFERS(out.halo_left, 1);
     DIFFERS(epilogue.bias, true);
+    DIFFERS(prologue.norm, true);
+    DIFFERS(prologue.act.op, OP_RELU);
+    DIFFERS(prologue.act.attr.a, 0.5);
     DIFFERS(epilogue.residual, true);
     DIFFERS(epilogue.act.op, OP_RELU);
     DIFFERS(epilogue.act.attr.a, 0.5);

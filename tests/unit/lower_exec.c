@@ -216,6 +216,30 @@ static void store_pooled(const double *result, bool is_max, int32_t channels, in
     }
 }
 
+/* The input as it is multiplied: of a kernel with a prologue act(x * scale + shift), else as it lies. */
+static View prologue_of(const Exec *e, const Step *step, View in)
+{
+    const Kernel *kernel = step->kernel;
+    cr_assert_eq(kernel->prologue.norm, step->norm != NULL);
+    if (step->norm == NULL) {
+        return in;
+    }
+    const KernelSizes *s = &kernel->sizes;
+    cr_assert(s->kernel_rows == 1 && s->kernel_cols == 1 && s->groups == 1 && s->pad_top == 0 && s->pad_left == 0);
+    const double *scale = constant(e, step->norm), *shift = scale + s->in_channels;
+    Layout *plain = ARENA_NEW(e->arena, Layout);
+    *plain = layout_plain(type_f32_3(s->in_channels, s->in_rows, s->in_cols));
+    View normed = {ARENA_ARRAY(e->arena, double, layout_elements(plain)), plain};
+    for (int32_t c = 0; c < s->in_channels; ++c) {
+        for (int32_t i = 0; i < s->in_rows * s->in_cols; ++i) {
+            int32_t row = i / s->in_cols, col = i % s->in_cols;
+            double value = *at(in, c, row, col) * scale[c] + shift[c];
+            *at(normed, c, row, col) = activate(&kernel->prologue.act, value, 0);
+        }
+    }
+    return normed;
+}
+
 static void run_product(const Exec *e, const Step *step)
 {
     KernelSizes s = step->kernel->sizes;
@@ -244,6 +268,7 @@ static void run_product(const Exec *e, const Step *step)
         residual = view_of(e, step->residual);
         residual.layout = step->kernel->vector > 1 ? &step->kernel->residual : residual.layout;
     }
+    in = prologue_of(e, step, in);
     const double *weight = constant(e, step->weight), *bias = step->bias == NULL ? NULL : constant(e, step->bias);
     weight = step->kernel->lane_phases > 0 ? filters_of_phases(e, step->kernel, weight) : weight;
     View in2 = {0}; /* of a second convolution, 1x1, in the same sums */

@@ -196,3 +196,71 @@ Test(lower_vector, strassen_where_it_pays)
         cr_expect(direct.family == KERNEL_DIRECT && few_registers.family == KERNEL_DIRECT);
     }
 }
+
+/* --- norms that a 1x1 convolution does to its input */
+
+static const char prologues[] = "tests/run/nets/vector_prologue.net";
+
+Test(lower_vector, norms_move_into_the_convolution_that_reads_them)
+{
+    Net net = lower_with(prologues, options_for("x86-64-v4"), true);
+    static const struct {
+        const char *norm, *conv, *title;
+        KernelFamily family;
+        OpKind act;
+    } pairs[] = {
+        {"dense1.norm1", "dense1.conv1", "dense1.norm1 + relu + conv1 + norm2 + relu", KERNEL_DIRECT, OP_RELU},
+        {"dense2.norm1", "dense2.conv1", "dense2.norm1 + relu + conv1 + norm2 + relu", KERNEL_DIRECT, OP_RELU},
+        {"before_strided", "strided", "before_strided + leaky_relu + strided", KERNEL_DIRECT, OP_LEAKY_RELU},
+        {"before_residual", "residual", "before_residual + relu + residual + add", KERNEL_DIRECT, OP_RELU},
+        {"before_product", "product", "before_product + relu6 + product + relu", KERNEL_STRASSEN, OP_RELU6},
+        {"before_strides", "strides", "before_strides + relu + strides", KERNEL_STRASSEN, OP_RELU},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; ++i) {
+        cr_assert_null(step_of(net.program, pairs[i].norm), "%s", pairs[i].norm);
+        const Step *step = step_of(net.program, pairs[i].conv);
+        cr_assert(step != NULL && step->before != NULL && step->n_inputs == 1, "%s", pairs[i].conv);
+        const Kernel *kernel = step->kernel;
+        cr_assert(kernel->prologue.norm && kernel->family == pairs[i].family, "%s", pairs[i].conv);
+        cr_assert_eq(kernel->prologue.act.op, pairs[i].act);
+        cr_assert(step->norm->rows == 2 * kernel->sizes.in_channels && step->norm->groups == 2 &&
+                  step->norm->cols == 1);
+        cr_assert(step->scratch != NULL && kernel->scratch_bytes % 64 == 0);
+        cr_assert(str_equal(step->title, str_from(pairs[i].title)), STR_FMT, STR_ARG(step->title));
+    }
+    /* An image that the cache holds, two readers, few outputs, padding, groups, a window, the operand's place, a port. */
+    static const char *const alone[] = {"before_sum",    "twice",         "before_few", "before_pad",
+                                        "before_groups", "before_window", "in_place",   "shown"};
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0]; ++i) {
+        const Step *step = step_of(net.program, alone[i]);
+        cr_assert(step != NULL && step->kernel->family == KERNEL_CHANNEL_AFFINE, "%s", alone[i]);
+    }
+    release(&net);
+}
+
+Test(lower_vector, norms_without_activation_move_too)
+{
+    Net net = lower_with(prologues, options_for("x86-64-v4"), false); /* passes fold them into the convolution */
+    const Step *step = step_of(net.program, "plain");
+    cr_assert(step != NULL && step->kernel->prologue.norm);
+    cr_assert_eq(step->kernel->prologue.act.op, OP_IDENTITY);
+    release(&net);
+}
+
+Test(lower_vector, norms_can_be_left_alone)
+{
+    LowerOptions options = options_for("x86-64-v4");
+    options.no_fuse_prologue = true;
+    Net net = lower_with(prologues, options, true), portable = lower_with(prologues, options_for("portable"), true);
+    for (int k = 0; k < 2; ++k) {
+        const Program *program = k == 0 ? net.program : portable.program;
+        for (uint32_t i = 0; i < program->n_steps; ++i) {
+            cr_assert(program->steps[i].before == NULL && program->steps[i].norm == NULL);
+        }
+        const Step *step = step_of(program, "before_residual");
+        cr_assert(step != NULL && step->kernel->family == KERNEL_CHANNEL_AFFINE);
+        lower_exec_compare(program, prologues);
+    }
+    release(&net);
+    release(&portable);
+}

@@ -202,6 +202,7 @@ Test(options, help_names_every_option)
                                         "--tuned-for",
                                         "--tune-runs",
                                         "--no-fuse-projection",
+                                        "--no-fuse-prologue",
                                         "--summary",
                                         "--emit",
                                         "--print-after",
