@@ -14,10 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
+#include "support/ints.h"
 
 /* From a tile to the same of the next block: whole rows, or so many pixels where there is one row. */
 static int64_t later_tile(const Direct *d)
@@ -34,23 +31,23 @@ static Direct direct_of(const Kernel *kernel)
     bool planar = kernel->family == KERNEL_PLANAR;
     Direct d = {.kernel = kernel, .s = s, .b = kernel->vector, .groups = s->groups};
     int64_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    d.group_planes = ceil_div(out_channels, d.b);
+    d.group_planes = int_div_up(out_channels, d.b);
     d.vectors = f->vectors < d.group_planes ? f->vectors : (int32_t)d.group_planes;
-    d.sets = ceil_div(d.group_planes, d.vectors);
+    d.sets = int_div_up(d.group_planes, d.vectors);
     d.last_vectors = (int32_t)(d.group_planes - (d.sets - 1) * d.vectors);
-    int64_t in_padded = planar ? in_channels : ceil_div(in_channels, d.b) * d.b;
-    d.depth = in_padded * s->kernel_rows * s->kernel_cols + ceil_div(kernel->in2.channels, d.b) * d.b;
+    int64_t in_padded = planar ? in_channels : int_div_up(in_channels, d.b) * d.b;
+    d.depth = in_padded * s->kernel_rows * s->kernel_cols + int_div_up(kernel->in2.channels, d.b) * d.b;
     d.set_floats = d.vectors * d.b * d.depth;
     d.group_floats = d.group_planes * d.b * d.depth;
     d.in_group = planar ? in_channels * kernel->in.plane_stride : in_channels / d.b * kernel->in.plane_stride;
     d.tile_rows = kernel->tile_rows > 0 && kernel->tile_rows < s->out_rows ? kernel->tile_rows : 1;
-    d.row_tiles = ceil_div(s->out_rows, d.tile_rows);
+    d.row_tiles = int_div_up(s->out_rows, d.tile_rows);
     d.last_rows = (int32_t)(s->out_rows - (d.row_tiles - 1) * d.tile_rows);
-    d.col_tiles = ceil_div(s->out_cols, kernel->tile_cols);
-    d.cols = (int32_t)ceil_div(s->out_cols, d.col_tiles);
+    d.col_tiles = int_div_up(s->out_cols, kernel->tile_cols);
+    d.cols = (int32_t)int_div_up(s->out_cols, d.col_tiles);
     d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
     d.block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
-    d.blocks = ceil_div(d.row_tiles * d.col_tiles, d.block);
+    d.blocks = int_div_up(d.row_tiles * d.col_tiles, d.block);
     enum { PLANE_PAD = 16 };
     d.slot = kernel->prologue.norm ? (int64_t)d.tile_rows * d.cols * d.b : 0;
     d.slots = kernel->prologue.norm ? d.block * d.slot + PLANE_PAD : 0;
@@ -67,8 +64,8 @@ static Direct direct_of(const Kernel *kernel)
     if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || kernel->prologue.norm) && d.sets * d.groups > 1 &&
         !planar) {
         int32_t products = d.unroll < ROUND ? run : d.unroll;
-        int64_t lines = ceil_div((int64_t)products * d.vectors * d.b, 16);
-        int32_t share = (int32_t)ceil_div(lines, kernel->prologue.norm ? d.block : d.row_tiles * d.col_tiles);
+        int64_t lines = int_div_up((int64_t)products * d.vectors * d.b, 16);
+        int32_t share = (int32_t)int_div_up(lines, kernel->prologue.norm ? d.block : d.row_tiles * d.col_tiles);
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
@@ -77,11 +74,11 @@ static Direct direct_of(const Kernel *kernel)
     d.half =
         (out_channels - 1) % d.b < d.b / 2 && d.b / 2 >= LEAST_HALF && (d.sets == 1 || d.last_vectors != d.vectors);
     d.later = kernel->input_ahead ? later_tile(&d) : 0;
-    d.last_rounds = (int32_t)ceil_div((in_channels - 1) % d.b + 1, d.unroll);
-    int64_t in = ceil_div(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
-    int64_t in2 = d.second_step > 0 ? ceil_div(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
+    d.last_rounds = (int32_t)int_div_up((in_channels - 1) % d.b + 1, d.unroll);
+    int64_t in = int_div_up(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
+    int64_t in2 = d.second_step > 0 ? int_div_up(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
     in = in2 > in ? in2 : in;
-    int64_t out = ceil_div(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
+    int64_t out = int_div_up(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
     d.index = cexpr_index_type(2 * (in > out ? in > weights ? in : weights : out > weights ? out : weights));
     if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
         run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0))) ||
@@ -90,7 +87,7 @@ static Direct direct_of(const Kernel *kernel)
         (kernel->input_ahead && (planar || s->kernel_rows * s->kernel_cols != 1)) ||
         (d.slot > 0 &&
          (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 ||
-          d.second_step > 0 || kernel->scratch_bytes < 4 * d.slots * ceil_div(s->in_channels, d.b)))) {
+          d.second_step > 0 || kernel->scratch_bytes < 4 * d.slots * int_div_up(s->in_channels, d.b)))) {
         ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
     }
     return d;
@@ -207,7 +204,7 @@ static void emit_taps(const Direct *d, CWriter *w)
     const KernelSizes *s = d->s;
     const Layout *in = &d->kernel->in;
     int64_t planes =
-        d->kernel->family == KERNEL_PLANAR ? s->in_channels / s->groups : ceil_div(s->in_channels / s->groups, d->b);
+        d->kernel->family == KERNEL_PLANAR ? s->in_channels / s->groups : int_div_up(s->in_channels / s->groups, d->b);
     if (d->slot > 0) {
         cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, %d};", planes,
                 has_short_plane(d) ? d->last_rounds : d->rounds, d->slots, d->cols * d->b);
@@ -219,7 +216,7 @@ static void emit_taps(const Direct *d, CWriter *w)
     if (d->second_step > 0) {
         const Layout *in2 = &d->kernel->in2;
         cw_line(w, "static const conv_taps taps2 = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, %" PRId64 "};",
-                ceil_div(in2->channels, d->b), d->rounds, in2->plane_stride, s->second_stride_rows * in2->row_stride);
+                int_div_up(in2->channels, d->b), d->rounds, in2->plane_stride, s->second_stride_rows * in2->row_stride);
     }
 }
 
@@ -400,13 +397,13 @@ void emit_direct_sums(const Direct *d, const Place *place, const char *vectors, 
                               0);
     cw_line(w, "const float *const weights = %s;", weights.text);
     if (d->prefetch > 0) {
-        int64_t rounds = ceil_div(d->depth, d->unroll);
+        int64_t rounds = int_div_up(d->depth, d->unroll);
         CExpr next = cexpr_sum((Term[]){{"weights", 1}, {number, tiles > 1 ? rounds * d->prefetch * 16 : 0}, {NULL, 0}},
                                d->set_floats);
         cw_line(w, "const float *const next = %s; /* a slice of the next set's */", next.text);
     } else if (d->row_prefetch > 0) {
         int64_t row_floats = (int64_t)d->rounds * d->unroll * d->vectors * d->b;
-        CExpr slice = cexpr_mod("tile", ceil_div(row_floats, d->row_prefetch * 16));
+        CExpr slice = cexpr_mod("tile", int_div_up(row_floats, d->row_prefetch * 16));
         CExpr next = cexpr_sum((Term[]){{"weights", 1}, {slice.text, tiles > 1 ? d->row_prefetch * 16 : 0}, {NULL, 0}},
                                d->set_floats);
         cw_line(w, "const float *const next = %s; /* of the next set: a slice of what each window row reads */",

@@ -13,6 +13,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "support/ints.h"
+
 enum { ROWS = 4, COLS = 4 }; /* of the micro-kernel */
 
 typedef struct Transposed {
@@ -30,11 +32,6 @@ typedef struct Transposed {
     const char *index;
 } Transposed;
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -43,7 +40,7 @@ static int64_t larger(int64_t a, int64_t b)
 /* Pixels of a phase along one axis. */
 static int64_t pixels_along(const TransposedAxis *axis, int32_t phase)
 {
-    return ceil_div((int64_t)axis->out - phase, axis->stride);
+    return int_div_up((int64_t)axis->out - phase, axis->stride);
 }
 
 static Transposed transposed_of(const Kernel *kernel)
@@ -57,7 +54,7 @@ static Transposed transposed_of(const Kernel *kernel)
     t.groups = s->groups;
     t.in_channels = s->in_channels / s->groups;
     t.out_channels = s->out_channels / s->groups;
-    t.padded_out = ceil_div(t.out_channels, ROWS) * ROWS;
+    t.padded_out = int_div_up(t.out_channels, ROWS) * ROWS;
     t.window = (int64_t)s->kernel_rows * s->kernel_cols;
     t.in_plane = (int64_t)s->in_rows * s->in_cols;
     t.out_plane = (int64_t)s->out_rows * s->out_cols;
@@ -73,7 +70,7 @@ static Transposed transposed_of(const Kernel *kernel)
     }
     for (int32_t row = 0; row < t.phases[0]; ++row) {
         for (int32_t col = 0; col < t.phases[1]; ++col) {
-            t.tiles += t.groups * ceil_div(pixels_along(&t.axis[0], row) * pixels_along(&t.axis[1], col), t.tile);
+            t.tiles += t.groups * int_div_up(pixels_along(&t.axis[0], row) * pixels_along(&t.axis[1], col), t.tile);
         }
     }
     t.index = cexpr_index_type(

@@ -6,11 +6,7 @@
 
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
+#include "support/ints.h"
 
 static const char *index_of(const Kernel *kernel)
 {
@@ -79,7 +75,7 @@ static void emit_to_blocks(const Kernel *kernel, CWriter *w)
 {
     const Layout *in = &kernel->in, *out = &kernel->out;
     int32_t b = out->block, rest = in->channels % b;
-    int64_t planes = ceil_div(in->channels, b),
+    int64_t planes = int_div_up(in->channels, b),
             whole = in->channels / b > 0 && b == kernel->vector ? in->cols / b * b : 0;
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"plane", b * in->plane_stride}, {"row", in->row_stride}, {NULL, 0}},
                         emit_interior(in));
@@ -120,7 +116,7 @@ static void emit_to_planes(const Kernel *kernel, CWriter *w)
 {
     const Layout *in = &kernel->in, *out = &kernel->out;
     int32_t b = in->block, rest = in->channels % b;
-    int64_t planes = ceil_div(in->channels, b),
+    int64_t planes = int_div_up(in->channels, b),
             whole = in->channels / b > 0 && b == kernel->vector ? in->cols / b * b : 0;
     cw_line(w, "const float *const x = %s;", row_of("a->x[0]", in, "plane").text);
     CExpr y = cexpr_sum((Term[]){{"a->y", 1}, {"plane", b * out->plane_stride}, {"row", out->row_stride}, {NULL, 0}},
@@ -186,7 +182,7 @@ void emit_convert(const Kernel *kernel, CWriter *w)
     const Layout *in = &kernel->in, *out = &kernel->out;
     bool to_blocks = in->block == 1 && out->block == kernel->vector,
          to_planes = out->block == 1 && in->block == kernel->vector;
-    int64_t planes = ceil_div(out->channels, to_planes ? in->block : out->block);
+    int64_t planes = int_div_up(out->channels, to_planes ? in->block : out->block);
     if ((to_blocks || to_planes) && in->channels >= kernel->vector && in->cols >= kernel->vector) {
         emit_transpose(kernel->vector, w);
     }
@@ -231,7 +227,7 @@ void emit_zero_halo(const Kernel *kernel, CWriter *w)
     cw_comment(w, "Zeros around %dx%dx%d: %d rows above, %d below, %d columns on the left, %d on the right.",
                l->channels, l->rows, l->cols, l->halo_top, l->halo_bottom, l->halo_left, l->halo_right);
     emit_kernel_head(kernel, w);
-    emit_split(w, "plane", ceil_div(l->channels, b));
+    emit_split(w, "plane", int_div_up(l->channels, b));
     cw_blank(w);
     cw_open(w, "for (%s plane = first_plane; plane < end_plane; ++plane)", index_of(kernel));
     CExpr y = cexpr_sum((Term[]){{"a->y", 1}, {"plane", l->plane_stride}, {NULL, 0}}, 0);

@@ -339,10 +339,10 @@ static bool is_halving(const PoolAttr *pool)
 }
 
 /* A pool 2x2 of whole windows that alone reads a Winograd convolution: a max pool of even tiles, or a plain one of rows. */
-static void fuse_pool(const Lowering *l, const Node *pool, const uint32_t *reads)
+static void fuse_pool(const Lowering *l, const Node *pool, const Uses *uses)
 {
     const Node *conv = pool->inputs[0];
-    if (reads[conv->id] != 1 || conv->op != OP_CONV || conv->adds_residual) {
+    if (!uses_once(uses, conv) || conv->op != OP_CONV || conv->adds_residual) {
         return;
     }
     NodeLayout *layout = &l->layouts[conv->id];
@@ -354,25 +354,6 @@ static void fuse_pool(const Lowering *l, const Node *pool, const uint32_t *reads
         type_height(pool->type) == type_height(conv->type) / 2 && type_width(pool->type) == type_width(conv->type) / 2;
     if (takes && whole && is_halving(&pool->attr.pool)) {
         layout->pool = pool;
-    }
-}
-
-static void fuse_pools(const Lowering *l)
-{
-    const Graph *graph = l->graph;
-    uint32_t *reads = ARENA_ARRAY(l->scratch, uint32_t, graph->n_nodes);
-    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-        for (uint32_t k = 0; k < graph->nodes[i]->n_inputs; ++k) {
-            ++reads[graph->nodes[i]->inputs[k]->id];
-        }
-    }
-    for (uint32_t i = 0; i < graph->n_outputs; ++i) {
-        ++reads[graph->outputs[i].node->id];
-    }
-    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
-        if (graph->nodes[i]->op == OP_MAX_POOL || graph->nodes[i]->op == OP_AVG_POOL) {
-            fuse_pool(l, graph->nodes[i], reads);
-        }
     }
 }
 
@@ -486,7 +467,11 @@ void layouts_assign(Lowering *l)
             join_alike(l, graph->nodes[i]);
         }
     }
-    fuse_pools(l);
+    for (uint32_t i = 0; i < graph->n_nodes; ++i) {
+        if (graph->nodes[i]->op == OP_MAX_POOL || graph->nodes[i]->op == OP_AVG_POOL) {
+            fuse_pool(l, graph->nodes[i], &uses);
+        }
+    }
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         need_halo(l, graph->nodes[i]);
     }

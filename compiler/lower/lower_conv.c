@@ -217,14 +217,13 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     lower_tiles(l, node, kernel);
     const Segment *norm = before != NULL ? norm_segment(l, kernel, before) : NULL;
     append_product(l, node, kernel, in, out, cols, residual, table);
+    Step *step = &l->program->steps[l->program->n_steps - 1];
     if (before != NULL) {
-        Step *step = &l->program->steps[l->program->n_steps - 1];
         step->before = before;
         step->norm = norm;
         step->title = step_title_of_prologue(l->arena, before, node);
     }
     if (pool != NULL) {
-        Step *step = &l->program->steps[l->program->n_steps - 1];
         step->title = arena_printf(l->arena, STR_FMT " + " STR_FMT, STR_ARG(step->title),
                                    STR_ARG(step_title(l->arena, pool, NULL)));
     }

@@ -3,6 +3,29 @@
 
 #include <math.h>
 
+KernelSizes reference_sizes(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride,
+                            int32_t pad, int32_t extra)
+{
+    KernelSizes s = {.in_channels = ic,
+                     .in_rows = rows,
+                     .in_cols = cols,
+                     .out_channels = oc,
+                     .kernel_rows = kernel,
+                     .kernel_cols = kernel,
+                     .stride_rows = stride,
+                     .stride_cols = stride,
+                     .dilation_rows = 1,
+                     .dilation_cols = 1,
+                     .pad_top = pad,
+                     .pad_left = pad,
+                     .pad_bottom = pad + extra,
+                     .pad_right = pad + extra,
+                     .groups = 1};
+    s.out_rows = (rows + 2 * pad + extra - kernel) / stride + 1;
+    s.out_cols = (cols + 2 * pad + extra - kernel) / stride + 1;
+    return s;
+}
+
 static double activate(const Activation *act, double v)
 {
     double a = act->attr.a, b = act->attr.b;

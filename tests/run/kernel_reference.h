@@ -11,6 +11,9 @@ typedef struct KernelData {
     float *norm; /* of a prologue: in_channels scales, then as many shifts */
 } KernelData;
 
+/* A square window; out sizes follow, with `extra` rows and columns of padding at the far side. No groups. */
+KernelSizes reference_sizes(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride,
+                            int32_t pad, int32_t extra);
 /* Numbers of elements that the kernel's operands have. */
 void kernel_data_sizes(const Kernel *kernel, KernelData *data);
 /* Rounds weights as the storage does, some of them made so small that they are subnormal in f16; and, once they are packed, turns

@@ -82,30 +82,6 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
     return kernel;
 }
 
-/* A square window; out sizes follow, with `extra` rows and columns of padding at the far side. */
-static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride,
-                          int32_t pad, int32_t extra)
-{
-    KernelSizes s = {.in_channels = ic,
-                     .in_rows = rows,
-                     .in_cols = cols,
-                     .out_channels = oc,
-                     .kernel_rows = kernel,
-                     .kernel_cols = kernel,
-                     .stride_rows = stride,
-                     .stride_cols = stride,
-                     .dilation_rows = 1,
-                     .dilation_cols = 1,
-                     .pad_top = pad,
-                     .pad_left = pad,
-                     .pad_bottom = pad + extra,
-                     .pad_right = pad + extra,
-                     .groups = 1};
-    s.out_rows = (rows + 2 * pad + extra - kernel) / stride + 1;
-    s.out_cols = (cols + 2 * pad + extra - kernel) / stride + 1;
-    return s;
-}
-
 /* Any window that fits: rectangular kernels, uneven padding, dilation; false where the dice gave no output. */
 static bool random_window(Batch *b, KernelSizes *s)
 {
@@ -424,34 +400,38 @@ static void check_batch(Batch *b, const char *test, double tolerance)
 Test(kernels, conv_of_networks)
 {
     Batch b = batch_create();
-    add(&b, KERNEL_CONV, window(3, 32, 32, 16, 7, 2, 3, 0), true, false, OP_RELU);
-    add(&b, KERNEL_CONV, window(64, 14, 14, 32, 3, 1, 1, 0), true, false, OP_RELU);
-    add(&b, KERNEL_CONV, window(256, 7, 7, 24, 3, 1, 1, 0), true, true, OP_RELU);
-    add(&b, KERNEL_CONV, window(300, 7, 7, 32, 1, 1, 0, 0), true, true, OP_RELU);
-    add(&b, KERNEL_CONV, window(16, 28, 28, 20, 1, 2, 0, 0), true, false, OP_IDENTITY);
-    add(&b, KERNEL_CONV, window(32, 15, 15, 48, 3, 2, 0, 1), false, false, OP_RELU6);
-    add(&b, KERNEL_CONV, window(3, 67, 67, 8, 11, 4, 2, 0), true, false, OP_RELU);
-    add(&b, KERNEL_CONV, window(1, 28, 28, 6, 5, 1, 2, 0), true, false, OP_TANH);
-    add(&b, KERNEL_CONV, window(6, 14, 14, 16, 5, 1, 0, 0), true, false, OP_TANH);
-    add(&b, KERNEL_CONV, window(17, 6, 6, 33, 6, 1, 0, 0), true, false, OP_SIGMOID); /* covers the whole input */
-    add(&b, KERNEL_CONV, window(2, 13, 130, 5, 3, 1, 1, 0), true, true, OP_SILU);
+    add(&b, KERNEL_CONV, reference_sizes(3, 32, 32, 16, 7, 2, 3, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(64, 14, 14, 32, 3, 1, 1, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(256, 7, 7, 24, 3, 1, 1, 0), true, true, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(300, 7, 7, 32, 1, 1, 0, 0), true, true, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(16, 28, 28, 20, 1, 2, 0, 0), true, false, OP_IDENTITY);
+    add(&b, KERNEL_CONV, reference_sizes(32, 15, 15, 48, 3, 2, 0, 1), false, false, OP_RELU6);
+    add(&b, KERNEL_CONV, reference_sizes(3, 67, 67, 8, 11, 4, 2, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(1, 28, 28, 6, 5, 1, 2, 0), true, false, OP_TANH);
+    add(&b, KERNEL_CONV, reference_sizes(6, 14, 14, 16, 5, 1, 0, 0), true, false, OP_TANH);
+    add(&b, KERNEL_CONV, reference_sizes(17, 6, 6, 33, 6, 1, 0, 0), true, false,
+        OP_SIGMOID); /* covers the whole input */
+    add(&b, KERNEL_CONV, reference_sizes(2, 13, 130, 5, 3, 1, 1, 0), true, true, OP_SILU);
     check_batch(&b, "conv-networks", 3e-6);
 }
 
 Test(kernels, conv_odd_shapes)
 {
     Batch b = batch_create();
-    add(&b, KERNEL_CONV, window(1, 1, 1, 1, 1, 1, 0, 0), false, false, OP_IDENTITY);
-    add(&b, KERNEL_CONV, window(1, 1, 1, 1, 3, 1, 1, 0), true, true, OP_LEAKY_RELU);
-    add(&b, KERNEL_CONV, window(5, 1, 300, 3, 1, 1, 0, 0), true, false, OP_ELU);
-    add(&b, KERNEL_CONV, window(7, 9, 9, 13, 2, 5, 0, 0), true, false, OP_IDENTITY); /* stride larger than the kernel */
-    add(&b, KERNEL_CONV, window(3, 2, 2, 9, 5, 1, 2, 0), true, true, OP_RELU);       /* kernel larger than the input */
-    add(&b, KERNEL_CONV, window(2, 3, 3, 4, 3, 1, 7, 0), true, false, OP_IDENTITY); /* outputs that see padding alone */
-    add(&b, KERNEL_CONV, window(513, 4, 4, 5, 1, 1, 0, 0), true, false,
+    add(&b, KERNEL_CONV, reference_sizes(1, 1, 1, 1, 1, 1, 0, 0), false, false, OP_IDENTITY);
+    add(&b, KERNEL_CONV, reference_sizes(1, 1, 1, 1, 3, 1, 1, 0), true, true, OP_LEAKY_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(5, 1, 300, 3, 1, 1, 0, 0), true, false, OP_ELU);
+    add(&b, KERNEL_CONV, reference_sizes(7, 9, 9, 13, 2, 5, 0, 0), true, false,
+        OP_IDENTITY); /* stride larger than the kernel */
+    add(&b, KERNEL_CONV, reference_sizes(3, 2, 2, 9, 5, 1, 2, 0), true, true,
+        OP_RELU); /* kernel larger than the input */
+    add(&b, KERNEL_CONV, reference_sizes(2, 3, 3, 4, 3, 1, 7, 0), true, false,
+        OP_IDENTITY); /* outputs that see padding alone */
+    add(&b, KERNEL_CONV, reference_sizes(513, 4, 4, 5, 1, 1, 0, 0), true, false,
         OP_RELU); /* several blocks of taps, an odd rest */
-    add(&b, KERNEL_CONV, window(1030, 1, 1, 10, 1, 1, 0, 0), true, true, OP_HARD_SWISH);
+    add(&b, KERNEL_CONV, reference_sizes(1030, 1, 1, 10, 1, 1, 0, 0), true, true, OP_HARD_SWISH);
     KernelSizes cut =
-        window(4, 9, 9, 4, 1, 1, 0, 0); /* negative padding at the far side: the last columns are not read */
+        reference_sizes(4, 9, 9, 4, 1, 1, 0, 0); /* negative padding at the far side: the last columns are not read */
     cut.out_cols = 8;
     add(&b, KERNEL_CONV, cut, true, false, OP_IDENTITY);
     for (int i = 0; i < 60; ++i) {
@@ -470,11 +450,11 @@ Test(kernels, conv_groups)
     Batch b = batch_create();
     for (int i = 0; i < 4; ++i) {
         static const int32_t groups[] = {2, 32, 3, 8}, size[] = {13, 7, 20, 40};
-        KernelSizes s = window(groups[i] * 5, size[i], size[i], groups[i] * 6, 3, 1 + i % 2, 1, 0);
+        KernelSizes s = reference_sizes(groups[i] * 5, size[i], size[i], groups[i] * 6, 3, 1 + i % 2, 1, 0);
         s.groups = groups[i];
         add(&b, KERNEL_CONV, s, true, i % 2, OP_RELU);
     }
-    KernelSizes one = window(12, 10, 10, 12, 3, 1, 1, 0); /* depthwise as a grouped convolution */
+    KernelSizes one = reference_sizes(12, 10, 10, 12, 3, 1, 1, 0); /* depthwise as a grouped convolution */
     one.groups = 12;
     add(&b, KERNEL_CONV, one, true, true, OP_RELU6);
     check_batch(&b, "conv-groups", 3e-6);
@@ -485,19 +465,19 @@ Test(kernels, depthwise)
     Batch b = batch_create();
     static const int32_t size[] = {112, 56, 14, 7, 5, 1}, stride[] = {1, 2, 1, 2, 1, 1};
     for (int i = 0; i < 6; ++i) {
-        KernelSizes s = window(3, size[i], size[i], 3, 3, stride[i], 1, 0);
+        KernelSizes s = reference_sizes(3, size[i], size[i], 3, 3, stride[i], 1, 0);
         s.multiplier = 1;
         s.groups = 0;
         add(&b, KERNEL_DEPTHWISE, s, true, i % 2 == 0, i < 3 ? OP_RELU6 : OP_IDENTITY);
     }
-    KernelSizes same =
-        window(4, 12, 12, 8, 3, 2, 0, 1); /* TensorFlow's: padding at the far side alone; two outputs a channel */
+    KernelSizes same = reference_sizes(4, 12, 12, 8, 3, 2, 0,
+                                       1); /* TensorFlow's: padding at the far side alone; two outputs a channel */
     same.multiplier = 2;
     add(&b, KERNEL_DEPTHWISE, same, true, false, OP_RELU);
-    KernelSizes large = window(2, 20, 20, 2, 7, 1, 3, 0); /* too large to be unrolled */
+    KernelSizes large = reference_sizes(2, 20, 20, 2, 7, 1, 3, 0); /* too large to be unrolled */
     large.multiplier = 1;
     add(&b, KERNEL_DEPTHWISE, large, false, true, OP_SILU);
-    KernelSizes inside = window(3, 9, 9, 3, 3, 1, 0, 0);
+    KernelSizes inside = reference_sizes(3, 9, 9, 3, 3, 1, 0, 0);
     inside.multiplier = 1;
     add(&b, KERNEL_DEPTHWISE, inside, true, false, OP_IDENTITY);
     for (int i = 0; i < 40; ++i) {
@@ -551,11 +531,11 @@ Test(kernels, pools)
     Batch b = batch_create();
     for (int is_max = 0; is_max < 2; ++is_max) {
         KernelFamily family = is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
-        add(&b, family, window(3, 112, 112, 3, 3, 2, 1, 0), false, false, OP_IDENTITY);
-        add(&b, family, window(4, 28, 28, 4, 2, 2, 0, 0), false, false, OP_IDENTITY);
-        add(&b, family, window(2, 55, 55, 2, 3, 2, 0, 0), false, false, OP_IDENTITY);
-        add(&b, family, window(2, 9, 9, 2, 9, 1, 0, 0), false, false, OP_IDENTITY);
-        add(&b, family, window(5, 1, 1, 5, 1, 1, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, reference_sizes(3, 112, 112, 3, 3, 2, 1, 0), false, false, OP_IDENTITY);
+        add(&b, family, reference_sizes(4, 28, 28, 4, 2, 2, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, reference_sizes(2, 55, 55, 2, 3, 2, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, reference_sizes(2, 9, 9, 2, 9, 1, 0, 0), false, false, OP_IDENTITY);
+        add(&b, family, reference_sizes(5, 1, 1, 5, 1, 1, 0, 0), false, false, OP_IDENTITY);
         for (int i = 0; i < 24; ++i) {
             KernelSizes s = {.in_channels = pick(&b, 1, 5), .count_pad = i % 2 == 0};
             s.out_channels = s.in_channels;
@@ -619,7 +599,9 @@ Test(kernels, unary)
         add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_PRELU);
         add(&b, KERNEL_UNARY, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), false, false, OP_RELU);
         add(&b, KERNEL_CHANNEL_AFFINE, elementwise(shapes[i][0], shapes[i][1], shapes[i][2]), i % 2 == 0, false,
-            i < 2 ? OP_IDENTITY : i < 4 ? OP_RELU : OP_SILU);
+            i < 2   ? OP_IDENTITY
+            : i < 4 ? OP_RELU
+                    : OP_SILU);
     }
     check_batch(&b, "unary", 1e-6);
 }
@@ -796,7 +778,7 @@ Test(kernels, nan_passes)
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; ++i) {
         add(&b, KERNEL_UNARY, elementwise(1, 3, 3), false, false, acts[i]);
     }
-    add(&b, KERNEL_MAX_POOL, window(1, 3, 3, 1, 3, 1, 0, 0), false, false, OP_IDENTITY);
+    add(&b, KERNEL_MAX_POOL, reference_sizes(1, 3, 3, 1, 3, 1, 0, 0), false, false, OP_IDENTITY);
     KernelSizes global = elementwise(1, 3, 3);
     global.out_rows = global.out_cols = 1;
     global.is_max = true;
@@ -819,9 +801,10 @@ Test(kernels, nan_passes)
 Test(kernels, huge_tensors_have_wide_indices)
 {
     Batch b = batch_create();
-    KernelSizes pointwise = window(70000, 1, 1, 70000, 1, 1, 0, 0), grouped = window(70000, 3, 3, 140000, 3, 1, 1, 0);
+    KernelSizes pointwise = reference_sizes(70000, 1, 1, 70000, 1, 1, 0, 0),
+                grouped = reference_sizes(70000, 3, 3, 140000, 3, 1, 1, 0);
     grouped.groups = 2;
-    KernelSizes channelwise = window(60000, 200, 200, 60000, 3, 1, 1, 0);
+    KernelSizes channelwise = reference_sizes(60000, 200, 200, 60000, 3, 1, 1, 0);
     channelwise.multiplier = 1;
     KernelSizes dense = elementwise(70000, 1, 1), same = elementwise(60000, 200, 200), scaled = same, pixels = same;
     scaled.op = OP_MUL;
@@ -870,9 +853,9 @@ Test(kernels, one_alone_compiles)
 {
     Batch b = batch_create();
     KernelSizes dense = elementwise(7, 1, 1), wide = elementwise(100, 1, 1);
-    add(&b, KERNEL_CONV, window(3, 8, 8, 8, 3, 1, 1, 0), true, false, OP_RELU);
-    add(&b, KERNEL_CONV, window(3, 8, 8, 8, 3, 1, 1, 0), false, false, OP_IDENTITY);
-    add(&b, KERNEL_CONV, window(1, 1, 1, 1, 1, 1, 0, 0), false, true, OP_IDENTITY);
+    add(&b, KERNEL_CONV, reference_sizes(3, 8, 8, 8, 3, 1, 1, 0), true, false, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(3, 8, 8, 8, 3, 1, 1, 0), false, false, OP_IDENTITY);
+    add(&b, KERNEL_CONV, reference_sizes(1, 1, 1, 1, 1, 1, 0, 0), false, true, OP_IDENTITY);
     add(&b, KERNEL_DENSE, dense, true, false, OP_IDENTITY);
     add(&b, KERNEL_DENSE, wide, false, false, OP_RELU);
     for (uint32_t i = 0; i < b.count; ++i) {

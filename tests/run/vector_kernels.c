@@ -200,24 +200,7 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
 static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, int32_t kernel, int32_t stride,
                           int32_t pad)
 {
-    KernelSizes s = {.in_channels = ic,
-                     .in_rows = rows,
-                     .in_cols = cols,
-                     .out_channels = oc,
-                     .kernel_rows = kernel,
-                     .kernel_cols = kernel,
-                     .stride_rows = stride,
-                     .stride_cols = stride,
-                     .dilation_rows = 1,
-                     .dilation_cols = 1,
-                     .pad_top = pad,
-                     .pad_left = pad,
-                     .pad_bottom = pad,
-                     .pad_right = pad,
-                     .groups = 1};
-    s.out_rows = (rows + 2 * pad - kernel) / stride + 1;
-    s.out_cols = (cols + 2 * pad - kernel) / stride + 1;
-    return s;
+    return reference_sizes(ic, rows, cols, oc, kernel, stride, pad, 0);
 }
 
 static bool random_window(Batch *b, KernelSizes *s)

@@ -1,6 +1,8 @@
 /* See lower_build.h. */
 #include "lower_build.h"
 
+#include "../run/kernel_reference.h"
+
 #include <criterion/criterion.h>
 
 LowerBuild lower_build_start(void)
@@ -98,19 +100,7 @@ Program *lower_build_finish(LowerBuild *b)
 
 KernelSizes lower_build_sizes(int32_t in_channels, int32_t side, int32_t out_channels, int32_t window, int32_t groups)
 {
-    return (KernelSizes){.in_channels = in_channels,
-                         .in_rows = side,
-                         .in_cols = side,
-                         .out_channels = out_channels,
-                         .out_rows = side,
-                         .out_cols = side,
-                         .kernel_rows = window,
-                         .kernel_cols = window,
-                         .stride_rows = 1,
-                         .stride_cols = 1,
-                         .dilation_rows = 1,
-                         .dilation_cols = 1,
-                         .pad_top = window / 2,
-                         .pad_left = window / 2,
-                         .groups = groups};
+    KernelSizes sizes = reference_sizes(in_channels, side, side, out_channels, window, 1, window / 2, 0);
+    sizes.groups = groups;
+    return sizes;
 }
