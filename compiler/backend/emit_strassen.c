@@ -16,7 +16,11 @@
  *     micro-kernel   for each set of output channels (of both halves of them) writes the seven products
  *                    M [P1 .. P7][chunk of pixels][vector][pixel of the chunk][b];
  *     NAME_output    sums them up, with bias, residual, activation.
- * A part that begins within a block works V out for itself: results are the same in every split. */
+ * A part that begins within a block works V out for itself: results are the same in every split.
+ *
+ * Halves of channels are whole vectors, and the last vector may be of few channels. For lanes past the last input W12, W22
+ * and S4 are zeros, and NAME_input takes X22 as zeros in its sums, so P2, P3 and P4 end with the last input. Where no more
+ * than half of the last output vector's channels exist, P4 and P5, whose weights are lower ones only, leave out the others. */
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
@@ -34,6 +38,8 @@ typedef struct Strassen {
     int32_t vectors, last_vectors;
     int32_t chunks, chunk, wide; /* of a half: the first `wide` of the chunks have `chunk` pixels, others one less */
     bool in_place;               /* x is read as it lies */
+    int32_t last_rounds;         /* of the last plane, in P2, P3, P4 */
+    bool half_vector;            /* of the last set, in P4, P5 */
     int64_t v_stride, m_stride, product_floats;
     const char *index;
 } Strassen;
@@ -61,6 +67,10 @@ static Strassen strassen_of(const Kernel *kernel)
     g.chunk = (g.half + g.chunks - 1) / g.chunks;
     g.wide = g.half - (g.chunk - 1) * g.chunks;
     g.in_place = strassen_in_place(kernel);
+    enum { ROUND = 4, LEAST_HALF = 8 /* floats: halves of fewer are no faster than whole vectors */ };
+    g.last_rounds = ((s->in_channels - 1) % g.b) / ROUND + 1;
+    g.half_vector = (s->out_channels - 1) % g.b < g.b / 2 && g.b / 2 >= LEAST_HALF &&
+                    (g.sets == 1 || g.last_vectors != g.vectors); /* sets are told apart by their vectors */
     g.v_stride = g.in_planes * g.half * g.b + PLANE_PAD;
     g.m_stride = (int64_t)g.vectors * g.half * g.b + PLANE_PAD;
     g.product_floats = g.in_planes * g.b * g.vectors * g.b;
@@ -82,6 +92,18 @@ static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
     return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
 }
 
+/* Lanes of the last plane are no channels. */
+static bool has_odd_lanes(const Strassen *g)
+{
+    return g->s->in_channels % g->b != 0;
+}
+
+/* Some products end rounds before the last plane does. */
+static bool is_short(const Strassen *g)
+{
+    return g->last_rounds < g->b / 4;
+}
+
 static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors)
 {
     return (TileShape){.rows = 1,
@@ -90,7 +112,16 @@ static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors)
                        .step = g->b,
                        .unroll = 4,
                        .rounds = g->b / 4,
-                       .prefetch = prefetch_lines(g, vectors)};
+                       .prefetch = prefetch_lines(g, vectors),
+                       .short_plane = is_short(g)};
+}
+
+/* The same with half of its last vector. */
+static TileShape half_shape_of(const Strassen *g, bool narrow, int32_t vectors)
+{
+    TileShape shape = shape_of(g, narrow, vectors);
+    shape.half = true;
+    return shape;
 }
 
 int strassen_tiles(const Kernel *kernel, TileShape *shapes)
@@ -105,6 +136,12 @@ int strassen_tiles(const Kernel *kernel, TileShape *shapes)
         shapes[n++] = shape_of(&g, false, vectors);
         if (g.wide < g.chunks) {
             shapes[n++] = shape_of(&g, true, vectors);
+        }
+    }
+    if (g.half_vector) {
+        shapes[n++] = half_shape_of(&g, false, g.last_vectors);
+        if (g.wide < g.chunks) {
+            shapes[n++] = half_shape_of(&g, true, g.last_vectors);
         }
     }
     return n;
@@ -145,6 +182,17 @@ static void emit_load(const Prologue *prologue, const char *name, const char *at
     }
 }
 
+/* 1 for channels of the last plane, 0 for lanes that are none. */
+static void emit_last_exist(const Strassen *g, CWriter *w)
+{
+    StrBuf lanes = {0};
+    for (int32_t lane = 0; lane < g->b; ++lane) {
+        strbuf_printf(&lanes, "%s%d", lane > 0 ? ", " : "", lane <= (g->s->in_channels - 1) % g->b);
+    }
+    cw_line(w, "static const float last_exist[%d] = {%s};", g->b, lanes.ptr);
+    strbuf_free(&lanes);
+}
+
 static void emit_input(const Strassen *g, CWriter *w)
 {
     const Layout *in = &g->kernel->in;
@@ -154,7 +202,14 @@ static void emit_input(const Strassen *g, CWriter *w)
     cw_line(w, "static void " STR_FMT "_input(const float *x,%s float *v, int first, int second)",
             STR_ARG(g->kernel->name), prologue->norm ? " const float *norm," : "");
     cw_body(w);
+    if (has_odd_lanes(g)) {
+        emit_last_exist(g, w);
+    }
     cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->in_planes);
+    if (has_odd_lanes(g)) {
+        cw_line(w, "const vector exist = plane < %" PRId64 " ? vector_all(1.0f) : vector_load(last_exist);",
+                g->in_planes - 1);
+    }
     cw_line(w, "const float *const from = x + plane * %" PRId64 ";", in->plane_stride);
     cw_line(w, "float *const to = v + plane * %d;", g->half * g->b);
     for (int k = 1; prologue->norm && k <= 2; ++k) { /* of the plane in either half of the channels */
@@ -170,7 +225,10 @@ static void emit_input(const Strassen *g, CWriter *w)
     emit_load(prologue, "x11", "x1", 1, w);
     emit_load(prologue, "x21", cexpr_format("x1%s", second.text).text, 2, w);
     emit_load(prologue, "x12", "x2", 1, w);
-    emit_load(prologue, "x22", cexpr_format("x2%s", second.text).text, 2, w);
+    emit_load(prologue, has_odd_lanes(g) ? "c22" : "x22", cexpr_format("x2%s", second.text).text, 2, w);
+    if (has_odd_lanes(g)) {
+        cw_line(w, "const vector x22 = c22 * exist;");
+    }
     for (int k = 1; k <= 2; ++k) { /* the next planes' */
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset(in->plane_stride).text);
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset((g->in_planes + 1) * in->plane_stride).text);
@@ -283,16 +341,24 @@ static void open_chunks(const Strassen *g, bool narrow, CWriter *w)
     cw_open(w, "for (int i = %d; i < %d; i += %d)", narrow ? edge : 0, narrow ? g->half : edge, g->chunk - narrow);
 }
 
-static void emit_chunks(const Strassen *g, bool narrow, int32_t vectors, CWriter *w)
+static void emit_some_chunks(const Strassen *g, bool narrow, int32_t vectors, bool half, CWriter *w)
 {
-    TileShape shape = shape_of(g, narrow, vectors);
+    TileShape shape = half ? half_shape_of(g, narrow, vectors) : shape_of(g, narrow, vectors);
     open_chunks(g, narrow, w);
-    cw_line(w, "%s(at, from + i * %d, u,%s (vector *)(to + i * %d));", emit_tile_name(&shape).text, g->b,
+    cw_line(w, "%s(taps[n], from + i * %d, u,%s (vector *)(to + i * %d));", emit_tile_name(&shape).text, g->b,
             shape.prefetch > 0 ? " next," : "", vectors * g->b);
     if (shape.prefetch > 0 && g->chunks > 1) {
         cw_line(w, "next += %" PRId64 ";", g->in_planes * (g->b / 4) * shape.prefetch * 16);
     }
     cw_close(w, "");
+}
+
+static void emit_chunks(const Strassen *g, int32_t vectors, bool half, CWriter *w)
+{
+    emit_some_chunks(g, false, vectors, half, w);
+    if (g->wide < g->chunks) {
+        emit_some_chunks(g, true, vectors, half, w);
+    }
 }
 
 static void emit_chunk_outputs(const Strassen *g, bool narrow, int32_t vectors, CWriter *w)
@@ -312,10 +378,8 @@ static void emit_set(const Strassen *g, int32_t vectors, CWriter *w)
     int64_t floats = g->in_planes * g->b * vectors * g->b;
     cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
     if (g->in_place) {
-        cw_line(w, "const conv_taps *const at = n < %d ? &in_x : &in_v;", ORIGINALS);
         cw_line(w, "const float *const from = factors[n];");
     } else {
-        cw_line(w, "const conv_taps *const at = &in_v;");
         cw_line(w, "const float *const from = v + n * %" PRId64 ";", g->v_stride);
     }
     cw_line(w, "const float *const u = weights + n * %" PRId64 ";", floats);
@@ -323,9 +387,14 @@ static void emit_set(const Strassen *g, int32_t vectors, CWriter *w)
     if (prefetch_lines(g, vectors) > 0) {
         cw_line(w, "const float *next = u + %" PRId64 "; /* the next product's */", floats);
     }
-    emit_chunks(g, false, vectors, w);
-    if (g->wide < g->chunks) {
-        emit_chunks(g, true, vectors, w);
+    if (g->half_vector && vectors == g->last_vectors) {
+        cw_open(w, "if (n == 3 || n == 4)");
+        emit_chunks(g, vectors, true, w);
+        cw_chain(w, "else");
+        emit_chunks(g, vectors, false, w);
+        cw_close(w, "");
+    } else {
+        emit_chunks(g, vectors, false, w);
     }
     cw_close(w, "");
     emit_chunk_outputs(g, false, vectors, w);
@@ -334,10 +403,30 @@ static void emit_set(const Strassen *g, int32_t vectors, CWriter *w)
     }
 }
 
-static void emit_taps(const Strassen *g, const char *name, int64_t plane, CWriter *w)
+static void emit_one_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w)
 {
-    cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, g->in_planes,
-            g->b / 4, plane);
+    cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, g->in_planes, rounds,
+            plane);
+}
+
+/* Of each of the products; "_short": those that end with the last input. */
+static void emit_taps(const Strassen *g, CWriter *w)
+{
+    int32_t rounds = g->b / 4;
+    emit_one_taps(g, "in_v", g->half * g->b, rounds, w);
+    if (is_short(g)) {
+        emit_one_taps(g, "in_v_short", g->half * g->b, g->last_rounds, w);
+    }
+    if (g->in_place) {
+        emit_one_taps(g, "in_x", g->kernel->in.plane_stride, rounds, w);
+    }
+    if (g->in_place && is_short(g)) {
+        emit_one_taps(g, "in_x_short", g->kernel->in.plane_stride, g->last_rounds, w);
+    }
+    static const char *const ends[2] = {"", "_short"};
+    const char *x = g->in_place ? "x" : "v", *end = ends[is_short(g)];
+    cw_line(w, "const conv_taps *const taps[%d] = {&in_%s, &in_%s%s, &in_%s%s, &in_v%s, &in_v, &in_v, &in_v};",
+            PRODUCTS, x, x, end, x, end, end);
 }
 
 static void emit_head_comment(const Strassen *g, CWriter *w)
@@ -402,10 +491,7 @@ void emit_strassen(const Kernel *kernel, CWriter *w)
     emit_output(&g, w);
     emit_head_comment(&g, w);
     emit_kernel_head(kernel, w);
-    emit_taps(&g, "in_v", g.half * g.b, w);
-    if (g.in_place) {
-        emit_taps(&g, "in_x", kernel->in.plane_stride, w);
-    }
+    emit_taps(&g, w);
     int64_t factors = g.in_place ? PRODUCTS - ORIGINALS : PRODUCTS;
     cw_line(w, "float *const v = %s; /* [%" PRId64 "][%" PRId64 "][%d][%d], the first stride padded */",
             emit_scratch(kernel).text, factors, g.in_planes, g.half, g.b);

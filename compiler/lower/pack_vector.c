@@ -221,7 +221,8 @@ void pack_strassen(const PackFormat *f, const float *upper, int32_t upper_rows, 
             double w11 = (double)first[0], w12 = right ? (double)first[half] : 0.0;
             double w21 = below ? (double)second[0] : 0.0, w22 = below && right ? (double)second[half] : 0.0;
             double s1 = w21 + w22, s2 = s1 - w11;
-            const double factors[STRASSEN_PRODUCTS] = {w11, w12, w12 - s2, w22, s1, s2, w11 - w21};
+            const double s4 = right ? w12 - s2 : 0.0; /* lanes past the last input are taken as zeros in X22 */
+            const double factors[STRASSEN_PRODUCTS] = {w11, w12, s4, w22, s1, s2, w11 - w21};
             for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
                 out[n * product + i * width + row] = (float)factors[n];
             }

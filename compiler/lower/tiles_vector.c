@@ -20,6 +20,7 @@ enum {
     WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
     WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
     STRASSEN_CACHE = 700 * 1024,      /* bytes of inputs or weights that stay in the second level */
+    STRASSEN_FAR = 3 * 1024 * 1024,   /* bytes of inputs for which each set of channels waits, asked for or not */
     WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -428,7 +429,8 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t
             continue;
         }
         double cost = blocks * (half + 0.5 * ceil_div(half, most)) * (1.0 + read_again / half);
-        cost *= half * pixel_bytes > STRASSEN_CACHE ? 1.01 : 1.0;
+        int64_t bytes = half * pixel_bytes;
+        cost *= bytes > STRASSEN_FAR ? 1.03 : bytes > STRASSEN_CACHE ? 1.01 : 1.0; /* measured as well */
         if (blocks == 1 || cost < least) {
             best = half;
             least = cost;

@@ -366,7 +366,8 @@ static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, i
     return m;
 }
 
-/* Factor n = 0 .. 6 of the products, as sums of the four quarters of the weights. */
+/* Factor n = 0 .. 6 of the products, as sums of the four quarters of the weights; the third is of X22 alone, 0 where
+ * there is no such input. */
 static Memory pack_strassen(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
 {
     static const int sums[7][4] = {/* W11, W12, W21, W22 */
@@ -385,7 +386,7 @@ static Memory pack_strassen(const Kernel *k, const float *values, int64_t rows, 
                     int64_t row = o + part / 2 * O, input = i + part % 2 * I;
                     sum += row < rows && input < inputs ? sums[n][part] * (double)values[row * inputs + input] : 0.0;
                 }
-                to[(n * I + i) * width] = (float)sum;
+                to[(n * I + i) * width] = n == 2 && I + i >= inputs ? 0.0f : (float)sum;
             }
         }
     }
