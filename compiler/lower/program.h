@@ -379,7 +379,8 @@ typedef struct Kernel {
     int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT).
                                     STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
-                                    asked for while this one's are summed up, or go through the prologue */
+                                    asked for while this one's are summed up, or go through the prologue. MAX_POOL,
+                                    AVG_POOL: those of the next row of windows */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;

@@ -550,6 +550,9 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         return;
     case KERNEL_MAX_POOL:
     case KERNEL_AVG_POOL:
+        /* With a stride of 1, windows below each other share rows, and the processor is no faster for being asked. */
+        kernel->input_ahead = kernel->sizes.stride_rows > 1 && 4 * layout_elements(&kernel->in) > PIXELS_INPUT;
+        return;
     case KERNEL_GLOBAL_POOL:
     case KERNEL_BINARY:
     case KERNEL_LRN:

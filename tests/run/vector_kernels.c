@@ -1026,6 +1026,7 @@ static void fill_pools(Batch *b)
         s.count_pad = i % 3 == 1;
         Kernel *k = add(b, is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL, s, false, false, OP_IDENTITY);
         k->in = with_halo(b, b->b, s.in_channels, s.in_rows, s.in_cols);
+        k->input_ahead = i % 2 == 0;
     }
     for (int i = 0; i < 12; ++i) {
         KernelSizes s = {.in_channels = pick(b, 1, 3 * b->b), .in_rows = pick(b, 1, 20), .in_cols = pick(b, 1, 20)};
