@@ -43,9 +43,9 @@ static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage stor
     cw_close(w, "");
     cw_line(w, "CNN_UNROLL(%d)", ROUND);
     cw_open(w, "for (int i = 0; i < inputs; ++i, w += %d)", vectors * b);
-    if (prefetch > 0) {
+    if (prefetch > 0) { /* to the second level: the first would push out x */
         for (int32_t i = 0; i < lines; ++i) {
-            cw_line(w, "__builtin_prefetch(w%s);", emit_offset(prefetch / weight_bytes + i * line).text);
+            cw_line(w, "__builtin_prefetch(w%s, 0, 2);", emit_offset(prefetch / weight_bytes + i * line).text);
         }
     }
     emit_open_unrolled(w, "v", vectors);
