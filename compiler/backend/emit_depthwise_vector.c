@@ -18,8 +18,11 @@ static CExpr tile_name(const DepthwiseTile *t)
     int length = snprintf(name.text, sizeof name.text, "depthwise_%dx%d_k%dx%d_s%dx%d", (int)t->rows, (int)t->cols,
                           (int)s->kernel_rows, (int)s->kernel_cols, (int)s->stride_rows, (int)s->stride_cols);
     if (s->dilation_rows > 1 || s->dilation_cols > 1) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_d%dx%d", (int)s->dilation_rows,
-                 (int)s->dilation_cols);
+        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_d%dx%d", (int)s->dilation_rows,
+                           (int)s->dilation_cols);
+    }
+    if (t->act->op != OP_IDENTITY) {
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_%s", op_info(t->act->op)->name);
     }
     return name;
 }
@@ -29,6 +32,7 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     enum { MAX_UNROLLED = 5 };
     const KernelSizes *s = t->s;
     int32_t pixels = t->rows * t->cols;
+    bool acts = t->act->op != OP_IDENTITY;
     if (text_uses(strbuf_view(&w->text), tile_name(t).text)) {
         return; /* an earlier layer has the same */
     }
@@ -38,8 +42,9 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     }
     cw_comment(w,
                "sums[%d][%d]: a window of %dx%d taps on %d x %d pixels of one vector of channels; x points at the "
-               "first tap of the first pixel, rows of the image lie row_stride floats apart.",
-               t->rows, t->cols, s->kernel_rows, s->kernel_cols, t->rows, t->cols);
+               "first tap of the first pixel, rows of the image lie row_stride floats apart.%s%s%s",
+               t->rows, t->cols, s->kernel_rows, s->kernel_cols, t->rows, t->cols,
+               acts ? " First, of each input: " : "", acts ? op_info(t->act->op)->name : "", acts ? "." : "");
     cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, vector *sums)", tile_name(t).text);
     cw_body(w);
     cw_line(w, "vector s[%d];", pixels);
@@ -64,7 +69,8 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
                                   {NULL, 0}},
                          0);
     CExpr sum = cexpr_sum((Term[]){{"r", t->rows > 1 ? t->cols : 0}, {"p", 1}, {NULL, 0}}, 0);
-    cw_line(w, "s[%s] += k * vector_load(%s);", sum.text, at.text);
+    CExpr load = cexpr_format("vector_load(%s)", at.text);
+    cw_line(w, "s[%s] += k * %s;", sum.text, acts ? emit_vector_activation(t->act, load.text).text : load.text);
     cw_close(w, "");
     if (t->rows > 1) {
         cw_close(w, "");
@@ -83,6 +89,17 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
 static int32_t channels_of(const Kernel *kernel) /* of a group */
 {
     return kernel->family == KERNEL_GROUPED ? kernel->sizes.in_channels / kernel->sizes.groups : 1;
+}
+
+static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
+{
+    static const Activation none = {.op = OP_IDENTITY};
+    return (DepthwiseTile){.s = &kernel->sizes,
+                           .rows = rows,
+                           .cols = cols,
+                           .b = kernel->vector,
+                           .channels = channels_of(kernel),
+                           .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none};
 }
 
 typedef struct Grid {         /* of tiles */
@@ -116,13 +133,12 @@ static bool sums_in_place(const Kernel *kernel, const Grid *g)
 /* Sums for tiles of `rows` rows; the column's tile is the variable `column`. */
 static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter *w)
 {
-    const KernelSizes *s = &kernel->sizes;
     bool narrow = g->wide < g->cols;
     const char *sums = sums_in_place(kernel, g) ? "(vector *)out" : "sums";
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
-    DepthwiseTile tile = {s, rows, g->tile_cols, kernel->vector, channels_of(kernel)};
+    DepthwiseTile tile = tile_of(kernel, rows, g->tile_cols);
     if (narrow) {
-        DepthwiseTile thin = {s, rows, g->tile_cols - 1, kernel->vector, channels_of(kernel)};
+        DepthwiseTile thin = tile_of(kernel, rows, g->tile_cols - 1);
         cw_open(w, "if (cols == %d)", g->tile_cols);
         cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums);
         cw_chain(w, "else");
@@ -163,6 +179,21 @@ static void emit_store_tile(const Kernel *kernel, const Grid *g, const char *row
     }
 }
 
+/* Asks for the inputs that the row of tiles after the next one is the first to read. */
+static void emit_rows_ahead(const Kernel *kernel, const Grid *g, CWriter *w)
+{
+    enum { LINE = 16 /* floats */ };
+    const KernelSizes *s = &kernel->sizes;
+    int32_t step = s->stride_rows * g->tile_rows, floats = g->tile_cols * s->stride_cols * kernel->vector;
+    int64_t first = (int64_t)(s->kernel_rows - 1) * s->dilation_rows + 1 + step;
+    emit_open_unrolled(w, "line", (floats + LINE - 1) / LINE);
+    for (int32_t row = 0; row < step; ++row) {
+        CExpr at = cexpr_sum((Term[]){{"in", 1}, {"line", LINE}, {NULL, 0}}, (first + row) * kernel->in.row_stride);
+        cw_line(w, "__builtin_prefetch(%s);", at.text);
+    }
+    cw_close(w, "");
+}
+
 static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -184,6 +215,9 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     CExpr out = cexpr_sum((Term[]){{"out_row", 1}, {"first", many ? b : 0}, {NULL, 0}}, 0);
     cw_line(w, "const float *const in = %s;", in.text);
     cw_line(w, "float *const out = %s;", out.text);
+    if (kernel->input_ahead) {
+        emit_rows_ahead(kernel, g, w);
+    }
     if (!sums_in_place(kernel, g)) {
         cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);
     }
@@ -215,19 +249,21 @@ void emit_depthwise_vector(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const Epilogue *e = &kernel->epilogue;
     Grid g = grid_of(kernel);
+    bool acts = kernel->prologue.kind == PROLOGUE_ACT;
     int32_t b = kernel->vector, taps = s->kernel_rows * s->kernel_cols * channels_of(kernel);
     int64_t planes = (s->in_channels + b - 1) / b;
     for (int r = 0; r < (g.last_rows != g.tile_rows ? 2 : 1); ++r) {
         for (int c = 0; c < (g.wide < g.cols ? 2 : 1); ++c) {
-            DepthwiseTile tile = {s, r == 0 ? g.tile_rows : g.last_rows, g.tile_cols - c, b, channels_of(kernel)};
+            DepthwiseTile tile = tile_of(kernel, r == 0 ? g.tile_rows : g.last_rows, g.tile_cols - c);
             emit_tile_function(&tile, w);
         }
     }
     cw_comment(w,
-               "%s convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+               "%s convolution %dx%d, stride %dx%d, padding from top left %dx%d%s%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
                "x, y [%d/%d][row][column][%d], weights [%d/%d][%d][%d][%d][%d].",
                kernel->family == KERNEL_GROUPED ? "Grouped" : "Depthwise", s->kernel_rows, s->kernel_cols,
-               s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols,
+               s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, acts ? ", first " : "",
+               acts ? op_info(kernel->prologue.act.op)->name : "", s->in_channels, s->in_rows, s->in_cols,
                s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
                s->in_channels, b, b, s->in_channels, b, s->kernel_rows, s->kernel_cols, channels_of(kernel), b);

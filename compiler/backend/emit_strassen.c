@@ -171,7 +171,7 @@ static CExpr place_of(const Strassen *g, const char *pixel, const Layout *layout
 /* `half` of the channels: whose scale and shift. */
 static void emit_load(const Prologue *prologue, const char *name, const char *at, int half, CWriter *w)
 {
-    if (!prologue->norm) {
+    if (prologue->kind == PROLOGUE_NONE) {
         cw_line(w, "const vector %s = vector_load(%s);", name, at);
     } else if (prologue->act.op == OP_IDENTITY) {
         cw_line(w, "const vector %s = vector_load(%s) * scale%d + shift%d;", name, at, half, half);
@@ -198,9 +198,9 @@ static void emit_input(const Strassen *g, CWriter *w)
     const Layout *in = &g->kernel->in;
     const Prologue *prologue = &g->kernel->prologue;
     cw_comment(w, "The sums of the%s inputs of the halves from pixels `first` and `second` on, to V.",
-               prologue->norm ? " normalised" : "");
+               prologue->kind == PROLOGUE_NORM ? " normalised" : "");
     cw_line(w, "static void " STR_FMT "_input(const float *x,%s float *v, int first, int second)",
-            STR_ARG(g->kernel->name), prologue->norm ? " const float *norm," : "");
+            STR_ARG(g->kernel->name), prologue->kind == PROLOGUE_NORM ? " const float *norm," : "");
     cw_body(w);
     if (has_odd_lanes(g)) {
         emit_last_exist(g, w);
@@ -212,7 +212,7 @@ static void emit_input(const Strassen *g, CWriter *w)
     }
     cw_line(w, "const float *const from = x + plane * %" PRId64 ";", in->plane_stride);
     cw_line(w, "float *const to = v + plane * %d;", g->half * g->b);
-    for (int k = 1; prologue->norm && k <= 2; ++k) { /* of the plane in either half of the channels */
+    for (int k = 1; prologue->kind == PROLOGUE_NORM && k <= 2; ++k) { /* of the plane in either half of the channels */
         int64_t half = (k - 1) * g->in_planes * g->b, all = 2 * g->in_planes * g->b;
         cw_line(w, "const vector scale%d = vector_load(norm + plane * %d%s);", k, g->b, emit_offset(half).text);
         cw_line(w, "const vector shift%d = vector_load(norm + plane * %d%s);", k, g->b, emit_offset(half + all).text);
@@ -434,15 +434,15 @@ static void emit_head_comment(const Strassen *g, CWriter *w)
     const KernelSizes *s = g->s;
     const Epilogue *e = &g->kernel->epilogue;
     const Prologue *prologue = &g->kernel->prologue;
-    bool act = prologue->norm && prologue->act.op != OP_IDENTITY;
+    bool act = prologue->kind == PROLOGUE_NORM && prologue->act.op != OP_IDENTITY;
     cw_comment(w,
                "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product.\n%s%s%s%sx, y "
                "[channels/%d][row][column][%d], weights [%d/%d][7][%" PRId64 "][%d][%d][%d]; %d + %d pixels at a time.",
                s->stride_rows, s->stride_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
                s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               prologue->norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
-               act ? op_info(prologue->act.op)->name : "", prologue->norm ? ".\n" : "", g->b, g->b, s->out_channels,
+               prologue->kind == PROLOGUE_NORM ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
+               act ? op_info(prologue->act.op)->name : "", prologue->kind == PROLOGUE_NORM ? ".\n" : "", g->b, g->b, s->out_channels,
                2 * g->vectors * g->b, g->in_planes, g->b, g->vectors, g->b, g->half, g->half);
 }
 
@@ -470,7 +470,7 @@ static void emit_block(const Strassen *g, CWriter *w)
     }
     CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {NULL, 0}}, emit_interior(in));
     cw_line(w, STR_FMT "_input(%s,%s v, first, second);", STR_ARG(g->kernel->name), x.text,
-            g->kernel->prologue.norm ? " a->norm," : "");
+            g->kernel->prologue.kind == PROLOGUE_NORM ? " a->norm," : "");
     if (g->sets > 1) {
         cw_close(w, "");
     }

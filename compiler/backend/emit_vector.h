@@ -32,6 +32,7 @@ typedef struct DepthwiseTile {
     const KernelSizes *s;
     int32_t rows, cols, b; /* pixels; lanes */
     int32_t channels;      /* of a group; 1: depthwise */
+    const Activation *act; /* of each input, before it is multiplied; op OP_IDENTITY: none */
 } DepthwiseTile;
 CExpr emit_grouped_name(const DepthwiseTile *tile);
 void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);

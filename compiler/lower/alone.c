@@ -54,7 +54,7 @@ static double microseconds(const Target *target, const Step *step)
     if (has_functions(kernel)) {
         time += function_microseconds(kernel, s->out_channels, s->out_rows, s->out_cols);
     }
-    if (kernel->prologue.norm && is_function(kernel->prologue.act.op)) {
+    if (kernel->prologue.kind == PROLOGUE_NORM && is_function(kernel->prologue.act.op)) {
         time += function_microseconds(kernel, s->in_channels, s->in_rows, s->in_cols);
     }
     return time;

@@ -154,7 +154,7 @@ static bool activation_equal(const Activation *a, const Activation *b)
 
 static bool prologue_equal(const Prologue *a, const Prologue *b)
 {
-    return a->norm == b->norm && activation_equal(&a->act, &b->act);
+    return a->kind == b->kind && activation_equal(&a->act, &b->act);
 }
 
 bool pack_format_equal(const PackFormat *a, const PackFormat *b)
@@ -283,14 +283,14 @@ static void name_second(StrBuf *name, const Kernel *kernel)
     }
 }
 
-/* "norm_relu_" */
+/* "norm_relu_", "relu_" */
 static void name_prologue(StrBuf *name, const Prologue *prologue)
 {
-    if (prologue->norm) {
+    if (prologue->kind == PROLOGUE_NORM) {
         strbuf_printf(name, "norm_");
-        if (prologue->act.op != OP_IDENTITY) {
-            strbuf_printf(name, "%s_", op_info(prologue->act.op)->name);
-        }
+    }
+    if (prologue->kind != PROLOGUE_NONE && prologue->act.op != OP_IDENTITY) {
+        strbuf_printf(name, "%s_", op_info(prologue->act.op)->name);
     }
 }
 

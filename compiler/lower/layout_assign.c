@@ -4,7 +4,7 @@
  *   1. forward: a node is blocked where its op has a kernel for blocks and its operand is there already, or where it is
  *      a convolution, which is worth a conversion
  *      a shortcut's projection that the convolution it is added to takes into its sums has no value at all, nor has a
- *      norm that a 1x1 convolution does itself to what it reads
+ *      norm that a 1x1 convolution does itself to what it reads, nor a relu that a depthwise one does
  *   2. values that should lie alike are brought together: the result of a step and the operand whose memory it may take,
  *      the parts of a concat and the concat
  *   3. a pool that a Winograd convolution can do with its tiles, or with its rows of pixels, is done there
@@ -228,6 +228,27 @@ static void assign_prologue(const Lowering *l, const Node *node, const Uses *use
         layout->before = norm;
         l->layouts[norm->id].is_before = true;
         l->layouts[norm->id].blocked = false;
+    }
+}
+
+/* y = depthwise(relu(x)), where others read x too, as Xception's blocks begin: maxima in the depthwise convolution's loads
+ * cost little beside its sums, and no second image is written. Zeros around x stay what they are. */
+static void assign_act_before(const Lowering *l, const Node *node, const Uses *uses)
+{
+    NodeLayout *layout = &l->layouts[node->id];
+    if (node->op != OP_DEPTHWISE_CONV || !layout->vector_conv || layout->family != KERNEL_DEPTHWISE) {
+        return;
+    }
+    const Node *act = node->inputs[0];
+    if ((act->op != OP_RELU && act->op != OP_RELU6) || act->adds_residual || !l->layouts[act->id].blocked ||
+        !uses_once(uses, act)) {
+        return;
+    }
+    const NodeLayout *x = layout_of(l, act->inputs[0]);
+    if (x->blocked && x->border == NULL) {
+        layout->before = act;
+        l->layouts[act->id].is_before = true;
+        l->layouts[act->id].blocked = false;
     }
 }
 
@@ -461,6 +482,7 @@ void layouts_assign(Lowering *l)
     }
     for (uint32_t i = 0; i < graph->n_nodes && !l->no_fuse_prologue; ++i) {
         assign_prologue(l, graph->nodes[i], &uses);
+        assign_act_before(l, graph->nodes[i], &uses);
     }
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         if (l->layouts[i].blocked) {

@@ -184,7 +184,9 @@ static Buffer *vector_input(Lowering *l, const Node *node, Kernel *kernel)
     }
     const Node *before = l->layouts[node->id].before;
     if (before != NULL) {
-        kernel->prologue = (Prologue){.norm = true, .act = before->act};
+        kernel->prologue = lower_is_norm(before)
+                               ? (Prologue){.kind = PROLOGUE_NORM, .act = before->act}
+                               : (Prologue){.kind = PROLOGUE_ACT, .act = {.op = before->op, .attr = before->attr.act}};
         return lower_blocked(l, before->inputs[0]);
     }
     bool planar = kernel->family == KERNEL_PLANAR || kernel->family == KERNEL_ROWS;
@@ -215,7 +217,7 @@ static void lower_vector_conv(Lowering *l, const Node *node, Kernel *kernel, int
     kernel->avg_pool = pool != NULL && pool->op == OP_AVG_POOL;
     merge_rows(kernel);
     lower_tiles(l, node, kernel);
-    const Segment *norm = before != NULL ? norm_segment(l, kernel, before) : NULL;
+    const Segment *norm = kernel->prologue.kind == PROLOGUE_NORM ? norm_segment(l, kernel, before) : NULL;
     append_product(l, node, kernel, in, out, cols, residual, table);
     Step *step = &l->program->steps[l->program->n_steps - 1];
     if (before != NULL) {

@@ -4,6 +4,9 @@
 
 void lower_unary(Lowering *l, const Node *node)
 {
+    if (l->layouts[node->id].is_before) {
+        return;
+    }
     Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_UNARY, in, out);

@@ -18,7 +18,8 @@ typedef struct NodeLayout {
     const Node *pool;       /* the pool that the convolution does too; NULL: none */
     const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
     bool is_second;         /* such a one: has no step and no memory */
-    const Node *before;     /* a norm that this 1x1 convolution does to its input while it reads it */
+    const Node *before;     /* a norm, of a depthwise one an activation, that this convolution does to its input while it
+                               reads it */
     bool is_before;         /* such a one: has no step and no memory */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */

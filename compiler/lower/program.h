@@ -312,11 +312,17 @@ typedef struct Epilogue {
     Activation act; /* op OP_IDENTITY: none */
 } Epilogue;
 
-/* What becomes of each number of the input before it is multiplied: act(x * scale + shift), of which every channel has its
- * own (Step.norm). DIRECT and STRASSEN of a 1x1 window without padding, one group, no second convolution. */
+/* What becomes of each number of the input before it is multiplied. */
+typedef enum PrologueKind {
+    PROLOGUE_NONE,
+    PROLOGUE_NORM, /* act(x * scale + shift), of which every channel has its own (Step.norm). DIRECT and STRASSEN of a 1x1
+                      window without padding, one group, no second convolution */
+    PROLOGUE_ACT   /* act(x), where act(0) = 0, so that zeros around x stay what they are. DEPTHWISE */
+} PrologueKind;
+
 typedef struct Prologue {
-    bool norm;      /* false: there is none, and all else is zero */
-    Activation act; /* op OP_IDENTITY: none */
+    PrologueKind kind;
+    Activation act; /* op OP_IDENTITY: none. All zero where there is no prologue */
 } Prologue;
 
 /* A kernel: everything its C text depends on. Equal records are emitted once and called many times.
@@ -380,7 +386,8 @@ typedef struct Kernel {
                                     STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
-                                    AVG_POOL: those of the next row of windows */
+                                    AVG_POOL: those of the next row of windows. DEPTHWISE: of the row of tiles after the
+                                    next one */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;
@@ -454,7 +461,7 @@ typedef struct Step {
     bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
     const Node *node;      /* comments: path, types, span */
     const Node *second;    /* the other of two convolutions that one step sums; NULL: none */
-    const Node *before;    /* the norm that is the kernel's prologue; NULL: none */
+    const Node *before;    /* the norm or activation that is the kernel's prologue; NULL: none */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;
@@ -490,7 +497,7 @@ typedef struct LowerOptions {
     int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
     const Map *choices; /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
     bool no_fuse_projection; /* every convolution is a step of its own */
-    bool no_fuse_prologue;   /* so is every norm */
+    bool no_fuse_prologue;   /* so is every norm and activation that a prologue could be */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */

@@ -103,9 +103,9 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
 static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
 {
     strbuf_printf(out, "  " STR_FMT "  ; %s", STR_ARG(kernel->name), kernel_family_name(kernel->family));
-    if (kernel->prologue.norm) {
-        bool act = kernel->prologue.act.op != OP_IDENTITY;
-        strbuf_printf(out, ", norm%s", act ? " and " : "");
+    if (kernel->prologue.kind != PROLOGUE_NONE) {
+        bool norm = kernel->prologue.kind == PROLOGUE_NORM, act = kernel->prologue.act.op != OP_IDENTITY;
+        strbuf_printf(out, ", %s%s", norm ? "norm" : "", norm && act ? " and " : "");
         if (act) {
             dump_activation(&kernel->prologue.act, scratch, out);
         }

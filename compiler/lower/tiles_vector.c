@@ -4,13 +4,14 @@
 #include "support/ints.h"
 
 enum {
-    PREFETCH_FROM = 200 * 1024,   /* bytes of weights below which the hardware fetches well enough */
-    PIXELS_INPUT = 600 * 1024,    /* bytes: a larger input is read again and again from the third level */
-    PIXELS_WEIGHTS = 600 * 1024,  /* bytes: as many weights stay in the second level */
-    PIXELS_BLOCK = 256 * 1024,    /* bytes of input that stay there beside them, where there are more weights */
-    PROLOGUE_BLOCK = 112 * 1024,  /* bytes of input that are normalised at once */
-    PROLOGUE_PAD = 16,            /* floats, as below */
-    WINOGRAD_STREAM = 600 * 1024, /* bytes of transformed weights that come from memory */
+    PREFETCH_FROM = 200 * 1024,    /* bytes of weights below which the hardware fetches well enough */
+    PIXELS_INPUT = 600 * 1024,     /* bytes: a larger input is read again and again from the third level */
+    PIXELS_WEIGHTS = 600 * 1024,   /* bytes: as many weights stay in the second level */
+    DEPTHWISE_INPUT = 1024 * 1024, /* bytes: a larger input has left the second level */
+    PIXELS_BLOCK = 256 * 1024,     /* bytes of input that stay there beside them, where there are more weights */
+    PROLOGUE_BLOCK = 112 * 1024,   /* bytes of input that are normalised at once */
+    PROLOGUE_PAD = 16,             /* floats, as below */
+    WINOGRAD_STREAM = 600 * 1024,  /* bytes of transformed weights that come from memory */
     WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
@@ -163,7 +164,7 @@ static bool reads_ahead(const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int32_t planes = ceil_div(s->out_channels, kernel->vector);
     return s->kernel_rows * s->kernel_cols == 1 && s->groups == 1 && s->second_stride_rows == 0 &&
-           (kernel->tile_rows == 1 || kernel->prologue.norm) &&
+           (kernel->tile_rows == 1 || kernel->prologue.kind == PROLOGUE_NORM) &&
            (kernel->pixels_outer || planes <= kernel->weight_format.vectors) &&
            4 * layout_elements(&kernel->in) > PIXELS_INPUT;
 }
@@ -224,7 +225,7 @@ static void choose_direct(const Target *target, Kernel *kernel)
     } else if (weight_bytes > PREFETCH_FROM) {
         kernel->prefetch_bytes = (int32_t)(4 * taps * vectors * kernel->vector);
     }
-    if (kernel->prologue.norm) {
+    if (kernel->prologue.kind == PROLOGUE_NORM) {
         choose_prologue(kernel);
         kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? (int32_t)(4 * taps * vectors * kernel->vector) : 0;
     }
@@ -394,7 +395,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
 bool strassen_in_place(const Kernel *kernel)
 {
     const Layout *in = &kernel->in;
-    return kernel->sizes.stride_rows == 1 && !kernel->prologue.norm &&
+    return kernel->sizes.stride_rows == 1 && kernel->prologue.kind == PROLOGUE_NONE &&
            in->row_stride == (int64_t)in->cols * in->block && in->plane_stride == in->rows * in->row_stride;
 }
 
@@ -483,6 +484,8 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
     kernel->tile_rows = 1;
     int32_t pixels = s->stride_cols == 1 && s->kernel_cols > 3 ? 14 : 7;
     kernel->tile_cols = even_piece(s->out_cols, target->registers >= MANY_REGISTERS ? pixels : 4);
+    /* With strides the processor is sometimes slower for being asked (measured). */
+    kernel->input_ahead = s->stride_rows == 1 && 4 * layout_elements(&kernel->in) > DEPTHWISE_INPUT;
 }
 
 static void choose_dense(Kernel *kernel)
@@ -595,10 +598,10 @@ static void take_direct(Kernel *kernel, const ConvChoice *choice)
     kernel->pixels_outer = choice->pixels_outer;
     kernel->block_tiles = choice->pixels_outer ? choice->block_tiles : 0;
     int64_t taps = int_align_up(s->in_channels / s->groups, kernel->vector) * s->kernel_rows * s->kernel_cols;
-    bool prefetch = choice->prefetch && (!choice->pixels_outer || kernel->prologue.norm) &&
+    bool prefetch = choice->prefetch && (!choice->pixels_outer || kernel->prologue.kind == PROLOGUE_NORM) &&
                     kernel->family == KERNEL_DIRECT;
     kernel->prefetch_bytes = prefetch ? (int32_t)(4 * taps * kernel->weight_format.vectors * kernel->vector) : 0;
-    if (kernel->prologue.norm) {
+    if (kernel->prologue.kind == PROLOGUE_NORM) {
         choose_prologue(kernel);
         kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, BLOB_ALIGN);
     }

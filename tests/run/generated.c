@@ -430,6 +430,18 @@ Test(generated, norms_before_convolutions)
     }
 }
 
+/* Activations in the depthwise convolutions that read them, likewise. */
+Test(generated, activations_before_depthwise_convolutions)
+{
+    static const char net[] = "tests/run/nets/vector_before_depthwise.net";
+    for (const Target *target = targets; target->name != NULL; ++target) {
+        if (target->vector_floats > 1 && target_runs_here(target)) {
+            check_numbers_for(target, "before-depthwise", net, "--threads-max=3");
+            check_threads_for(target, "threads-before-depthwise", net);
+        }
+    }
+}
+
 /* Parts in falling order, one at a time: a part that relied on an earlier one would show. */
 static void backwards(void *context, cnn_task *task, void *data, int count)
 {

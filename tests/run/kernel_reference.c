@@ -180,9 +180,10 @@ static double conv_input(const Kernel *kernel, const KernelData *d, int64_t chan
 {
     const KernelSizes *s = &kernel->sizes;
     double value = d->x[0][(channel * s->in_rows + row) * s->in_cols + col];
-    return kernel->prologue.norm
-               ? activate(&kernel->prologue.act, value * d->norm[channel] + d->norm[s->in_channels + channel])
-               : value;
+    if (kernel->prologue.kind == PROLOGUE_NORM) {
+        value = value * d->norm[channel] + d->norm[s->in_channels + channel];
+    }
+    return kernel->prologue.kind == PROLOGUE_NONE ? value : activate(&kernel->prologue.act, value);
 }
 
 static void reference_conv(const Kernel *kernel, const KernelData *d, double *y)

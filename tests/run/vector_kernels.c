@@ -633,7 +633,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     data.residual = random_floats(b, data.y_count, 1.0f);
     data.weights = random_floats(b, data.weight_count, 1.0f);
     data.bias = random_floats(b, data.bias_count, 1.0f);
-    data.norm = random_floats(b, k->prologue.norm ? 2 * (int64_t)s->in_channels : 0, 1.0f);
+    data.norm = random_floats(b, k->prologue.kind == PROLOGUE_NORM ? 2 * (int64_t)s->in_channels : 0, 1.0f);
     half_round(k->weight_format.storage, data.weights, data.weight_count);
     double *reference = malloc((size_t)data.y_count * sizeof *reference);
     cr_assert(reference != NULL);
@@ -681,7 +681,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     }
     step_arguments a = {.x = {x[0].values, x[1].values}, .weights = weights.values};
     a.bias = k->epilogue.bias ? bias.values : NULL;
-    if (k->prologue.norm) {
+    if (k->prologue.kind == PROLOGUE_NORM) {
         norm = pack_vector_rows(k, data.norm, 2 * (int64_t)s->in_channels, 2);
         a.norm = norm.values;
     }
@@ -991,13 +991,27 @@ static void fill_depthwise(Batch *b)
         Kernel *k = add(b, KERNEL_DEPTHWISE, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
         k->tile_rows = pick(b, 1, 2);
         k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
+        k->input_ahead = i % 2 == 0;
         set_format(b, k, 1, 1);
+    }
+}
+
+static void fill_depthwise_prologue(Batch *b)
+{
+    fill_depthwise(b);
+    for (uint32_t i = 0; i < b->count; ++i) {
+        b->kernels[i]->prologue = (Prologue){PROLOGUE_ACT, {i % 2 == 0 ? OP_RELU : OP_RELU6, {0.0, 0.0}}};
     }
 }
 
 Test(vector_kernels, depthwise)
 {
     check_widths("depthwise", fill_depthwise, 1e-5);
+}
+
+Test(vector_kernels, activations_before_depthwise)
+{
+    check_widths("depthwise_prologue", fill_depthwise_prologue, 1e-5);
 }
 
 /* --- pools */
@@ -1524,7 +1538,7 @@ static void fill_prologue(Batch *b)
         KernelSizes s = window(pick(b, 1, 4 * b->b), i % 3 == 0 ? 1 : pick(b, 2, 9), pick(b, 2, 33),
                                pick(b, 1, 7 * b->b), 1, i % 4 == 3 ? pick(b, 2, 3) : 1, 0);
         Kernel *k = add(b, KERNEL_DIRECT, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
-        k->prologue = (Prologue){true, {acts[i / 2 % 6], {0.3, 0.8}}};
+        k->prologue = (Prologue){PROLOGUE_NORM, {acts[i / 2 % 6], {0.3, 0.8}}};
         if (i % 2 == 0) {
             k->in = image(b->b, s.in_channels, s.in_rows, s.in_cols, 0, 0, 0, 0);
         }
@@ -1553,7 +1567,7 @@ static void fill_strassen_prologue(Batch *b)
 {
     fill_strassen(b);
     for (uint32_t i = 0; i < b->count; ++i) {
-        b->kernels[i]->prologue = (Prologue){true, {acts[i % 6], {0.3, 0.8}}};
+        b->kernels[i]->prologue = (Prologue){PROLOGUE_NORM, {acts[i % 6], {0.3, 0.8}}};
         b->kernels[i]->scratch_bytes = strassen_scratch_bytes(b->kernels[i]);
     }
 }

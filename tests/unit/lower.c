@@ -189,7 +189,7 @@ Test(lower, every_member_counts_in_equality)
     DIFFERS(in.block, 1);
     DIFFERS(out.halo_left, 1);
     DIFFERS(epilogue.bias, true);
-    DIFFERS(prologue.norm, true);
+    DIFFERS(prologue.kind, PROLOGUE_NORM);
     DIFFERS(prologue.act.op, OP_RELU);
     DIFFERS(prologue.act.attr.a, 0.5);
     DIFFERS(epilogue.residual, true);

@@ -216,24 +216,32 @@ static void store_pooled(const double *result, bool is_max, int32_t channels, in
     }
 }
 
-/* The input as it is multiplied: of a kernel with a prologue act(x * scale + shift), else as it lies. */
+/* The input as it is multiplied: of a kernel with a prologue act(x * scale + shift) or act(x), else as it lies. */
 static View prologue_of(const Exec *e, const Step *step, View in)
 {
     const Kernel *kernel = step->kernel;
-    cr_assert_eq(kernel->prologue.norm, step->norm != NULL);
-    if (step->norm == NULL) {
+    cr_assert_eq(kernel->prologue.kind == PROLOGUE_NORM, step->norm != NULL);
+    if (kernel->prologue.kind == PROLOGUE_NONE) {
         return in;
     }
     const KernelSizes *s = &kernel->sizes;
-    cr_assert(s->kernel_rows == 1 && s->kernel_cols == 1 && s->groups == 1 && s->pad_top == 0 && s->pad_left == 0);
-    const double *scale = constant(e, step->norm), *shift = scale + s->in_channels;
+    const double *scale = NULL, *shift = NULL;
+    if (step->norm != NULL) {
+        cr_assert(s->kernel_rows == 1 && s->kernel_cols == 1 && s->groups == 1 && s->pad_top == 0 && s->pad_left == 0);
+        scale = constant(e, step->norm);
+        shift = scale + s->in_channels;
+    } else {
+        cr_assert_eq(kernel->family, KERNEL_DEPTHWISE);
+        cr_assert_eq(activate(&kernel->prologue.act, 0.0, 0), 0.0, "zeros around the image would change");
+    }
     Layout *plain = ARENA_NEW(e->arena, Layout);
     *plain = layout_plain(type_f32_3(s->in_channels, s->in_rows, s->in_cols));
     View normed = {ARENA_ARRAY(e->arena, double, layout_elements(plain)), plain};
     for (int32_t c = 0; c < s->in_channels; ++c) {
         for (int32_t i = 0; i < s->in_rows * s->in_cols; ++i) {
             int32_t row = i / s->in_cols, col = i % s->in_cols;
-            double value = *at(in, c, row, col) * scale[c] + shift[c];
+            double value = *at(in, c, row, col);
+            value = scale != NULL ? value * scale[c] + shift[c] : value;
             *at(normed, c, row, col) = activate(&kernel->prologue.act, value, 0);
         }
     }

@@ -221,7 +221,7 @@ Test(lower_vector, norms_move_into_the_convolution_that_reads_them)
         const Step *step = step_of(net.program, pairs[i].conv);
         cr_assert(step != NULL && step->before != NULL && step->n_inputs == 1, "%s", pairs[i].conv);
         const Kernel *kernel = step->kernel;
-        cr_assert(kernel->prologue.norm && kernel->family == pairs[i].family, "%s", pairs[i].conv);
+        cr_assert(kernel->prologue.kind == PROLOGUE_NORM && kernel->family == pairs[i].family, "%s", pairs[i].conv);
         cr_assert_eq(kernel->prologue.act.op, pairs[i].act);
         cr_assert(step->norm->rows == 2 * kernel->sizes.in_channels && step->norm->groups == 2 &&
                   step->norm->cols == 1);
@@ -242,25 +242,73 @@ Test(lower_vector, norms_without_activation_move_too)
 {
     Net net = lower_with(prologues, options_for("x86-64-v4"), false); /* passes fold them into the convolution */
     const Step *step = step_of(net.program, "plain");
-    cr_assert(step != NULL && step->kernel->prologue.norm);
+    cr_assert(step != NULL && step->kernel->prologue.kind == PROLOGUE_NORM);
     cr_assert_eq(step->kernel->prologue.act.op, OP_IDENTITY);
     release(&net);
 }
 
-Test(lower_vector, norms_can_be_left_alone)
+static void check_left_alone(const Program *program, const char *path, const char *before, KernelFamily family)
+{
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        cr_assert(program->steps[i].before == NULL && program->steps[i].norm == NULL);
+    }
+    const Step *step = step_of(program, before);
+    cr_assert(step != NULL && step->kernel->family == family);
+    lower_exec_compare(program, path);
+}
+
+static void check_prologues_left_alone(const char *path, const char *before, KernelFamily family)
 {
     LowerOptions options = options_for("x86-64-v4");
     options.no_fuse_prologue = true;
-    Net net = lower_with(prologues, options, true), portable = lower_with(prologues, options_for("portable"), true);
-    for (int k = 0; k < 2; ++k) {
-        const Program *program = k == 0 ? net.program : portable.program;
-        for (uint32_t i = 0; i < program->n_steps; ++i) {
-            cr_assert(program->steps[i].before == NULL && program->steps[i].norm == NULL);
-        }
-        const Step *step = step_of(program, "before_residual");
-        cr_assert(step != NULL && step->kernel->family == KERNEL_CHANNEL_AFFINE);
-        lower_exec_compare(program, prologues);
-    }
+    Net net = lower_with(path, options, true), portable = lower_with(path, options_for("portable"), true);
+    check_left_alone(net.program, path, before, family);
+    check_left_alone(portable.program, path, before, family);
     release(&net);
     release(&portable);
+}
+
+Test(lower_vector, norms_can_be_left_alone)
+{
+    check_prologues_left_alone(prologues, "before_residual", KERNEL_CHANNEL_AFFINE);
+}
+
+/* --- activations that a depthwise convolution does to its input */
+
+static const char activations[] = "tests/run/nets/vector_before_depthwise.net";
+
+Test(lower_vector, activations_move_into_the_depthwise_convolution_that_reads_them)
+{
+    Net net = lower_with(activations, options_for("x86-64-v4"), true);
+    static const struct {
+        const char *act, *conv, *title;
+        OpKind op;
+    } pairs[] = {
+        {"one.act", "one.spatial", "one.act + spatial", OP_RELU},
+        {"two.act", "two.spatial", "two.act + spatial", OP_RELU},
+        {"act6", "strided", "act6 + strided + relu", OP_RELU6},
+        {"act_dilated", "dilated", "act_dilated + dilated + silu", OP_RELU},
+        {"act_concat", "of_concat", "act_concat + of_concat", OP_RELU},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; ++i) {
+        cr_assert_null(step_of(net.program, pairs[i].act), "%s", pairs[i].act);
+        const Step *step = step_of(net.program, pairs[i].conv);
+        cr_assert(step != NULL && step->before != NULL && step->norm == NULL, "%s", pairs[i].conv);
+        cr_assert_eq(step->kernel->family, KERNEL_DEPTHWISE);
+        cr_assert(step->kernel->prologue.kind == PROLOGUE_ACT && step->kernel->prologue.act.op == pairs[i].op);
+        cr_assert(str_equal(step->title, str_from(pairs[i].title)), STR_FMT, STR_ARG(step->title));
+    }
+    /* Two readers, not 0 at 0, a port, another kind of convolution, inside a border. */
+    static const char *const alone[] = {"twice", "gate", "shown", "before_window", "act_border"};
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0]; ++i) {
+        const Step *step = step_of(net.program, alone[i]);
+        cr_assert(step != NULL && step->kernel->family == KERNEL_UNARY, "%s", alone[i]);
+    }
+    lower_exec_compare(net.program, activations);
+    release(&net);
+}
+
+Test(lower_vector, activations_can_be_left_alone)
+{
+    check_prologues_left_alone(activations, "one.act", KERNEL_UNARY);
 }
