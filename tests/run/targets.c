@@ -344,6 +344,27 @@ Test(targets, wrong_flags_are_named)
     }
     arena_destroy(place.arena);
 }
+
+/* Tuned for some processors gcc would load a weight again for each pixel, as an operand of the multiply-add. The code has
+ * as many of them tuned for any processor as tuned for none. */
+Test(targets, weights_are_loaded_once_on_every_processor)
+{
+    Place place = place_create("tuning");
+    cnnc(&place, blocks.file, "--target=x86-64-v3", "net");
+    static const char *const processors[] = {"generic", "haswell", "znver2", "znver3", "alderlake"};
+    long wanted = 0;
+    for (size_t i = 0; i < sizeof processors / sizeof processors[0]; ++i) {
+        Str count = expect(
+            &place, arena_printf(place.arena,
+                                 "gcc -O3 -march=x86-64-v3 -mtune=%s -S net.c -o net.s && grep -c 'vfmadd.*(' net.s",
+                                 processors[i]));
+        long found = strtol(count.ptr, NULL, 10);
+        cr_assert_gt(found, 100, STR_FMT, STR_ARG(count));
+        wanted = i == 0 ? found : wanted;
+        cr_assert_eq(found, wanted, "%s: %ld, generic: %ld", processors[i], found, wanted);
+    }
+    arena_destroy(place.arena);
+}
 #endif
 
 /* As README.md says it: no --target, and -march=native. */
