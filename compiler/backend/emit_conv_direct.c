@@ -49,9 +49,10 @@ static Direct direct_of(const Kernel *kernel)
     d.block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
     d.blocks = int_div_up(d.row_tiles * d.col_tiles, d.block);
     enum { PLANE_PAD = 16 };
-    d.slot = kernel->prologue.kind == PROLOGUE_NORM ? (int64_t)d.tile_rows * d.cols * d.b : 0;
-    d.slots = kernel->prologue.kind == PROLOGUE_NORM ? d.block * d.slot + PLANE_PAD : 0;
-    d.step = kernel->prologue.kind == PROLOGUE_NORM ? d.b : s->stride_cols * kernel->in.block;
+    bool norm = kernel->prologue.kind == PROLOGUE_NORM;
+    d.slot = norm ? (int64_t)d.tile_rows * d.cols * d.b : 0;
+    d.slots = norm ? d.block * d.slot + PLANE_PAD : 0;
+    d.step = norm ? d.b : s->stride_cols * kernel->in.block;
     d.out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d.b;
     d.second_step = s->second_stride_cols * kernel->in2.block;
     /* Neighbouring floats of the input: a row of the window, unless it is dilated. */
@@ -61,11 +62,11 @@ static Direct direct_of(const Kernel *kernel)
     d.unroll = kernel->tile_round > 0 ? kernel->tile_round : !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
     d.rounds = run / d.unroll;
     d.kx_loop = folds ? 1 : s->kernel_cols;
-    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || kernel->prologue.kind == PROLOGUE_NORM) && d.sets * d.groups > 1 &&
+    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || norm) && d.sets * d.groups > 1 &&
         !planar) {
         int32_t products = d.unroll < ROUND ? run : d.unroll;
         int64_t lines = int_div_up((int64_t)products * d.vectors * d.b, 16);
-        int32_t share = (int32_t)int_div_up(lines, kernel->prologue.kind == PROLOGUE_NORM ? d.block : d.row_tiles * d.col_tiles);
+        int32_t share = (int32_t)int_div_up(lines, norm ? d.block : d.row_tiles * d.col_tiles);
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }

@@ -388,6 +388,7 @@ static void emit_set(const Strassen *g, int32_t vectors, CWriter *w)
         cw_line(w, "const float *next = u + %" PRId64 "; /* the next product's */", floats);
     }
     if (g->half_vector && vectors == g->last_vectors) {
+        cw_comment(w, "P4 and P5 are of the lower outputs, of which half a vector exists.");
         cw_open(w, "if (n == 3 || n == 4)");
         emit_chunks(g, vectors, true, w);
         cw_chain(w, "else");
@@ -434,15 +435,15 @@ static void emit_head_comment(const Strassen *g, CWriter *w)
     const KernelSizes *s = g->s;
     const Epilogue *e = &g->kernel->epilogue;
     const Prologue *prologue = &g->kernel->prologue;
-    bool act = prologue->kind == PROLOGUE_NORM && prologue->act.op != OP_IDENTITY;
+    bool norm = prologue->kind == PROLOGUE_NORM, act = norm && prologue->act.op != OP_IDENTITY;
     cw_comment(w,
                "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product.\n%s%s%s%sx, y "
                "[channels/%d][row][column][%d], weights [%d/%d][7][%" PRId64 "][%d][%d][%d]; %d + %d pixels at a time.",
                s->stride_rows, s->stride_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
                s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               prologue->kind == PROLOGUE_NORM ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
-               act ? op_info(prologue->act.op)->name : "", prologue->kind == PROLOGUE_NORM ? ".\n" : "", g->b, g->b, s->out_channels,
+               norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
+               act ? op_info(prologue->act.op)->name : "", norm ? ".\n" : "", g->b, g->b, s->out_channels,
                2 * g->vectors * g->b, g->in_planes, g->b, g->vectors, g->b, g->half, g->half);
 }
 
