@@ -62,20 +62,17 @@ static Direct direct_of(const Kernel *kernel)
     d.unroll = kernel->tile_round > 0 ? kernel->tile_round : !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
     d.rounds = run / d.unroll;
     d.kx_loop = folds ? 1 : s->kernel_cols;
-    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || norm) && d.sets * d.groups > 1 &&
-        !planar) {
+    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || norm) && d.sets * d.groups > 1 && !planar) {
         int32_t products = d.unroll < ROUND ? run : d.unroll;
         int64_t lines = int_div_up((int64_t)products * d.vectors * d.b, 16);
         int32_t share = (int32_t)int_div_up(lines, norm ? d.block : d.row_tiles * d.col_tiles);
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
     }
-    /* Sets are told apart by their number of vectors. Halves of less than 8 floats are no faster than whole vectors. */
-    enum { LEAST_HALF = 8 };
-    d.half =
-        (out_channels - 1) % d.b < d.b / 2 && d.b / 2 >= LEAST_HALF && (d.sets == 1 || d.last_vectors != d.vectors);
+    /* Sets are told apart by their number of vectors. */
+    d.half = tile_takes_half(out_channels, d.b) && (d.sets == 1 || d.last_vectors != d.vectors);
     d.later = kernel->input_ahead ? later_tile(&d) : 0;
-    d.last_rounds = (int32_t)int_div_up((in_channels - 1) % d.b + 1, d.unroll);
+    d.last_rounds = tile_last_rounds(in_channels, d.b, d.unroll);
     int64_t in = int_div_up(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
     int64_t in2 = d.second_step > 0 ? int_div_up(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
     in = in2 > in ? in2 : in;

@@ -180,18 +180,12 @@ static void emit_store_tile(const Kernel *kernel, const Grid *g, const char *row
 }
 
 /* Asks for the inputs that the row of tiles after the next one is the first to read. */
-static void emit_rows_ahead(const Kernel *kernel, const Grid *g, CWriter *w)
+static void emit_inputs_ahead(const Kernel *kernel, const Grid *g, CWriter *w)
 {
-    enum { LINE = 16 /* floats */ };
     const KernelSizes *s = &kernel->sizes;
     int32_t step = s->stride_rows * g->tile_rows, floats = g->tile_cols * s->stride_cols * kernel->vector;
-    int64_t first = (int64_t)(s->kernel_rows - 1) * s->dilation_rows + 1 + step;
-    emit_open_unrolled(w, "line", (floats + LINE - 1) / LINE);
-    for (int32_t row = 0; row < step; ++row) {
-        CExpr at = cexpr_sum((Term[]){{"in", 1}, {"line", LINE}, {NULL, 0}}, (first + row) * kernel->in.row_stride);
-        cw_line(w, "__builtin_prefetch(%s);", at.text);
-    }
-    cw_close(w, "");
+    int64_t first = (int64_t)(s->kernel_rows - 1) * s->dilation_rows + 1 + step, row_stride = kernel->in.row_stride;
+    emit_rows_ahead(w, "in", first * row_stride, step, row_stride, floats, "");
 }
 
 static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
@@ -216,7 +210,7 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     cw_line(w, "const float *const in = %s;", in.text);
     cw_line(w, "float *const out = %s;", out.text);
     if (kernel->input_ahead) {
-        emit_rows_ahead(kernel, g, w);
+        emit_inputs_ahead(kernel, g, w);
     }
     if (!sums_in_place(kernel, g)) {
         cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);

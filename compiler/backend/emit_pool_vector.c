@@ -97,18 +97,12 @@ static CExpr reduced(bool is_max, const char *a, const char *b)
 
 /* Asks for what the row of windows below reads and this one does not, to the second level: of the columns that one window
  * goes on. */
-static void emit_rows_ahead(const Kernel *kernel, CWriter *w)
+static void emit_inputs_ahead(const Kernel *kernel, CWriter *w)
 {
-    enum { LINE = 16 /* floats */ };
     const KernelSizes *s = &kernel->sizes;
-    int32_t pixels = kernel->vector < LINE ? LINE / kernel->vector : 1; /* of a line */
     int32_t rows = s->stride_rows < s->kernel_rows ? s->stride_rows : s->kernel_rows;
-    for (int32_t row = 0; row < rows; ++row) {
-        for (int32_t col = 0; col < s->stride_cols; col += pixels) {
-            int64_t at = (s->kernel_rows + row) * kernel->in.row_stride + col * kernel->vector;
-            cw_line(w, "__builtin_prefetch(x%s, 0, 2);", emit_offset(at).text);
-        }
-    }
+    int64_t row_stride = kernel->in.row_stride;
+    emit_rows_ahead(w, "x", s->kernel_rows * row_stride, rows, row_stride, s->stride_cols * kernel->vector, ", 0, 2");
 }
 
 /* NAME_column: maximum or sum of rows pixels below each other. NAME_whole: a run of windows that no side clips. */
@@ -144,7 +138,7 @@ static void emit_whole(const Kernel *kernel, int32_t windows, CWriter *w)
     }
     cw_open(w, "for (int i = 0; i < %d; ++i, x += %d, y += %d)", windows, s->stride_cols * b, b);
     if (kernel->input_ahead) {
-        emit_rows_ahead(kernel, w);
+        emit_inputs_ahead(kernel, w);
     }
     cw_open(w, "for (int col = %d; col < %d; ++col)", kept, s->kernel_cols);
     cw_line(w, "%s", column.text);

@@ -25,7 +25,7 @@
 
 #include "backend/emit_vector.h"
 
-enum { PLANE_PAD = 16, PRODUCTS = STRASSEN_PRODUCTS, ORIGINALS = 3 }; /* PLANE_PAD: floats */
+enum { PLANE_PAD = 16, PRODUCTS = STRASSEN_PRODUCTS, ORIGINALS = 3, UNROLL = 4 }; /* PLANE_PAD: floats */
 
 typedef struct Strassen {
     const Kernel *kernel;
@@ -67,10 +67,9 @@ static Strassen strassen_of(const Kernel *kernel)
     g.chunk = (g.half + g.chunks - 1) / g.chunks;
     g.wide = g.half - (g.chunk - 1) * g.chunks;
     g.in_place = strassen_in_place(kernel);
-    enum { ROUND = 4, LEAST_HALF = 8 /* floats: halves of fewer are no faster than whole vectors */ };
-    g.last_rounds = ((s->in_channels - 1) % g.b) / ROUND + 1;
-    g.half_vector = (s->out_channels - 1) % g.b < g.b / 2 && g.b / 2 >= LEAST_HALF &&
-                    (g.sets == 1 || g.last_vectors != g.vectors); /* sets are told apart by their vectors */
+    g.last_rounds = tile_last_rounds(s->in_channels, g.b, UNROLL);
+    /* Sets are told apart by their number of vectors. */
+    g.half_vector = tile_takes_half(s->out_channels, g.b) && (g.sets == 1 || g.last_vectors != g.vectors);
     g.v_stride = g.in_planes * g.half * g.b + PLANE_PAD;
     g.m_stride = (int64_t)g.vectors * g.half * g.b + PLANE_PAD;
     g.product_floats = g.in_planes * g.b * g.vectors * g.b;
@@ -101,48 +100,39 @@ static bool has_odd_lanes(const Strassen *g)
 /* Some products end rounds before the last plane does. */
 static bool is_short(const Strassen *g)
 {
-    return g->last_rounds < g->b / 4;
+    return g->last_rounds < g->b / UNROLL;
 }
 
-static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors)
+/* `half`: of the last vector no more is there. */
+static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors, bool half)
 {
     return (TileShape){.rows = 1,
                        .cols = g->chunk - narrow,
                        .vectors = vectors,
                        .step = g->b,
-                       .unroll = 4,
-                       .rounds = g->b / 4,
+                       .unroll = UNROLL,
+                       .rounds = g->b / UNROLL,
                        .prefetch = prefetch_lines(g, vectors),
+                       .half = half,
                        .short_plane = is_short(g)};
 }
 
-/* The same with half of its last vector. */
-static TileShape half_shape_of(const Strassen *g, bool narrow, int32_t vectors)
+static int add_shapes(const Strassen *g, int32_t vectors, bool half, TileShape *shapes)
 {
-    TileShape shape = shape_of(g, narrow, vectors);
-    shape.half = true;
-    return shape;
+    shapes[0] = shape_of(g, false, vectors, half);
+    shapes[1] = shape_of(g, true, vectors, half);
+    return g->wide < g->chunks ? 2 : 1;
 }
 
 int strassen_tiles(const Kernel *kernel, TileShape *shapes)
 {
     Strassen g = strassen_of(kernel);
-    int n = 0;
-    for (int k = 0; k < 2; ++k) {
-        int32_t vectors = k == 0 ? g.vectors : g.last_vectors;
-        if (k == 1 && g.last_vectors == g.vectors) {
-            continue;
-        }
-        shapes[n++] = shape_of(&g, false, vectors);
-        if (g.wide < g.chunks) {
-            shapes[n++] = shape_of(&g, true, vectors);
-        }
+    int n = add_shapes(&g, g.vectors, false, shapes);
+    if (g.last_vectors != g.vectors) {
+        n += add_shapes(&g, g.last_vectors, false, shapes + n);
     }
     if (g.half_vector) {
-        shapes[n++] = half_shape_of(&g, false, g.last_vectors);
-        if (g.wide < g.chunks) {
-            shapes[n++] = half_shape_of(&g, true, g.last_vectors);
-        }
+        n += add_shapes(&g, g.last_vectors, true, shapes + n);
     }
     return n;
 }
@@ -343,12 +333,12 @@ static void open_chunks(const Strassen *g, bool narrow, CWriter *w)
 
 static void emit_some_chunks(const Strassen *g, bool narrow, int32_t vectors, bool half, CWriter *w)
 {
-    TileShape shape = half ? half_shape_of(g, narrow, vectors) : shape_of(g, narrow, vectors);
+    TileShape shape = shape_of(g, narrow, vectors, half);
     open_chunks(g, narrow, w);
     cw_line(w, "%s(taps[n], from + i * %d, u,%s (vector *)(to + i * %d));", emit_tile_name(&shape).text, g->b,
             shape.prefetch > 0 ? " next," : "", vectors * g->b);
     if (shape.prefetch > 0 && g->chunks > 1) {
-        cw_line(w, "next += %" PRId64 ";", g->in_planes * (g->b / 4) * shape.prefetch * 16);
+        cw_line(w, "next += %" PRId64 ";", g->in_planes * shape.rounds * shape.prefetch * 16);
     }
     cw_close(w, "");
 }
@@ -413,7 +403,7 @@ static void emit_one_taps(const Strassen *g, const char *name, int64_t plane, in
 /* Of each of the products; "_short": those that end with the last input. */
 static void emit_taps(const Strassen *g, CWriter *w)
 {
-    int32_t rounds = g->b / 4;
+    int32_t rounds = g->b / UNROLL;
     emit_one_taps(g, "in_v", g->half * g->b, rounds, w);
     if (is_short(g)) {
         emit_one_taps(g, "in_v_short", g->half * g->b, g->last_rounds, w);

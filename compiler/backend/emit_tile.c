@@ -9,6 +9,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "support/ints.h"
+
+int32_t tile_last_rounds(int64_t channels, int32_t b, int32_t unroll)
+{
+    return (int32_t)int_div_up((channels - 1) % b + 1, unroll);
+}
+
+bool tile_takes_half(int64_t channels, int32_t b)
+{
+    enum { LEAST_HALF = 8 }; /* floats */
+    return (channels - 1) % b < b / 2 && b / 2 >= LEAST_HALF;
+}
+
 CExpr emit_tile_name(const TileShape *t)
 {
     if (t->live > 0) {

@@ -18,6 +18,23 @@ void emit_open_unrolled(CWriter *w, const char *name, int32_t n)
     cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
 }
 
+void emit_rows_ahead(CWriter *w, const char *base, int64_t first, int32_t rows, int64_t row_stride, int32_t floats,
+                     const char *hint)
+{
+    enum { LINE = 16 /* floats */ };
+    int32_t lines = (floats + LINE - 1) / LINE;
+    if (lines > 1) {
+        emit_open_unrolled(w, "ahead", lines);
+    }
+    for (int32_t row = 0; row < rows; ++row) {
+        CExpr at = cexpr_sum((Term[]){{base, 1}, {"ahead", lines > 1 ? LINE : 0}, {NULL, 0}}, first + row * row_stride);
+        cw_line(w, "__builtin_prefetch(%s%s);", at.text, hint);
+    }
+    if (lines > 1) {
+        cw_close(w, "");
+    }
+}
+
 int64_t emit_interior(const Layout *layout)
 {
     return layout->halo_top * layout->row_stride + (int64_t)layout->halo_left * layout->block;

@@ -16,6 +16,9 @@ CExpr emit_vector_activation(const Activation *act, const char *variable);
 CExpr emit_offset(int64_t offset);
 /* "for (int NAME = 0; NAME < n; ++NAME)", unrolled by the compiler; cw_close() ends it. */
 void emit_open_unrolled(CWriter *w, const char *name, int32_t n);
+/* Prefetches of `floats` floats in each of `rows` rows from base + first on; `hint`: "" or ", 0, 2", to the second level. */
+void emit_rows_ahead(CWriter *w, const char *base, int64_t first, int32_t rows, int64_t row_stride, int32_t floats,
+                     const char *hint);
 /* First float that the window of output (0, 0) reads: halo minus padding. */
 int64_t emit_window_origin(const Kernel *kernel);
 /* First float of element (0, 0, 0). */
@@ -60,6 +63,10 @@ struct TileShape {
     int32_t ahead;        /* floats of weights that each channel asks for in each row of points */
 };
 enum { MAX_TILE_SHAPES = 8 };
+/* Rounds of the last plane that some of `channels` have work for: fewer than of other planes want short_plane. */
+int32_t tile_last_rounds(int64_t channels, int32_t b, int32_t unroll);
+/* No more than half of the last vector of `channels` exist, and half a vector is faster than a whole one. */
+bool tile_takes_half(int64_t channels, int32_t b);
 CExpr emit_tile_name(const TileShape *shape);
 void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);
 /* The shapes that a kernel calls: at most MAX_TILE_SHAPES, maybe some twice. 0 for families without tiles. */

@@ -196,7 +196,14 @@ static void assign_second(const Lowering *l, const Node *node, const Uses *uses)
     l->layouts[second->id].blocked = false;
 }
 
-/* --- norms that a convolution does to its input */
+/* --- norms and activations that a convolution does to its input */
+
+static void take_before(const Lowering *l, NodeLayout *layout, const Node *before)
+{
+    layout->before = before;
+    l->layouts[before->id].is_before = true;
+    l->layouts[before->id].blocked = false;
+}
 
 /* An image that stays in the second level, with the weights beside it, is normalised as fast by a step of its own; few
  * pixels do not pay for weights that are read again for each block of them; and with few outputs the time is that of
@@ -225,9 +232,7 @@ static void assign_prologue(const Lowering *l, const Node *node, const Uses *use
     const Node *norm = node->inputs[0];
     if (lower_is_norm(norm) && l->layouts[norm->id].blocked && !norm->adds_residual && uses_once(uses, norm) &&
         !uses_once(uses, lower_value_of(norm->inputs[0]))) {
-        layout->before = norm;
-        l->layouts[norm->id].is_before = true;
-        l->layouts[norm->id].blocked = false;
+        take_before(l, layout, norm);
     }
 }
 
@@ -246,9 +251,7 @@ static void assign_act_before(const Lowering *l, const Node *node, const Uses *u
     }
     const NodeLayout *x = layout_of(l, act->inputs[0]);
     if (x->blocked && x->border == NULL) {
-        layout->before = act;
-        l->layouts[act->id].is_before = true;
-        l->layouts[act->id].blocked = false;
+        take_before(l, layout, act);
     }
 }
 

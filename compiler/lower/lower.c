@@ -63,6 +63,10 @@ static bool check_supported(const Graph *graph, Arena *scratch, Diag *diag)
 
 static void lower_node(Lowering *l, const Node *node)
 {
+    const NodeLayout *layout = &l->layouts[node->id];
+    if (layout->is_second || layout->is_before) {
+        return; /* the convolution that takes it has its step */
+    }
     switch (node->op) {
     case OP_INPUT:
     case OP_CONST:

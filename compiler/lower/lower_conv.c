@@ -348,9 +348,6 @@ static IntTable group_table(Lowering *l, const Node *node)
 void lower_conv(Lowering *l, const Node *node)
 {
     const NodeLayout *layout = &l->layouts[node->id];
-    if (layout->is_second) {
-        return;
-    }
     if (layout->second != NULL) {
         lower_two_convs(l, node, layout->second);
         return;

@@ -4,9 +4,6 @@
 
 void lower_unary(Lowering *l, const Node *node)
 {
-    if (l->layouts[node->id].is_before) {
-        return;
-    }
     Buffer *in = lower_operand_as(l, node->inputs[0], lower_is_blocked(l, node));
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_UNARY, in, out);
@@ -166,9 +163,6 @@ void lower_norm_recipe(Lowering *l, const Node *node, const Node **scale, const 
 
 void lower_scale_and_shift(Lowering *l, const Node *node)
 {
-    if (l->layouts[node->id].is_before) {
-        return;
-    }
     const Node *scale, *shift;
     lower_norm_recipe(l, node, &scale, &shift);
     append_channel_affine(l, node, scale, shift);

@@ -145,22 +145,33 @@ Test(lower_vector, projections_share_the_sums)
     release(&net);
 }
 
+/* The same for a vector target, with an option that leaves something alone, and for the portable one. */
+static void check_left_alone(const char *path, LowerOptions options, void (*check)(const Program *program))
+{
+    Net net = lower_with(path, options, true), portable = lower_with(path, options_for("portable"), true);
+    for (int k = 0; k < 2; ++k) {
+        const Program *program = k == 0 ? net.program : portable.program;
+        check(program);
+        lower_exec_compare(program, path);
+    }
+    release(&net);
+    release(&portable);
+}
+
+static void check_no_second(const Program *program)
+{
+    for (uint32_t i = 0; i < program->n_steps; ++i) {
+        cr_assert_null(program->steps[i].second);
+    }
+    const Step *step = step_of(program, "two.downsample");
+    cr_assert(step != NULL && step->residual != NULL);
+}
+
 Test(lower_vector, projections_can_be_left_alone)
 {
     LowerOptions options = options_for("x86-64-v4");
     options.no_fuse_projection = true;
-    Net net = lower_with(projections, options, true), portable = lower_with(projections, options_for("portable"), true);
-    for (int k = 0; k < 2; ++k) {
-        const Program *program = k == 0 ? net.program : portable.program;
-        for (uint32_t i = 0; i < program->n_steps; ++i) {
-            cr_assert_null(program->steps[i].second);
-        }
-        const Step *step = step_of(program, "two.downsample");
-        cr_assert(step != NULL && step->residual != NULL);
-        lower_exec_compare(program, projections);
-    }
-    release(&net);
-    release(&portable);
+    check_left_alone(projections, options, check_no_second);
 }
 
 /* Products of matrices by Strassen where it was measured to pay (bench/NOTES.md), direct sums where it was not. */
@@ -247,30 +258,25 @@ Test(lower_vector, norms_without_activation_move_too)
     release(&net);
 }
 
-static void check_left_alone(const Program *program, const char *path, const char *before, KernelFamily family)
+static void check_no_prologue(const Program *program, const char *before, KernelFamily family)
 {
     for (uint32_t i = 0; i < program->n_steps; ++i) {
         cr_assert(program->steps[i].before == NULL && program->steps[i].norm == NULL);
     }
     const Step *step = step_of(program, before);
     cr_assert(step != NULL && step->kernel->family == family);
-    lower_exec_compare(program, path);
 }
 
-static void check_prologues_left_alone(const char *path, const char *before, KernelFamily family)
+static void check_norm_apart(const Program *program)
 {
-    LowerOptions options = options_for("x86-64-v4");
-    options.no_fuse_prologue = true;
-    Net net = lower_with(path, options, true), portable = lower_with(path, options_for("portable"), true);
-    check_left_alone(net.program, path, before, family);
-    check_left_alone(portable.program, path, before, family);
-    release(&net);
-    release(&portable);
+    check_no_prologue(program, "before_residual", KERNEL_CHANNEL_AFFINE);
 }
 
 Test(lower_vector, norms_can_be_left_alone)
 {
-    check_prologues_left_alone(prologues, "before_residual", KERNEL_CHANNEL_AFFINE);
+    LowerOptions options = options_for("x86-64-v4");
+    options.no_fuse_prologue = true;
+    check_left_alone(prologues, options, check_norm_apart);
 }
 
 /* --- activations that a depthwise convolution does to its input */
@@ -308,7 +314,14 @@ Test(lower_vector, activations_move_into_the_depthwise_convolution_that_reads_th
     release(&net);
 }
 
+static void check_activation_apart(const Program *program)
+{
+    check_no_prologue(program, "one.act", KERNEL_UNARY);
+}
+
 Test(lower_vector, activations_can_be_left_alone)
 {
-    check_prologues_left_alone(activations, "one.act", KERNEL_UNARY);
+    LowerOptions options = options_for("x86-64-v4");
+    options.no_fuse_prologue = true;
+    check_left_alone(activations, options, check_activation_apart);
 }
