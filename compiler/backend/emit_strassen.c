@@ -4,77 +4,93 @@
  * the halves W11 (first outputs, first inputs), W12, W21, W22; X11 (first inputs, left pixels), X12, X21, X22 give
  *     S1 = W21 + W22, S2 = S1 - W11, S3 = W11 - W21, S4 = W12 - S2       packed beforehand: PACK_STRASSEN
  *     T1 = X12 - X11, T2 = X22 - T1, T3 = X22 - X12, T4 = T2 - X21
- *     P1 = W11 X11, P2 = W12 X21, P3 = S4 X22, P4 = W22 T4, P5 = S1 T1, P6 = S2 T2, P7 = S3 T3
- *     Y11 = P1 + P2, Y12 = P1 + P6 + P5 + P3, Y21 = P1 + P6 + P7 - P4, Y22 = P1 + P6 + P7 + P5
+ * and, in this order, each product but S1 T1 added to sums that are there,
+ *     U = W11 X11, Y11 = U + W12 X21, U = U + S2 T2, U3 = U + S3 T3, Y21 = U3 + -W22 T4, Y22 = U3 + S1 T1,
+ *     U = U + S1 T1, Y12 = U + S4 X22
  * Pixels are cut into halves of equal width, two of which, left and right, are a block; where the width does not divide
  * the pixels, the last half begins earlier and what the one before it has computed too is not written again.
  *
  * For a block
- *     NAME_input     writes the sums V [T4, T1, T2, T3][planes/2][pixel of a half][b]; the three factors that are no
- *                    sums stand before them where they do not lie pixel by pixel in x, or where x is normalised
- *                    first, by the kernel's prologue;
- *     micro-kernel   for each set of output channels (of both halves of them) writes the seven products
- *                    M [P1 .. P7][chunk of pixels][vector][pixel of the chunk][b];
- *     NAME_output    sums them up, with bias, residual, activation.
+ *     NAME_input     writes the sums V [T2, T3, T4, T1][planes/2][pixel of a half][b]; the three factors that are no
+ *                    sums stand between them, in the order of use, where they do not lie pixel by pixel in x, or where
+ *                    x is normalised first, by the kernel's prologue;
+ *     micro-kernel   for each set of output channels (of both halves of them) makes the seven products, each chunk of
+ *                    pixels beginning with the sums that the product before has left, [U, U3][chunk of pixels][vector]
+ *                    [pixel of the chunk][b];
+ *     NAME_output    a chunk of Y, while it is in the first-level cache: bias, residual, activation.
  * A part that begins within a block works V out for itself: results are the same in every split.
  *
  * Halves of channels are whole vectors, and the last vector may be of few channels. For lanes past the last input W12, W22
- * and S4 are zeros, and NAME_input takes X22 as zeros in its sums, so P2, P3 and P4 end with the last input. Where no more
- * than half of the last output vector's channels exist, P4 and P5, whose weights are lower ones only, leave out the others. */
+ * and S4 are zeros, and NAME_input takes X22 as zeros in its sums, so the products of these three end with the last input.
+ * Where no more than half of the last output vector's channels exist, the products of W22 and S1, which are of lower
+ * outputs only, leave out the others. */
 #include <inttypes.h>
 
-#include "backend/emit_vector.h"
+#include "backend/emit_strassen.h"
 
-enum { PLANE_PAD = 16, PRODUCTS = STRASSEN_PRODUCTS, ORIGINALS = 3, UNROLL = 4 }; /* PLANE_PAD: floats */
+#include "support/ints.h"
 
-typedef struct Strassen {
-    const Kernel *kernel;
-    const KernelSizes *s;
-    int32_t b;
-    int64_t in_planes, out_planes; /* of a half */
-    int64_t pixels;
-    int32_t half; /* pixels of a half */
-    int64_t blocks, sets;
-    int32_t vectors, last_vectors;
-    int32_t chunks, chunk, wide; /* of a half: the first `wide` of the chunks have `chunk` pixels, others one less */
-    bool in_place;               /* x is read as it lies */
-    int32_t last_rounds;         /* of the last plane, in P2, P3, P4 */
-    bool half_vector;            /* of the last set, in P4, P5 */
-    int64_t v_stride, m_stride, product_floats;
-    const char *index;
-} Strassen;
+enum { UNROLL = 4 };
+
+static bool is_original(int product)
+{
+    return product == W11_X11 || product == W12_X21 || product == S4_X22;
+}
+
+/* The weights are zeros for lanes past the last input. */
+static bool ends_with_inputs(int product)
+{
+    return product == W12_X21 || product == W22_T4 || product == S4_X22;
+}
+
+/* Of all weights. */
+static int64_t weight_floats(const Strassen *g)
+{
+    int64_t vectors = (g->sets - 1) * g->vectors + g->last_vectors;
+    return PRODUCTS * (g->twice ? PRODUCTS : 1) * g->inputs * vectors * g->b;
+}
 
 static Strassen strassen_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
     Strassen g = {.kernel = kernel, .s = s, .b = kernel->vector};
-    int64_t in_planes = (s->in_channels + g.b - 1) / g.b, out_planes = (s->out_channels + g.b - 1) / g.b;
+    int64_t in_planes = int_div_up(s->in_channels, g.b), out_planes = int_div_up(s->out_channels, g.b);
     g.pixels = (int64_t)s->out_rows * s->out_cols;
     g.half = kernel->block_tiles;
-    g.blocks = g.half < 1 ? 0 : (g.pixels + 2 * (int64_t)g.half - 1) / (2 * (int64_t)g.half);
-    if (f->kind != PACK_STRASSEN || f->vectors < 1 || kernel->tile_cols < 1 || g.half < 1 || in_planes % 2 != 0 ||
-        out_planes % 2 != 0 || s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 || s->pad_top != 0 ||
-        s->pad_left != 0 || s->stride_rows != s->stride_cols || (2 * g.blocks - 1) * g.half >= g.pixels) {
+    g.blocks = g.half < 1 ? 0 : int_div_up(g.pixels, 2 * (int64_t)g.half);
+    g.twice = f->kind == PACK_STRASSEN_TWICE;
+    if ((f->kind != PACK_STRASSEN && !g.twice) || f->vectors < 1 || kernel->tile_cols < 1 || g.half < 1 ||
+        in_planes % 2 != 0 || out_planes % 2 != 0 || s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 ||
+        s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols ||
+        (2 * g.blocks - 1) * g.half >= g.pixels || (g.twice && (g.b < 2 * UNROLL || g.half < 2))) {
         ICE("kernel '" STR_FMT "' is not one of Strassen's product", STR_ARG(kernel->name));
     }
     g.in_planes = in_planes / 2;
     g.out_planes = out_planes / 2;
-    g.vectors = f->vectors < g.out_planes ? f->vectors : (int32_t)g.out_planes;
-    g.sets = (g.out_planes + g.vectors - 1) / g.vectors;
-    g.last_vectors = (int32_t)(g.out_planes - (g.sets - 1) * g.vectors);
-    g.chunks = (g.half + kernel->tile_cols - 1) / kernel->tile_cols;
-    g.chunk = (g.half + g.chunks - 1) / g.chunks;
-    g.wide = g.half - (g.chunk - 1) * g.chunks;
+    int32_t of_vector = g.twice ? 2 : 1; /* planes */
+    int64_t vectors = int_div_up(g.out_planes, of_vector);
+    g.vectors = f->vectors < vectors ? f->vectors : (int32_t)vectors;
+    g.sets = int_div_up(vectors, g.vectors);
+    g.last_vectors = (int32_t)(vectors - (g.sets - 1) * g.vectors);
+    g.planes = g.vectors * of_vector;
+    g.last_planes = (int32_t)(g.out_planes - (g.sets - 1) * g.planes);
+    g.run = g.twice ? (g.half + 1) / 2 : g.half;
+    g.chunks = (int32_t)int_div_up(g.run, kernel->tile_cols);
+    g.chunk = (int32_t)int_div_up(g.run, g.chunks);
+    g.wide = g.run - (g.chunk - 1) * g.chunks;
     g.in_place = strassen_in_place(kernel);
-    g.last_rounds = tile_last_rounds(s->in_channels, g.b, UNROLL);
-    /* Sets are told apart by their number of vectors. */
-    g.half_vector = tile_takes_half(s->out_channels, g.b) && (g.sets == 1 || g.last_vectors != g.vectors);
-    g.v_stride = g.in_planes * g.half * g.b + PLANE_PAD;
-    g.m_stride = (int64_t)g.vectors * g.half * g.b + PLANE_PAD;
-    g.product_floats = g.in_planes * g.b * g.vectors * g.b;
+    g.rounds = g.b / of_vector / UNROLL;
+    /* Sets are told apart by their number of vectors, or planes. */
+    g.last_rounds = g.twice ? g.rounds : tile_last_rounds(s->in_channels, g.b, UNROLL);
+    g.half_vector = g.twice ? tile_takes_half(g.out_planes * g.b / 2, g.b)
+                            : tile_takes_half(s->out_channels, g.b) && (g.sets == 1 || g.last_vectors != g.vectors);
+    g.v_stride = g.in_planes * g.half * g.b + STRASSEN_PAD;
+    g.sum_stride = (int64_t)g.vectors * g.run * g.b + STRASSEN_PAD;
+    g.inputs = g.in_planes * g.b / of_vector;
+    g.product_floats = g.inputs * g.vectors * g.b;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
-    int64_t weights = PRODUCTS * g.in_planes * g.b * g.out_planes * g.b;
+    int64_t weights = weight_floats(&g);
     g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
     if (kernel->scratch_bytes < strassen_scratch_bytes(kernel)) {
         ICE("strassen kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
@@ -82,13 +98,23 @@ static Strassen strassen_of(const Kernel *kernel)
     return g;
 }
 
+int64_t strassen_factors(const Strassen *g)
+{
+    int64_t n = 0;
+    for (int product = 0; product < PRODUCTS; ++product) {
+        n += !g->in_place || !is_original(product);
+    }
+    return n;
+}
+
 /* --- tiles: chunks wide or one less, vectors full or last; the weights of the next product are asked for meanwhile, each
  * chunk a slice of them, as in emit_winograd.c. */
 
 static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
 {
-    int32_t lines = (4 * vectors * g->b + 15) / 16;
-    return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
+    enum { LINE = 16 /* floats */ };
+    int64_t lines = int_div_up((int64_t)UNROLL * vectors * g->b, LINE);
+    return g->kernel->prefetch_bytes == 0 ? 0 : (int32_t)int_div_up(lines, g->chunks);
 }
 
 /* Lanes of the last plane are no channels. */
@@ -100,7 +126,7 @@ static bool has_odd_lanes(const Strassen *g)
 /* Some products end rounds before the last plane does. */
 static bool is_short(const Strassen *g)
 {
-    return g->last_rounds < g->b / UNROLL;
+    return g->last_rounds < g->rounds;
 }
 
 /* `half`: of the last vector no more is there. */
@@ -111,28 +137,29 @@ static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors, bool 
                        .vectors = vectors,
                        .step = g->b,
                        .unroll = UNROLL,
-                       .rounds = g->b / UNROLL,
+                       .rounds = g->rounds,
                        .prefetch = prefetch_lines(g, vectors),
                        .half = half,
-                       .short_plane = is_short(g)};
+                       .short_plane = is_short(g),
+                       .goes_on = true};
 }
 
-static int add_shapes(const Strassen *g, int32_t vectors, bool half, TileShape *shapes)
-{
-    shapes[0] = shape_of(g, false, vectors, half);
-    shapes[1] = shape_of(g, true, vectors, half);
-    return g->wide < g->chunks ? 2 : 1;
-}
-
+/* Those of half a vector come last. */
 int strassen_tiles(const Kernel *kernel, TileShape *shapes)
 {
     Strassen g = strassen_of(kernel);
-    int n = add_shapes(&g, g.vectors, false, shapes);
-    if (g.last_vectors != g.vectors) {
-        n += add_shapes(&g, g.last_vectors, false, shapes + n);
+    int widths = g.wide < g.chunks ? 2 : 1, n = 0;
+    bool all_half = g.twice && g.half_vector, full = g.sets > 1 || !all_half;
+    for (int k = 0; k < widths; ++k) {
+        if (full) {
+            shapes[n++] = shape_of(&g, k == 1, g.vectors, false);
+        }
+        if (!all_half && g.last_vectors != g.vectors) {
+            shapes[n++] = shape_of(&g, k == 1, g.last_vectors, false);
+        }
     }
-    if (g.half_vector) {
-        n += add_shapes(&g, g.last_vectors, true, shapes + n);
+    for (int k = 0; g.half_vector && k < widths; ++k) {
+        shapes[n++] = shape_of(&g, k == 1, g.last_vectors, true);
     }
     return n;
 }
@@ -140,7 +167,7 @@ int strassen_tiles(const Kernel *kernel, TileShape *shapes)
 /* --- sums of inputs */
 
 /* The last half begins earlier than the ones before it say. */
-static bool is_clamped(const Strassen *g)
+bool strassen_is_clamped(const Strassen *g)
 {
     return 2 * g->blocks * g->half != g->pixels;
 }
@@ -224,11 +251,12 @@ static void emit_input(const Strassen *g, CWriter *w)
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset((g->in_planes + 1) * in->plane_stride).text);
     }
     cw_line(w, "const vector t1 = x12 - x11, t2 = x22 - t1;");
-    static const char *const results[PRODUCTS] = {"x11", "x21", "x22", "t2 - x21", "t1", "t2", "x22 - x12"};
-    int first = g->in_place ? ORIGINALS : 0;
-    for (int n = first; n < PRODUCTS; ++n) {
-        CExpr at = cexpr_sum((Term[]){{"to", 1}, {"i", g->b}, {NULL, 0}}, (n - first) * g->v_stride);
-        cw_line(w, "vector_store(%s, %s);", at.text, results[n]);
+    static const char *const results[PRODUCTS] = {"x11", "x21", "t2", "x22 - x12", "t2 - x21", "t1", "x22"};
+    for (int n = 0, place = 0; n < PRODUCTS; ++n) {
+        if (!g->in_place || !is_original(n)) {
+            CExpr at = cexpr_sum((Term[]){{"to", 1}, {"i", g->b}, {NULL, 0}}, place++ * g->v_stride);
+            cw_line(w, "vector_store(%s, %s);", at.text, results[n]);
+        }
     }
     cw_close(w, "");
     cw_close(w, "");
@@ -238,163 +266,161 @@ static void emit_input(const Strassen *g, CWriter *w)
 
 /* --- outputs */
 
-static void emit_result(const Strassen *g, const char *name, const char *sum, bool lower, bool right, CWriter *w)
-{
-    const Epilogue *e = &g->kernel->epilogue;
-    StrBuf value = {0};
-    strbuf_printf(&value, "%s", sum);
-    if (e->bias) {
-        strbuf_printf(&value, " + %s", lower ? "lower_bias" : "upper_bias");
-    }
-    if (e->residual) {
-        CExpr more = emit_offset(lower ? g->out_planes * g->kernel->residual.plane_stride : 0);
-        strbuf_printf(&value, " + vector_load(residual%d%s)", right ? 2 : 1, more.text);
-    }
-    cw_line(w, "const vector %s = %s;", name, value.ptr);
-    strbuf_free(&value);
-}
-
-static void emit_store_result(const Strassen *g, const char *name, bool lower, bool right, CWriter *w)
-{
-    CExpr more = emit_offset(lower ? g->out_planes * g->kernel->out.plane_stride : 0);
-    cw_line(w, "vector_store(y%d%s, %s);", right ? 2 : 1, more.text,
-            emit_vector_activation(&g->kernel->epilogue.act, name).text);
-}
-
 static void emit_output(const Strassen *g, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    bool clamped = is_clamped(g);
-    cw_comment(w,
-               "From M to y: vector `plane` of either half of the channels, `width` pixels of either half of the "
-               "pixels, from `first` and `second` on.%s%s",
-               clamped ? " The first `skip` of the second are not written." : "",
-               e->residual ? " residual may be y itself." : "");
+    bool clamped = strassen_is_clamped(g);
+    cw_comment(w, "sums [vectors][width] to y: channels from vector `plane` on, pixels from `first` on%s.%s",
+               clamped ? ", without the first `skip`" : "", e->residual ? " residual may be y itself." : "");
     cw_line(w,
             "static void " STR_FMT
-            "_output(const step_arguments *a, const float *m, %s plane, int first, int second,%s int width)",
+            "_output(const step_arguments *a, const vector *sums, %s plane, int first,%s int vectors, int width)",
             STR_ARG(kernel->name), g->index, clamped ? " int skip," : "");
     cw_body(w);
-    if (e->bias) {
-        cw_line(w, "const vector upper_bias = vector_load(a->bias + plane * %d);", g->b);
-        cw_line(w, "const vector lower_bias = vector_load(a->bias + plane * %d%s);", g->b,
-                emit_offset(g->out_planes * g->b).text);
-    }
-    CExpr to =
+    CExpr y =
         cexpr_sum((Term[]){{"a->y", 1}, {"plane", kernel->out.plane_stride}, {NULL, 0}}, emit_interior(&kernel->out));
-    cw_line(w, "float *const y = %s;", to.text);
+    cw_line(w, "float *const y = %s;", y.text);
     if (e->residual) {
-        CExpr add = cexpr_sum((Term[]){{"a->residual", 1}, {"plane", kernel->residual.plane_stride}, {NULL, 0}},
-                              emit_interior(&kernel->residual));
-        cw_line(w, "const float *const residual = %s;", add.text);
+        CExpr residual = cexpr_sum((Term[]){{"a->residual", 1}, {"plane", kernel->residual.plane_stride}, {NULL, 0}},
+                                   emit_interior(&kernel->residual));
+        cw_line(w, "const float *const residual = %s;", residual.text);
     }
-    cw_open(w, "for (int i = 0; i < width; ++i)");
-    cw_line(w, "const float *const from = m + i * %d;", g->b);
-    for (int n = 0; n < PRODUCTS; ++n) {
-        cw_line(w, "const vector p%d = vector_load(from%s);", n + 1, emit_offset(n * g->m_stride).text);
+    if (e->bias) {
+        cw_line(w, "const float *const bias = a->bias + plane * %d;", g->b);
     }
-    cw_line(w, "const vector u2 = p1 + p6, u3 = u2 + p7;");
-    cw_line(w, "const %s left = first + i, right = second + i;", g->index);
-    for (int k = 1; k <= 2; ++k) {
-        const char *pixel = k == 1 ? "left" : "right";
-        cw_line(w, "float *const y%d = y + %s;", k, place_of(g, pixel, &kernel->out, 1).text);
-        if (e->residual) {
-            cw_line(w, "const float *const residual%d = residual + %s;", k,
-                    place_of(g, pixel, &kernel->residual, 1).text);
-        }
+    cw_open(w, "for (int i = %s; i < width; ++i)", clamped ? "skip > 0 ? skip : 0" : "0");
+    cw_line(w, "const %s pixel = first + i;", g->index);
+    cw_line(w, "float *const to = y + %s;", place_of(g, "pixel", &kernel->out, 1).text);
+    if (e->residual) {
+        cw_line(w, "const float *const add = residual + %s;", place_of(g, "pixel", &kernel->residual, 1).text);
     }
-    emit_result(g, "y11", "p1 + p2", false, false, w);
-    emit_result(g, "y12", "u2 + p5 + p3", false, true, w);
-    emit_result(g, "y21", "u3 - p4", true, false, w);
-    emit_result(g, "y22", "u3 + p5", true, true, w);
-    emit_store_result(g, "y11", false, false, w);
-    emit_store_result(g, "y21", true, false, w);
-    if (clamped) {
-        cw_open(w, "if (i >= skip)");
+    cw_open(w, "for (int v = 0; v < vectors; ++v)");
+    StrBuf value = {0};
+    strbuf_printf(&value, "sums[v * width + i]");
+    if (e->bias) {
+        strbuf_printf(&value, " + vector_load(bias + v * %d)", g->b);
     }
-    emit_store_result(g, "y12", false, true, w);
-    emit_store_result(g, "y22", true, true, w);
-    if (clamped) {
-        cw_close(w, "");
+    if (e->residual) {
+        strbuf_printf(&value, " + vector_load(add + v * %" PRId64 ")", kernel->residual.plane_stride);
     }
+    cw_line(w, "const vector value = %s;", value.ptr);
+    strbuf_free(&value);
+    cw_line(w, "vector_store(to + v * %" PRId64 ", %s);", kernel->out.plane_stride,
+            emit_vector_activation(&e->act, "value").text);
+    cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
 }
 
+/* --- seven products */
+
+void emit_strassen_names(CWriter *w)
+{
+    cw_line(w, "enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22 };");
+}
+
+void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w)
+{
+    if (a == b) {
+        cw_line(w, "const int %s = %" PRId64 ";", name, a);
+    } else {
+        cw_line(w, "const int %s = %s ? %" PRId64 " : %" PRId64 ";", name, condition, a, b);
+    }
+}
+
+/* What tells the tile `shape` from the others: the variables vectors, or planes, and lower, width. "": nothing. */
+static void put_condition(const Strassen *g, const TileShape *shape, StrBuf *out)
+{
+    if (g->twice && g->last_planes != g->planes) {
+        bool full = shape->vectors == g->vectors && !shape->half;
+        strbuf_printf(out, "planes == %d", (int)(full ? g->planes : g->last_planes));
+    } else if (!g->twice && g->last_vectors != g->vectors) {
+        strbuf_printf(out, "vectors == %d", (int)shape->vectors);
+    }
+    if (!g->twice && shape->half) {
+        strbuf_printf(out, "%slower", out->len > 0 ? " && " : "");
+    }
+    if (g->wide < g->chunks) {
+        strbuf_printf(out, "%swidth == %d", out->len > 0 ? " && " : "", (int)shape->cols);
+    }
+}
+
+static void emit_calls(const Strassen *g, CWriter *w)
+{
+    TileShape shapes[MAX_TILE_SHAPES];
+    int n = strassen_tiles(g->kernel, shapes);
+    for (int k = n - 1; k >= 0; --k) { /* half vectors first: others do not ask for `lower` */
+        StrBuf condition = {0};
+        put_condition(g, &shapes[k], &condition);
+        if (n > 1 && k == n - 1) {
+            cw_open(w, "if (%s)", condition.ptr);
+        } else if (k > 0) {
+            cw_chain(w, "else if (%s)", condition.ptr);
+        } else if (n > 1) {
+            cw_chain(w, "else");
+        }
+        strbuf_free(&condition);
+        cw_line(w, "%s(taps[n], from + i * %d, w,%s start, to);", emit_tile_name(&shapes[k]).text, g->b,
+                shapes[k].prefetch > 0 ? " next," : "");
+    }
+    if (n > 1) {
+        cw_close(w, "");
+    }
+}
+
+void emit_strassen_start(CWriter *w)
+{
+    cw_line(w, "const vector *const start = n == W11_X11 || n == S1_T1 ? NULL : n == W22_T4 ? u3 : u;");
+    cw_line(w, "vector *const to = n == W11_X11 || n == S2_T2 ? u : n == S3_T3 ? u3 : sums;");
+}
+
+void emit_strassen_end(const char *size, const char *output, CWriter *w)
+{
+    cw_open(w, "if (to == sums)");
+    cw_open(w, "for (int k = 0; n == S1_T1 && k < %s; ++k)", size);
+    cw_line(w, "u[k] += sums[k];");
+    cw_line(w, "sums[k] += u3[k];");
+    cw_close(w, "");
+    cw_line(w, "%s", output);
+    cw_close(w, "");
+}
+
+void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
+{
+    enum { LINE = 16 /* floats */ };
+    int32_t prefetch = prefetch_lines(g, g->vectors);
+    int64_t floats = g->inputs * g->b;
+    cw_line(w, "const float *const from = factors[n];");
+    cw_line(w, "const float *const w = weights + n * %" PRId64 " * vectors;", floats);
+    if (prefetch > 0) {
+        cw_line(w, "const float *next = w + %" PRId64 " * vectors; /* the next product's */", floats);
+    }
+    if (prefetch > 0 && g->chunks > 1) {
+        int64_t step = g->in_planes * g->rounds * LINE;
+        emit_strassen_either("ahead", cexpr_format("vectors == %d", (int)g->vectors).text, step * prefetch,
+                             step * prefetch_lines(g, g->last_vectors), w);
+    }
+    cw_line(w, "vector sums[%d]; /* [vectors][width] */", g->vectors * g->chunk);
+    cw_open(w, "for (int i = 0; i < %d;)", g->run);
+    emit_strassen_either("width", cexpr_format("i < %d", (int)(g->wide * g->chunk)).text, g->chunk,
+                         g->wide < g->chunks ? g->chunk - 1 : g->chunk, w);
+    cw_line(w, "vector *const u = (vector *)(sums_u + i * %d * vectors);", g->b);
+    cw_line(w, "vector *const u3 = (vector *)(sums_u3 + i * %d * vectors);", g->b);
+    emit_strassen_start(w);
+    emit_calls(g, w);
+    if (prefetch > 0 && g->chunks > 1) {
+        cw_line(w, "next += ahead;");
+    }
+    emit_strassen_end("width * vectors", output, w);
+    cw_line(w, "i += width;");
+    cw_close(w, "");
+}
+
 /* --- the kernel */
 
-static void open_chunks(const Strassen *g, bool narrow, CWriter *w)
-{
-    int32_t edge = g->wide * g->chunk;
-    cw_open(w, "for (int i = %d; i < %d; i += %d)", narrow ? edge : 0, narrow ? g->half : edge, g->chunk - narrow);
-}
-
-static void emit_some_chunks(const Strassen *g, bool narrow, int32_t vectors, bool half, CWriter *w)
-{
-    TileShape shape = shape_of(g, narrow, vectors, half);
-    open_chunks(g, narrow, w);
-    cw_line(w, "%s(taps[n], from + i * %d, u,%s (vector *)(to + i * %d));", emit_tile_name(&shape).text, g->b,
-            shape.prefetch > 0 ? " next," : "", vectors * g->b);
-    if (shape.prefetch > 0 && g->chunks > 1) {
-        cw_line(w, "next += %" PRId64 ";", g->in_planes * shape.rounds * shape.prefetch * 16);
-    }
-    cw_close(w, "");
-}
-
-static void emit_chunks(const Strassen *g, int32_t vectors, bool half, CWriter *w)
-{
-    emit_some_chunks(g, false, vectors, half, w);
-    if (g->wide < g->chunks) {
-        emit_some_chunks(g, true, vectors, half, w);
-    }
-}
-
-static void emit_chunk_outputs(const Strassen *g, bool narrow, int32_t vectors, CWriter *w)
-{
-    open_chunks(g, narrow, w);
-    cw_open(w, "for (int k = 0; k < %d; ++k)", vectors);
-    CExpr plane = cexpr_sum((Term[]){{"set", g->sets > 1 ? g->vectors : 0}, {"k", 1}, {NULL, 0}}, 0);
-    int32_t width = g->chunk - narrow;
-    cw_line(w, STR_FMT "_output(a, m + i * %d + k * %d, %s, first + i, second + i,%s %d);", STR_ARG(g->kernel->name),
-            vectors * g->b, width * g->b, plane.text, is_clamped(g) ? " skip - i," : "", width);
-    cw_close(w, "");
-    cw_close(w, "");
-}
-
-static void emit_set(const Strassen *g, int32_t vectors, CWriter *w)
-{
-    int64_t floats = g->in_planes * g->b * vectors * g->b;
-    cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
-    if (g->in_place) {
-        cw_line(w, "const float *const from = factors[n];");
-    } else {
-        cw_line(w, "const float *const from = v + n * %" PRId64 ";", g->v_stride);
-    }
-    cw_line(w, "const float *const u = weights + n * %" PRId64 ";", floats);
-    cw_line(w, "float *const to = m + n * %" PRId64 ";", g->m_stride);
-    if (prefetch_lines(g, vectors) > 0) {
-        cw_line(w, "const float *next = u + %" PRId64 "; /* the next product's */", floats);
-    }
-    if (g->half_vector && vectors == g->last_vectors) {
-        cw_comment(w, "P4 and P5 are of the lower outputs, of which half a vector exists.");
-        cw_open(w, "if (n == 3 || n == 4)");
-        emit_chunks(g, vectors, true, w);
-        cw_chain(w, "else");
-        emit_chunks(g, vectors, false, w);
-        cw_close(w, "");
-    } else {
-        emit_chunks(g, vectors, false, w);
-    }
-    cw_close(w, "");
-    emit_chunk_outputs(g, false, vectors, w);
-    if (g->wide < g->chunks) {
-        emit_chunk_outputs(g, true, vectors, w);
-    }
-}
-
-static void emit_one_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w)
+void emit_strassen_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w)
 {
     cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, g->in_planes, rounds,
             plane);
@@ -403,21 +429,23 @@ static void emit_one_taps(const Strassen *g, const char *name, int64_t plane, in
 /* Of each of the products; "_short": those that end with the last input. */
 static void emit_taps(const Strassen *g, CWriter *w)
 {
-    int32_t rounds = g->b / UNROLL;
-    emit_one_taps(g, "in_v", g->half * g->b, rounds, w);
+    emit_strassen_taps(g, "in_v", g->half * g->b, g->rounds, w);
     if (is_short(g)) {
-        emit_one_taps(g, "in_v_short", g->half * g->b, g->last_rounds, w);
+        emit_strassen_taps(g, "in_v_short", g->half * g->b, g->last_rounds, w);
     }
     if (g->in_place) {
-        emit_one_taps(g, "in_x", g->kernel->in.plane_stride, rounds, w);
+        emit_strassen_taps(g, "in_x", g->kernel->in.plane_stride, g->rounds, w);
     }
     if (g->in_place && is_short(g)) {
-        emit_one_taps(g, "in_x_short", g->kernel->in.plane_stride, g->last_rounds, w);
+        emit_strassen_taps(g, "in_x_short", g->kernel->in.plane_stride, g->last_rounds, w);
     }
-    static const char *const ends[2] = {"", "_short"};
-    const char *x = g->in_place ? "x" : "v", *end = ends[is_short(g)];
-    cw_line(w, "const conv_taps *const taps[%d] = {&in_%s, &in_%s%s, &in_%s%s, &in_v%s, &in_v, &in_v, &in_v};",
-            PRODUCTS, x, x, end, x, end, end);
+    StrBuf list = {0};
+    for (int n = 0; n < PRODUCTS; ++n) {
+        strbuf_printf(&list, "%s&in_%s%s", n > 0 ? ", " : "", g->in_place && is_original(n) ? "x" : "v",
+                      is_short(g) && ends_with_inputs(n) ? "_short" : "");
+    }
+    cw_line(w, "static const conv_taps *const taps[%d] = {%s};", PRODUCTS, list.ptr);
+    strbuf_free(&list);
 }
 
 static void emit_head_comment(const Strassen *g, CWriter *w)
@@ -426,53 +454,101 @@ static void emit_head_comment(const Strassen *g, CWriter *w)
     const Epilogue *e = &g->kernel->epilogue;
     const Prologue *prologue = &g->kernel->prologue;
     bool norm = prologue->kind == PROLOGUE_NORM, act = norm && prologue->act.op != OP_IDENTITY;
+    CExpr weights = g->twice ? cexpr_format("[7][%d/%d][7]", s->out_channels, 4 * g->vectors * g->b)
+                             : cexpr_format("[%d/%d][7]", s->out_channels, 2 * g->vectors * g->b);
     cw_comment(w,
-               "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product.\n%s%s%s%sx, y "
-               "[channels/%d][row][column][%d], weights [%d/%d][7][%" PRId64 "][%d][%d][%d]; %d + %d pixels at a time.",
+               "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product%s.\n%s%s%s%sx, y "
+               "[channels/%d][row][column][%d], weights %s[%" PRId64 "][%d][%d]; %d + %d pixels at a time.",
                s->stride_rows, s->stride_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
                s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
-               act ? op_info(prologue->act.op)->name : "", norm ? ".\n" : "", g->b, g->b, s->out_channels,
-               2 * g->vectors * g->b, g->in_planes, g->b, g->vectors, g->b, g->half, g->half);
+               g->twice ? " twice" : "", norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
+               act ? op_info(prologue->act.op)->name : "", norm ? ".\n" : "", g->b, g->b, weights.text, g->inputs,
+               g->vectors, g->b, g->half, g->half);
 }
 
-/* "const int first = .., second = ..", and the inputs' sums where they are not there yet. */
-static void emit_block(const Strassen *g, CWriter *w)
+void emit_strassen_halves(const Strassen *g, CWriter *w)
 {
-    const Layout *in = &g->kernel->in;
-    bool many_blocks = g->blocks > 1;
-    if (many_blocks) {
-        cw_line(w, "const int block = %s;", cexpr_div("job", g->sets).text);
-    }
     cw_line(w, "const int first = %s;",
-            cexpr_sum((Term[]){{"block", many_blocks ? 2 * g->half : 0}, {NULL, 0}}, 0).text);
-    if (is_clamped(g)) {
+            cexpr_sum((Term[]){{"block", g->blocks > 1 ? 2 * g->half : 0}, {NULL, 0}}, 0).text);
+    if (strassen_is_clamped(g)) {
         cw_line(w, "const int second = first < %" PRId64 " ? first + %d : %" PRId64 ", skip = first + %d - second;",
                 g->pixels - 2 * g->half, g->half, g->pixels - g->half, g->half);
     } else {
         cw_line(w, "const int second = first + %d;", g->half);
     }
-    if (g->sets > 1) {
-        cw_line(w, "const %s set = %s;", g->index, many_blocks ? cexpr_mod("job", g->sets).text : "job");
-    }
-    if (g->sets > 1) {
-        cw_open(w, "if (job == first_job || set == 0)");
-    }
-    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {NULL, 0}}, emit_interior(in));
+}
+
+void emit_strassen_input_call(const Strassen *g, CWriter *w)
+{
+    CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {NULL, 0}}, emit_interior(&g->kernel->in));
     cw_line(w, STR_FMT "_input(%s,%s v, first, second);", STR_ARG(g->kernel->name), x.text,
             g->kernel->prologue.kind == PROLOGUE_NORM ? " a->norm," : "");
-    if (g->sets > 1) {
-        cw_close(w, "");
+}
+
+void emit_strassen_factors(const Strassen *g, CWriter *w)
+{
+    StrBuf list = {0};
+    for (int n = 0, place = 0; n < PRODUCTS; ++n) {
+        CExpr at;
+        if (g->in_place && is_original(n)) {
+            at = cexpr_format("x%d%s", n == S4_X22 ? 2 : 1,
+                              emit_offset(n == W11_X11 ? 0 : g->in_planes * g->kernel->in.plane_stride).text);
+        } else {
+            at = cexpr_sum((Term[]){{"v", 1}, {NULL, 0}}, place++ * g->v_stride);
+        }
+        strbuf_printf(&list, "%s%s", n > 0 ? ", " : "", at.text);
     }
     if (g->in_place) {
         cw_line(w, "const float *const x1 = a->x[0] + first * %d, *const x2 = a->x[0] + second * %d;", g->b, g->b);
-        CExpr offset = emit_offset(g->in_planes * in->plane_stride);
-        cw_line(w,
-                "const float *const factors[%d] = {x1, x1%s, x2%s, v, v + %" PRId64 ", v + %" PRId64 ", v + %" PRId64
-                "};",
-                PRODUCTS, offset.text, offset.text, g->v_stride, 2 * g->v_stride, 3 * g->v_stride);
     }
+    cw_line(w, "const float *const factors[%d] = {%s};", PRODUCTS, list.ptr);
+    strbuf_free(&list);
+}
+
+void emit_strassen_place(const Strassen *g, CWriter *w)
+{
+    cw_line(w, "const int lower = n == W22_T4 || n == S1_T1, right = n == S1_T1 || n == S4_X22; /* halves of y */");
+    CExpr set = cexpr_sum((Term[]){{"set", g->sets > 1 ? g->planes : 0}, {"lower", g->out_planes}, {NULL, 0}}, 0);
+    cw_line(w, "const %s plane = %s;", g->index, set.text);
+    cw_line(w, "const int pixel = right ? second : first;");
+}
+
+/* One job: the outputs of a set of channels and a block of pixels, product by product. */
+static void emit_jobs(const Strassen *g, CWriter *w)
+{
+    cw_line(w, "float *const sums_u = v + %" PRId64 "; /* [%d pixels][%d][%d] in chunks */",
+            strassen_factors(g) * g->v_stride, g->half, g->vectors, g->b);
+    cw_line(w, "float *const sums_u3 = sums_u + %" PRId64 ";", g->sum_stride);
+    emit_split(w, "job", g->blocks * g->sets);
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
+    if (g->blocks > 1) {
+        cw_line(w, "const int block = %s;", cexpr_div("job", g->sets).text);
+    }
+    emit_strassen_halves(g, w);
+    if (g->sets > 1) {
+        cw_line(w, "const %s set = %s;", g->index, g->blocks > 1 ? cexpr_mod("job", g->sets).text : "job");
+        cw_open(w, "if (job == first_job || set == 0)");
+    }
+    emit_strassen_input_call(g, w);
+    if (g->sets > 1) {
+        cw_close(w, "");
+    }
+    emit_strassen_factors(g, w);
+    emit_strassen_either("vectors", cexpr_format("set < %" PRId64, g->sets - 1).text, g->vectors, g->last_vectors, w);
+    CExpr weights =
+        cexpr_sum((Term[]){{"a->weights", 1}, {"set", g->sets > 1 ? PRODUCTS * g->product_floats : 0}, {NULL, 0}}, 0);
+    cw_line(w, "const float *const weights = %s;", weights.text);
+    cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
+    emit_strassen_place(g, w);
+    emit_strassen_product(g,
+                          cexpr_format(STR_FMT "_output(a, sums, plane, pixel + i,%s vectors, width);",
+                                       STR_ARG(g->kernel->name), strassen_is_clamped(g) ? " right ? skip - i : 0," : "")
+                              .text,
+                          w);
+    cw_close(w, "");
+    cw_close(w, "");
 }
 
 void emit_strassen(const Kernel *kernel, CWriter *w)
@@ -480,31 +556,16 @@ void emit_strassen(const Kernel *kernel, CWriter *w)
     Strassen g = strassen_of(kernel);
     emit_input(&g, w);
     emit_output(&g, w);
+    if (g.twice) {
+        emit_strassen_inner(&g, w);
+    }
     emit_head_comment(&g, w);
     emit_kernel_head(kernel, w);
     emit_taps(&g, w);
-    int64_t factors = g.in_place ? PRODUCTS - ORIGINALS : PRODUCTS;
+    emit_strassen_names(w);
     cw_line(w, "float *const v = %s; /* [%" PRId64 "][%" PRId64 "][%d][%d], the first stride padded */",
-            emit_scratch(kernel).text, factors, g.in_planes, g.half, g.b);
-    cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d pixels][%d][%d] in chunks */", factors * g.v_stride,
-            PRODUCTS, g.half, g.vectors, g.b);
-    emit_split(w, "job", g.blocks * g.sets);
-    cw_blank(w);
-    cw_open(w, "for (int job = first_job; job < end_job; ++job)");
-    emit_block(&g, w);
-    CExpr weights =
-        cexpr_sum((Term[]){{"a->weights", 1}, {"set", g.sets > 1 ? PRODUCTS * g.product_floats : 0}, {NULL, 0}}, 0);
-    cw_line(w, "const float *const weights = %s;", weights.text);
-    if (g.last_vectors != g.vectors) {
-        cw_open(w, "if (set < %" PRId64 ")", g.sets - 1);
-        emit_set(&g, g.vectors, w);
-        cw_chain(w, "else");
-        emit_set(&g, g.last_vectors, w);
-        cw_close(w, "");
-    } else {
-        emit_set(&g, g.vectors, w);
-    }
-    cw_close(w, "");
+            emit_scratch(kernel).text, strassen_factors(&g), g.in_planes, g.half, g.b);
+    (g.twice ? emit_strassen_twice : emit_jobs)(&g, w);
     cw_close(w, "");
     cw_blank(w);
 }

@@ -38,8 +38,8 @@ CExpr emit_tile_name(const TileShape *t)
     } else if (t->row_prefetch > 0) {
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
     }
-    length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s", t->input_ahead ? "_a" : "",
-                       t->short_plane ? "_t" : "", t->half ? "_h" : "");
+    length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s%s", t->input_ahead ? "_a" : "",
+                       t->short_plane ? "_t" : "", t->goes_on ? "_g" : "", t->half ? "_h" : "");
     if (t->second_step > 0) {
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_and_s%d", (int)t->second_step);
     }
@@ -159,6 +159,26 @@ static void emit_products(const TileShape *t, const char *n, const char *taps, c
     cw_close(w, "");
 }
 
+/* Zeros, or what is at `start`, in the order of sums. */
+static void emit_first_sums(const TileShape *t, bool from_start, CWriter *w)
+{
+    int32_t pixels = t->rows * t->cols, full = full_vectors(t) * pixels;
+    if (full > 0) {
+        emit_open_unrolled(w, "i", full);
+        cw_line(w, "s[i / %d][i %% %d] = %s;", pixels, pixels, from_start ? "start[i]" : "vector_all(0.0f)");
+        cw_close(w, "");
+    }
+    if (t->half && from_start) {
+        CExpr last = cexpr_sum((Term[]){{"start", 1}, {NULL, 0}}, full);
+        cw_line(w, "const vector_half *const first = (const vector_half *)(%s);", last.text);
+    }
+    if (t->half) {
+        emit_open_unrolled(w, "i", pixels);
+        cw_line(w, "h[i] = %s;", from_start ? "first[2 * i]" : "zero");
+        cw_close(w, "");
+    }
+}
+
 void emit_tile(const TileShape *t, int32_t b, CWriter *w)
 {
     if (t->live > 0) {
@@ -173,27 +193,31 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     }
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
-               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s",
+               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s%s",
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
                b, ahead ? " The weights at next will be wanted soon." : "",
                t->input_ahead ? " The pixels from later on will be wanted soon." : "",
-               t->half ? " Of the last vector, half." : "");
-    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s vector *sums)",
+               t->goes_on ? " Added to start, if not NULL." : "", t->half ? " Of the last vector, half." : "");
+    cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s%s vector *sums)",
             emit_tile_name(t).text, t->second_step > 0 ? " const conv_taps *taps2, const float *x2," : "",
-            t->input_ahead ? " const float *later," : "", ahead ? " const float *next," : "");
+            t->input_ahead ? " const float *later," : "", ahead ? " const float *next," : "",
+            t->goes_on ? " const vector *start," : "");
     cw_body(w);
     int32_t full = full_vectors(t) * pixels;
     if (full > 0) {
         cw_line(w, "vector s[%d][%d];", full_vectors(t), pixels);
-        emit_open_unrolled(w, "i", full);
-        cw_line(w, "s[i / %d][i %% %d] = vector_all(0.0f);", pixels, pixels);
-        cw_close(w, "");
     }
     if (t->half) {
         cw_line(w, "const vector_half zero = {0.0f};");
         cw_line(w, "vector_half h[%d];", pixels);
-        emit_open_unrolled(w, "i", pixels);
-        cw_line(w, "h[i] = zero;");
+    }
+    if (t->goes_on) {
+        cw_open(w, "if (start != NULL)");
+        emit_first_sums(t, true, w);
+        cw_chain(w, "else");
+    }
+    emit_first_sums(t, false, w);
+    if (t->goes_on) {
         cw_close(w, "");
     }
     emit_products(t, "n", "taps", "x", t->step, b, w);

@@ -380,11 +380,28 @@ static void pack_strassen_sets(Packer *packer, const Segment *segment)
     }
 }
 
+/* Products outside, sets inside: all rows at once. */
+static void pack_strassen_whole(Packer *packer, const Segment *segment)
+{
+    const PackFormat *f = &segment->format;
+    int64_t size = pack_strassen_size(f, segment->rows, segment->cols);
+    float *values =
+        float_room(packer, &packer->tile, &packer->tile_capacity, segment->rows * (int64_t)segment->cols);
+    float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
+    load_tile(packer, &(Tile){.segment = segment, .rows = segment->rows, .cols = segment->cols}, values);
+    pack_strassen_twice(f, values, segment->rows, segment->cols, packed);
+    stream_put(&packer->stream, packed, size);
+}
+
 static void pack_sets(Packer *packer, const Segment *segment)
 {
     const PackFormat *f = &segment->format;
     if (f->kind == PACK_STRASSEN) {
         pack_strassen_sets(packer, segment);
+        return;
+    }
+    if (f->kind == PACK_STRASSEN_TWICE) {
+        pack_strassen_whole(packer, segment);
         return;
     }
     int32_t group_rows = segment->rows / segment->groups, set_rows = f->vectors * f->lanes;

@@ -202,9 +202,26 @@ int64_t pack_strassen_half(const PackFormat *f, int32_t channels)
     return int_align_up(channels, 2 * (int64_t)f->lanes) / 2;
 }
 
+/* Outputs of a quarter, which are whole vectors. */
+static int64_t quarter_rows(const PackFormat *f, int64_t half)
+{
+    return int_align_up(half / 2, f->lanes);
+}
+
 int64_t pack_strassen_size(const PackFormat *f, int32_t rows, int32_t inputs)
 {
-    return STRASSEN_PRODUCTS * pack_strassen_half(f, rows) * pack_strassen_half(f, inputs);
+    int64_t half_rows = pack_strassen_half(f, rows), half = pack_strassen_half(f, inputs);
+    return f->kind == PACK_STRASSEN ? STRASSEN_PRODUCTS * half_rows * half
+                                    : STRASSEN_PRODUCTS * STRASSEN_PRODUCTS * quarter_rows(f, half_rows) * (half / 2);
+}
+
+/* The factors of a 2x2 matrix in the order of their use. `right`: there is such an input; where there is none, X22 counts
+ * as zero. */
+static void strassen_factors(double w11, double w12, double w21, double w22, bool right, double *factors)
+{
+    double s1 = w21 + w22, s2 = s1 - w11, s4 = right ? w12 - s2 : 0.0;
+    const double all[STRASSEN_PRODUCTS] = {w11, w12, s2, w11 - w21, -w22, s1, s4};
+    memcpy(factors, all, sizeof all);
 }
 
 /* out is [7][half of the inputs][upper rows padded to lanes]. */
@@ -218,13 +235,65 @@ void pack_strassen(const PackFormat *f, const float *upper, int32_t upper_rows, 
         for (int32_t row = 0; row < upper_rows; ++row) {
             const float *first = upper + (int64_t)row * inputs + i, *second = lower + (int64_t)row * inputs + i;
             bool below = row < lower_rows;
-            double w11 = (double)first[0], w12 = right ? (double)first[half] : 0.0;
-            double w21 = below ? (double)second[0] : 0.0, w22 = below && right ? (double)second[half] : 0.0;
-            double s1 = w21 + w22, s2 = s1 - w11;
-            const double s4 = right ? w12 - s2 : 0.0; /* lanes past the last input are taken as zeros in X22 */
-            const double factors[STRASSEN_PRODUCTS] = {w11, w12, s4, w22, s1, s2, w11 - w21};
+            double factors[STRASSEN_PRODUCTS];
+            strassen_factors((double)first[0], right ? (double)first[half] : 0.0, below ? (double)second[0] : 0.0,
+                             below && right ? (double)second[half] : 0.0, right, factors);
             for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
                 out[n * product + i * width + row] = (float)factors[n];
+            }
+        }
+    }
+}
+
+typedef struct Matrix {
+    const float *values; /* [rows][inputs] */
+    int64_t rows, inputs;
+} Matrix;
+
+static double value_at(const Matrix *m, int64_t row, int64_t input)
+{
+    return row < m->rows && input < m->inputs ? (double)m->values[row * m->inputs + input] : 0.0;
+}
+
+/* factors[7] of both halves of output `row` and of input `i`, of `half_rows` outputs and `half` inputs each. */
+static void outer_factors(const Matrix *m, int64_t half_rows, int64_t half, int64_t row, int64_t i, double *factors)
+{
+    if (row >= half_rows) {
+        memset(factors, 0, STRASSEN_PRODUCTS * sizeof *factors);
+        return;
+    }
+    strassen_factors(value_at(m, row, i), value_at(m, row, half + i), value_at(m, half_rows + row, i),
+                     value_at(m, half_rows + row, half + i), half + i < m->inputs, factors);
+}
+
+/* Channel of a half: `upper` lanes or lower ones of the blocks, number `k` of them. */
+static int64_t of_lanes(int64_t k, bool upper, int32_t lanes)
+{
+    int64_t part = lanes / 2;
+    return k / part * lanes + k % part + (upper ? part : 0);
+}
+
+void pack_strassen_twice(const PackFormat *f, const float *values, int32_t rows, int32_t inputs, float *out)
+{
+    Matrix m = {values, rows, inputs};
+    int64_t half_rows = pack_strassen_half(f, rows), half = pack_strassen_half(f, inputs);
+    int64_t width = quarter_rows(f, half_rows), set_width = (int64_t)f->vectors * f->lanes;
+    int64_t all = STRASSEN_PRODUCTS * width * (half / 2); /* of an outer product */
+    for (int64_t k = 0; k < width; ++k) {
+        int64_t set = k / set_width, first = set * set_width;
+        int64_t here = width - first < set_width ? width - first : set_width;
+        for (int64_t c = 0; c < half / 2; ++c) {
+            double quarters[4][STRASSEN_PRODUCTS], factors[STRASSEN_PRODUCTS];
+            for (int q = 0; q < 4; ++q) {
+                outer_factors(&m, half_rows, half, of_lanes(k, q / 2, f->lanes), of_lanes(c, q % 2, f->lanes),
+                              quarters[q]);
+            }
+            for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
+                float *to = out + n * all + STRASSEN_PRODUCTS * first * (half / 2) + c * here + (k - first);
+                strassen_factors(quarters[0][n], quarters[1][n], quarters[2][n], quarters[3][n], true, factors);
+                for (int product = 0; product < STRASSEN_PRODUCTS; ++product) {
+                    to[product * here * (half / 2)] = (float)factors[product];
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ int64_t pack_lines_size(const PackFormat *format, int32_t rows, int32_t inputs);
 /* Products of one output over all points, padding included. */
 int64_t pack_winograd_inputs(const PackFormat *format, int32_t inputs);
 
-/* STRASSEN: channels of a half, padding included; floats of the whole weight. */
+/* STRASSEN, STRASSEN_TWICE: channels of a half, padding included; floats of the whole weight. */
 int64_t pack_strassen_half(const PackFormat *format, int32_t channels);
 int64_t pack_strassen_size(const PackFormat *format, int32_t rows, int32_t inputs);
 
@@ -24,5 +24,7 @@ void pack_lines(const PackFormat *format, const float *in, int32_t rows, int32_t
  * what is left of the half, padding included. */
 void pack_strassen(const PackFormat *format, const float *upper, int32_t upper_rows, const float *lower,
                    int32_t lower_rows, int32_t inputs, float *out);
+/* STRASSEN_TWICE: all sets, of [rows][inputs]. */
+void pack_strassen_twice(const PackFormat *format, const float *in, int32_t rows, int32_t inputs, float *out);
 
 #endif

@@ -123,9 +123,13 @@ typedef enum PackKind {
     PACK_WINOGRAD,
     /* [oc sets][7][I/2][V][lanes] for a 1x1 window and Winograd's variant of Strassen's product (backend/emit_strassen.c):
      * W11 = (first half of the outputs, first half of the inputs), W12 = (first, second), W21, W22 give
-     * W11, W12, S4, W22, S1, S2, S3 with S1 = W21 + W22, S2 = S1 - W11, S3 = W11 - W21, S4 = W12 - S2, in double. Halves
+     * W11, W12, S2, S3, -W22, S1, S4 with S1 = W21 + W22, S2 = S1 - W11, S3 = W11 - W21, S4 = W12 - S2, in double. Halves
      * are of whole blocks of `lanes` channels, O/2 and I/2 above include the padding; sets divide a half of the outputs. */
     PACK_STRASSEN,
+    /* [7][oc sets][7][I/4][V][lanes], the same once more of each of the seven, whose halves are the lower and the upper
+     * lanes of each block (backend/emit_strassen_twice.c): input 8 * p + l of a quarter is lane l of block p of a half, or
+     * lane 8 + l; so are outputs, and of an odd number of blocks zeros come last. */
+    PACK_STRASSEN_TWICE,
     /* [oc sets][T][I][KW][V][lanes]: each column of a window G g with the G of m = `winograd` outputs and KH taps, as above;
      * along a row the taps are as they were. Padding as of VECTORS with in_block 1. */
     PACK_LINES
@@ -161,6 +165,10 @@ typedef struct PackFormat {
 static inline PackFormat pack_rows(int32_t row_block, int32_t col_block)
 {
     return (PackFormat){.row_block = row_block, .col_block = col_block};
+}
+static inline bool pack_is_strassen(const PackFormat *format)
+{
+    return format->kind == PACK_STRASSEN || format->kind == PACK_STRASSEN_TWICE;
 }
 bool pack_format_equal(const PackFormat *a, const PackFormat *b);
 void pack_format_describe(const PackFormat *format, StrBuf *out); /* for dumps and fingerprints */
@@ -426,7 +434,9 @@ bool strassen_in_place(const Kernel *kernel);
  * [ceil(I/b)][tiles of a block][rows of a tile][columns of a tile][b], the first stride padded by 16 floats. */
 int64_t prologue_scratch_bytes(const Kernel *kernel);
 /* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then
- * M [7][vectors][block_tiles][b], the first strides padded by 16 floats. */
+ * sums [2][vectors][block_tiles][b]. Twice: V, sums of quarters [2][ceil(I/b)/2][run][b] for run = block_tiles/2 rounded up,
+ * U, U3 [sets * 2 * vectors][block_tiles][b], sums [2][vectors][run][b], a result [2 * vectors][block_tiles][b]. The first
+ * strides padded by 16 floats. */
 int64_t strassen_scratch_bytes(const Kernel *kernel);
 /* Rows (or columns) of the input, from the first padding one, that the tiles of `out` rows read. */
 static inline int32_t winograd_reach(int32_t out, int32_t kernel, int32_t stride, int32_t m)

@@ -16,7 +16,7 @@ int64_t segment_elements(const Segment *segment)
         int64_t cols = int_align_up(segment->cols, format->col_block);
         return segment->groups * rows * cols;
     }
-    if (format->kind == PACK_STRASSEN) {
+    if (pack_is_strassen(format)) {
         return pack_strassen_size(format, segment->rows, segment->cols);
     }
     int64_t window = (int64_t)format->window_rows * format->window_cols;
@@ -44,8 +44,9 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     } else if (format->kind == PACK_LINES) {
         strbuf_printf(out, "lines %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
                       (int)format->window_cols, (int)format->vectors, (int)format->lanes);
-    } else if (format->kind == PACK_STRASSEN) {
-        strbuf_printf(out, "strassen vectors %dx%d", (int)format->vectors, (int)format->lanes);
+    } else if (pack_is_strassen(format)) {
+        strbuf_printf(out, "strassen%s vectors %dx%d", format->kind == PACK_STRASSEN ? "" : " twice",
+                      (int)format->vectors, (int)format->lanes);
     } else {
         strbuf_printf(out, "vectors %dx%d inputs %d window %dx%d", (int)format->vectors, (int)format->lanes,
                       (int)format->in_block, (int)format->window_rows, (int)format->window_cols);

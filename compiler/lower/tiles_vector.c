@@ -401,11 +401,19 @@ bool strassen_in_place(const Kernel *kernel)
 
 int64_t strassen_scratch_bytes(const Kernel *kernel)
 {
-    enum { PAD = 16 };
-    int64_t planes = ceil_div(kernel->sizes.in_channels, 2 * kernel->vector);
-    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS,
-            pixels = kernel->block_tiles * (int64_t)kernel->vector;
-    return 4 * (factors * (planes * pixels + PAD) + STRASSEN_PRODUCTS * (kernel->weight_format.vectors * pixels + PAD));
+    enum { PAD = 16, SUMS = 2, QUARTERS = 2 };
+    const KernelSizes *s = &kernel->sizes;
+    const PackFormat *f = &kernel->weight_format;
+    int64_t in_planes = ceil_div(s->in_channels, 2 * kernel->vector);
+    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS;
+    int64_t half = kernel->block_tiles * (int64_t)kernel->vector;
+    int64_t run = f->kind == PACK_STRASSEN ? half : ceil_div(kernel->block_tiles, 2) * (int64_t)kernel->vector;
+    int64_t floats = factors * (in_planes * half + PAD) + SUMS * (f->vectors * run + PAD);
+    if (f->kind == PACK_STRASSEN_TWICE) {
+        int64_t planes = 2 * f->vectors, sets = ceil_div(ceil_div(s->out_channels, 2 * kernel->vector), planes);
+        floats += QUARTERS * (in_planes * run + PAD) + SUMS * (sets * planes * half + PAD) + planes * half;
+    }
+    return 4 * floats;
 }
 
 /* Pixels of a tile of two vectors: 28 sums of 32 registers, 12 of 16. */
@@ -420,7 +428,11 @@ static int32_t strassen_pixels(const Target *target)
 static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t weight_bytes)
 {
     int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
-    int64_t pixel_bytes = 14 * (int64_t)kernel->sizes.in_channels; /* 4 factors in V, 3 in x, of half the channels */
+    bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
+    /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
+    int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
+    int64_t far = twice ? STRASSEN_FAR / 2 : STRASSEN_FAR;
+    int32_t runs = twice ? 2 : 1;
     double read_again = weight_bytes > STRASSEN_CACHE ? 1.0 : 0.2; /* pixels whose products take as long (measured) */
     int32_t best = ceil_div(pixels, 2), most = strassen_pixels(target);
     double least = 0.0;
@@ -429,9 +441,10 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t
         if ((2 * blocks - 1) * (int64_t)half >= pixels) {
             continue;
         }
-        double cost = blocks * (half + 0.5 * ceil_div(half, most)) * (1.0 + read_again / half);
+        int32_t run = ceil_div(half, runs);
+        double cost = blocks * runs * (run + 0.5 * ceil_div(run, most)) * (1.0 + read_again / half);
         int64_t bytes = half * pixel_bytes;
-        cost *= bytes > STRASSEN_FAR ? 1.03 : bytes > STRASSEN_CACHE ? 1.01 : 1.0; /* measured as well */
+        cost *= bytes > far ? 1.03 : bytes > STRASSEN_CACHE ? 1.01 : 1.0; /* measured as well */
         if (blocks == 1 || cost < least) {
             best = half;
             least = cost;
@@ -440,17 +453,39 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t
     return best;
 }
 
+/* Whether each of the seven products is made by seven again. What it saves is an eighth of the products; what a vector of
+ * inputs or outputs costs more was fitted to measurements of 25 layers (bench/NOTES.md), with 32 registers and half vectors
+ * that are half the work. Few channels leave tiles too little to do between their ends; images of few pixels wait for
+ * weights, of which there are three times the filter's. */
+static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
+{
+    enum { LEAST_PIXELS = 96, LEAST_PLANES = 32, LANES = 16 };
+    static const double cost_of_vector = 24.0, worth = 0.985;
+    int32_t b = target->channel_block;
+    double pixels = s->out_rows * (double)s->out_cols;
+    if (b < LANES || target->registers < MANY_REGISTERS || pixels < LEAST_PIXELS) {
+        return false;
+    }
+    double in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
+    if (in_planes < LEAST_PLANES || out_planes < LEAST_PLANES) {
+        return false;
+    }
+    double products = pixels * in_planes * b * out_planes * 7.0 / 8.0; /* of seven */
+    return products * 7.0 / 8.0 + cost_of_vector * pixels * (in_planes + out_planes) < worth * products;
+}
+
 static void choose_strassen(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
-    kernel->weight_format.kind = PACK_STRASSEN;
+    kernel->weight_format.kind = strassen_twice_pays(target, s) ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
     int64_t weights = STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
                       int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half */
     kernel->block_tiles = strassen_half(target, kernel, weights);
     kernel->tile_rows = 1;
-    kernel->tile_cols = even_piece(kernel->block_tiles, strassen_pixels(target));
+    bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
+    kernel->tile_cols = even_piece(ceil_div(kernel->block_tiles, twice ? 2 : 1), strassen_pixels(target));
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes = strassen_scratch_bytes(kernel);
 }

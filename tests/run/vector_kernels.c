@@ -366,30 +366,62 @@ static Memory pack_rows_of(const Kernel *k, const float *values, int64_t rows, i
     return m;
 }
 
-/* Factor n = 0 .. 6 of the products, as sums of the four quarters of the weights; the third is of X22 alone, 0 where
+/* The factors of the seven products in the order of their use, as sums of the four quarters of the weights. */
+static const int strassen_sums[7][4] = {/* W11, W12, W21, W22 */
+                                        {1, 0, 0, 0},  {0, 1, 0, 0}, {-1, 0, 1, 1}, {1, 0, -1, 0},
+                                        {0, 0, 0, -1}, {0, 0, 1, 1}, {1, 1, -1, -1}};
+
+/* Weight of output o and input i of factor n, for halves of O and I channels; the last factor is of X22 alone, 0 where
  * there is no such input. */
+static double strassen_factor(const float *values, int64_t rows, int64_t inputs, int64_t O, int64_t I, int n, int64_t o,
+                              int64_t i)
+{
+    double sum = 0.0;
+    for (int64_t part = 0; part < 4 && o < O; ++part) {
+        int64_t row = o + part / 2 * O, input = i + part % 2 * I;
+        sum += row < rows && input < inputs ? strassen_sums[n][part] * (double)values[row * inputs + input] : 0.0;
+    }
+    return n == 6 && I + i >= inputs ? 0.0 : sum;
+}
+
 static Memory pack_strassen(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
 {
-    static const int sums[7][4] = {/* W11, W12, W21, W22 */
-                                   {1, 0, 0, 0}, {0, 1, 0, 0},  {1, 1, -1, -1}, {0, 0, 0, 1},
-                                   {0, 0, 1, 1}, {-1, 0, 1, 1}, {1, 0, -1, 0}};
     int64_t L = k->weight_format.lanes, V = k->weight_format.vectors, O = ceil_div(rows, 2 * L) * L;
     int64_t I = ceil_div(inputs, 2 * L) * L;
     Memory packed = memory_create(7 * O * I, true);
     for (int64_t o = 0; o < O; ++o) {
         int64_t set = o / L / V, width = (O / L - set * V < V ? O / L - set * V : V) * L;
         float *to = packed.values + set * V * L * 7 * I + o - set * V * L;
-        for (int64_t n = 0; n < 7; ++n) {
+        for (int n = 0; n < 7; ++n) {
             for (int64_t i = 0; i < I; ++i) {
-                double sum = 0.0;
-                for (int64_t part = 0; part < 4; ++part) {
-                    int64_t row = o + part / 2 * O, input = i + part % 2 * I;
-                    sum += row < rows && input < inputs ? sums[n][part] * (double)values[row * inputs + input] : 0.0;
-                }
-                to[(n * I + i) * width] = n == 2 && I + i >= inputs ? 0.0f : (float)sum;
+                to[(n * I + i) * width] = (float)strassen_factor(values, rows, inputs, O, I, n, o, i);
             }
         }
     }
+    return packed;
+}
+
+/* The factors of each factor, whose halves are the lower and the upper lanes of vectors. */
+static Memory pack_strassen_twice(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
+{
+    int64_t L = k->weight_format.lanes, V = k->weight_format.vectors, O = ceil_div(rows, 2 * L) * L;
+    int64_t I = ceil_div(inputs, 2 * L) * L, vectors = ceil_div(O / L, 2), at = 0;
+    Memory packed = memory_create(49 * vectors * L * I / 2, true);
+    for (int64_t n = 0; n < 7 * ceil_div(vectors, V) * 7; ++n) {
+        int outer = (int)(n / 7 / ceil_div(vectors, V)), inner = (int)(n % 7);
+        int64_t set = n / 7 % ceil_div(vectors, V), width = (vectors - set * V < V ? vectors - set * V : V) * L;
+        for (int64_t i = 0; i < I / 2 * width; ++i) {
+            int64_t output = set * V * L + i % width, input = i / width;
+            int64_t o = output / (L / 2) * L + output % (L / 2), c = input / (L / 2) * L + input % (L / 2);
+            double sum = 0.0;
+            for (int part = 0; part < 4; ++part) {
+                sum += strassen_sums[inner][part] * strassen_factor(values, rows, inputs, O, I, outer,
+                                                                    o + part / 2 * (L / 2), c + part % 2 * (L / 2));
+            }
+            packed.values[at++] = (float)sum;
+        }
+    }
+    cr_assert_eq(at, packed.count);
     return packed;
 }
 
@@ -571,7 +603,8 @@ static Memory pack(const Kernel *k, const KernelData *data)
     case KERNEL_WINOGRAD:
         return pack_winograd(k, data->weights, s->out_channels, s->in_channels / s->groups, s->groups);
     case KERNEL_STRASSEN:
-        return pack_strassen(k, data->weights, s->out_channels, s->in_channels);
+        return (k->weight_format.kind == PACK_STRASSEN ? pack_strassen : pack_strassen_twice)(
+            k, data->weights, s->out_channels, s->in_channels);
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_FEW:
@@ -1531,6 +1564,24 @@ static void fill_strassen(Batch *b)
     }
 }
 
+/* Once more by seven products each: halves of vectors are rounds of four. */
+static void fill_strassen_twice(Batch *b)
+{
+    fill_strassen(b);
+    for (uint32_t i = 0; i < b->count && b->b >= 8; ++i) {
+        Kernel *k = b->kernels[i];
+        int32_t pixels = k->sizes.out_rows * k->sizes.out_cols;
+        while (pixels >= 3 && k->block_tiles < 2) {
+            k->block_tiles = pick_half(b, pixels);
+        }
+        if (k->block_tiles >= 2) {
+            k->weight_format.kind = PACK_STRASSEN_TWICE;
+            k->tile_cols = pick(b, 1, k->block_tiles < 27 ? (k->block_tiles + 1) / 2 : 13);
+            k->scratch_bytes = strassen_scratch_bytes(k);
+        }
+    }
+}
+
 /* x * scale + shift and an activation first: blocks of any number of tiles, pixels that run on or not. */
 static void fill_prologue(Batch *b)
 {
@@ -1575,6 +1626,11 @@ static void fill_strassen_prologue(Batch *b)
 Test(vector_kernels, norms_before_strassens_product)
 {
     check_widths("strassen_prologue", fill_strassen_prologue, 1e-5);
+}
+
+Test(vector_kernels, strassen_twice)
+{
+    check_widths("strassen_twice", fill_strassen_twice, 1e-5);
 }
 
 Test(vector_kernels, strassen)

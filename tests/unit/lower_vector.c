@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "frontend/frontend.h"
+#include "lower/tiles.h"
 #include "lower_build.h"
 #include "passes/pass.h"
 
@@ -205,6 +206,30 @@ Test(lower_vector, strassen_where_it_pays)
         Kernel direct = {.sizes = k.sizes}, few_registers = {.sizes = k.sizes};
         cr_assert(select_vector_conv(wide, false, &direct) && select_vector_conv(narrow, true, &few_registers));
         cr_expect(direct.family == KERNEL_DIRECT && few_registers.family == KERNEL_DIRECT);
+    }
+}
+
+/* Each of the seven products by seven more, where channels are many on both sides and pixels enough for their weights. */
+Test(lower_vector, strassen_twice_where_it_pays)
+{
+    const struct {
+        int32_t in, side, out;
+        bool twice;
+    } layers[] = {
+        {728, 19, 728, true},  {728, 37, 728, true},   {1536, 10, 2048, true},
+        {512, 14, 512, true},  {1024, 14, 512, true},  {1024, 14, 256, false},
+        {256, 28, 256, false}, {256, 37, 728, false},  {1024, 7, 1024, false} /* few pixels */,
+        {512, 7, 2048, false}, {384, 19, 2304, false}, {2304, 19, 384, false},
+    };
+    const Target *target = target_find(STR("x86-64-v4"));
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
+        Kernel k = {.sizes = lower_build_sizes(layers[i].in, layers[i].side, layers[i].out, 1, 1),
+                    .vector = target->channel_block};
+        cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
+        tiles_choose_vector(target, &k);
+        cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%d -> %d at %d",
+                     (int)layers[i].in, (int)layers[i].out, (int)layers[i].side);
+        cr_expect(k.tile_cols <= 14 && k.scratch_bytes == strassen_scratch_bytes(&k));
     }
 }
 

@@ -438,17 +438,17 @@ Test(pack, lines_convolve)
     }
 }
 
+/* What becomes of inputs and of products, X11, X12, X21, X22 and Y11, Y12, Y21, Y22, in the order of the seven products. */
+static const int strassen_of_x[7][4] = {{1, 0, 0, 0},   {0, 0, 1, 0},  {1, -1, 0, 1}, {0, -1, 0, 1},
+                                        {1, -1, -1, 1}, {-1, 1, 0, 0}, {0, 0, 0, 1}};
+static const int strassen_to_y[4][7] = {
+    {1, 1, 0, 0, 0, 0, 0}, {1, 0, 1, 0, 0, 1, 1}, {1, 0, 1, 1, 1, 0, 0}, {1, 0, 1, 1, 0, 1, 0}};
+
 /* Strassen's factors, multiplied with those of one input of one pixel and summed up, give the weight of each output. X22
  * is zero where there is no such input: then its own factor is too. */
 Test(pack, strassen_factors_multiply)
 {
     enum { OUT = 43, IN = 29, LANES = 8, VECTORS = 2, HALF_OUT = 24, HALF_IN = 16 };
-    static const int of_x[7][4] = {{1, 0, 0, 0},  {0, 0, 1, 0},  {0, 0, 0, 1}, {1, -1, -1, 1}, /* X11, X12, X21, X22 */
-                                   {-1, 1, 0, 0}, {1, -1, 0, 1}, {0, -1, 0, 1}};
-    static const int to_y[4][7] = {{1, 1, 0, 0, 0, 0, 0},
-                                   {1, 0, 1, 0, 1, 1, 0}, /* Y11, Y12, Y21, Y22 */
-                                   {1, 0, 0, -1, 0, 1, 1},
-                                   {1, 0, 0, 0, 1, 1, 1}};
     PackBench bench = pack_bench("pack-strassen");
     Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 1, 1, 0});
     PackFormat format = vectors(VECTORS, LANES, LANES, 1, 1);
@@ -464,7 +464,7 @@ Test(pack, strassen_factors_multiply)
             int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * 7 * HALF_IN + (int64_t)c * width +
                             o % (VECTORS * LANES);
             if (c + HALF_IN >= IN) {
-                cr_assert_eq(float_at(&bench, first + (int64_t)2 * HALF_IN * width), 0.0f);
+                cr_assert_eq(float_at(&bench, first + (int64_t)6 * HALF_IN * width), 0.0f);
             }
             for (int k = 0; k < 16; ++k) { /* output quarter k / 4 of an input that is 1 in quarter k % 4 */
                 if (k % 4 == 3 && c + HALF_IN >= IN) {
@@ -473,7 +473,7 @@ Test(pack, strassen_factors_multiply)
                 double got = 0.0;
                 for (int n = 0; n < 7; ++n) {
                     double factor = (double)float_at(&bench, first + (int64_t)n * HALF_IN * width);
-                    got += to_y[k / 4][n] * of_x[n][k % 4] * factor;
+                    got += strassen_to_y[k / 4][n] * strassen_of_x[n][k % 4] * factor;
                 }
                 int row = o + k / 8 * HALF_OUT, input = c + k % 4 / 2 * HALF_IN;
                 bool same_pixels = k / 4 % 2 == k % 2, inside = row < OUT && input < IN;
@@ -482,6 +482,43 @@ Test(pack, strassen_factors_multiply)
                                    got, want);
             }
         }
+    }
+    pack_done(&bench);
+}
+
+/* The same twice, where the second halves are of lanes: three blocks of outputs are one and a half vectors. Inputs that are
+ * not there are left alone: X22 is not zero for all of them. */
+Test(pack, strassen_factors_multiply_twice)
+{
+    enum { OUT = 45, IN = 30, LANES = 8, HALF_OUT = 24, HALF_IN = 16, WIDTH = 16, PRODUCT = WIDTH * HALF_IN / 2 };
+    PackBench bench = pack_bench("pack-strassen-twice");
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 1, 1, 0});
+    PackFormat format = vectors(1, LANES, LANES, 1, 1);
+    format.kind = PACK_STRASSEN_TWICE;
+    const Segment *segment = add_segment(&bench, weight, format, OUT, IN, 1);
+    const float *values = formula_values(&bench, weight);
+    cr_assert(pack(&bench, weights_formula(bench.base.arena)));
+    assert_header(&bench);
+    cr_assert_eq(segment_elements(segment), 49 * PRODUCT);
+    for (int k = 0; k < WIDTH * HALF_IN / 2 * 256; ++k) {
+        int o = k / 256 % WIDTH, c = k / 256 / WIDTH, outer = k % 16, inner = k / 16 % 16;
+        int row = o / 4 * LANES + o % 4 + inner / 8 * 4 + outer / 8 * HALF_OUT;
+        int input = c / 4 * LANES + c % 4 + inner % 4 / 2 * 4 + outer % 4 / 2 * HALF_IN;
+        if (input >= IN) {
+            continue;
+        }
+        double got = 0.0;
+        for (int n = 0; n < 49; ++n) {
+            int64_t at =
+                n / 7 * 7 * PRODUCT + o / LANES * 7 * PRODUCT / 2 + n % 7 * PRODUCT / 2 + c * LANES + o % LANES;
+            int x = strassen_of_x[n / 7][outer % 4] * strassen_of_x[n % 7][inner % 4];
+            int y = strassen_to_y[outer / 4][n / 7] * strassen_to_y[inner / 4][n % 7];
+            got += x * y * (double)float_at(&bench, segment->offset / 4 + at);
+        }
+        bool same = outer / 4 % 2 == outer % 2 && inner / 4 % 2 == inner % 2;
+        bool inside = o / 4 * LANES < HALF_OUT && row < OUT;
+        double want = same && inside ? (double)values[row * IN + input] : 0.0;
+        cr_assert_float_eq(got, want, 2e-6, "output %d, input %d: %g instead of %g", row, input, got, want);
     }
     pack_done(&bench);
 }

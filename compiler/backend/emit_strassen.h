@@ -1,0 +1,60 @@
+/* Strassen's product: what its emitters share. emit_strassen.c writes sums of inputs, outputs and the kernel of seven
+ * products, emit_strassen_twice.c the one that makes each of them by seven smaller ones. */
+#ifndef CNNC_BACKEND_EMIT_STRASSEN_H
+#define CNNC_BACKEND_EMIT_STRASSEN_H
+
+#include "backend/emit_vector.h"
+
+/* The products in the order in which they are made. */
+enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22, PRODUCTS };
+enum { STRASSEN_PAD = 16 }; /* floats between sums, so that they do not lie a power of two apart */
+_Static_assert((int)PRODUCTS == (int)STRASSEN_PRODUCTS, "weights are packed in this order");
+
+typedef struct Strassen {
+    const Kernel *kernel;
+    const KernelSizes *s;
+    int32_t b;
+    bool twice;
+    int64_t in_planes, out_planes; /* of a half */
+    int64_t pixels;
+    int32_t half, run; /* pixels of a half, of a product */
+    int64_t blocks, sets;
+    int32_t vectors, last_vectors;
+    int32_t planes, last_planes; /* of y in either half of a set's channels: two of a vector where `twice` */
+    int32_t chunks, chunk, wide; /* of a product: the first `wide` of the chunks have `chunk` pixels, others one less */
+    bool in_place;               /* x is read as it lies */
+    int32_t rounds, last_rounds; /* of a plane, of the last one where products end with the inputs */
+    bool half_vector;            /* of the last set, in products of lower outputs only; where `twice`, in all */
+    int64_t v_stride, sum_stride;
+    int64_t inputs, product_floats; /* of a product: channels, weights of a whole set */
+    const char *index;
+} Strassen;
+
+/* Factors of x that lie in V: all, or those that are sums. */
+int64_t strassen_factors(const Strassen *g);
+
+/* The text of a kernel, piece by piece. What they declare is in quotes. */
+void emit_strassen_names(CWriter *w); /* "enum { W11_X11, .. }" */
+/* "const int name = condition ? a : b;" */
+void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w);
+/* "static const conv_taps name": factors with `plane` floats from plane to plane. */
+void emit_strassen_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w);
+/* "first", "second", "skip": the halves of block number `block`, where pixels are clamped the first of `second` to skip. */
+void emit_strassen_halves(const Strassen *g, CWriter *w);
+bool strassen_is_clamped(const Strassen *g);
+void emit_strassen_input_call(const Strassen *g, CWriter *w); /* their sums to v */
+void emit_strassen_factors(const Strassen *g, CWriter *w);    /* "factors": of the seven products, in x or in v */
+void emit_strassen_place(const Strassen *g, CWriter *w); /* "lower", "right", "plane", "pixel": where product n ends */
+/* "start", "to": what product n is added to, of the sums u, u3, and where that goes: there or to sums. */
+void emit_strassen_start(CWriter *w);
+/* The other use of S1 T1, of `size` vectors; then `output` of what is in sums. */
+void emit_strassen_end(const char *size, const char *output, CWriter *w);
+/* Product n, of factors[n] and weights, with `vectors` of outputs: chunk by chunk, each followed by `output`. */
+void emit_strassen_product(const Strassen *g, const char *output, CWriter *w);
+
+/* --- emit_strassen_twice.c */
+void emit_strassen_inner(const Strassen *g,
+                         CWriter *w); /* NAME_quarters, NAME_quarter, NAME_product: before the kernel */
+void emit_strassen_twice(const Strassen *g, CWriter *w); /* the rest of the kernel's body, from scratch behind v on */
+
+#endif

@@ -1,0 +1,183 @@
+/* strassen, twice: each of the seven products of emit_strassen.c is made by seven smaller ones, which leaves 49 of 64.
+ * The factors of a product are cut once more into quarters: pixels into a left and a right run, which share the middle one
+ * where their number is odd; channels by lanes, 0 to 7 and 8 to 15 of each vector, so that any number of vectors has
+ * halves. Outputs of 8 lanes of two planes are one vector of a product; of an odd last plane half a vector.
+ *
+ * Order: products outside, sets of output channels inside, so that one factor of x and the sums of its quarters stay in
+ * the second level of the cache for all sets; the sums U, U3 of all sets wait in scratch meanwhile.
+ *
+ *     NAME_quarters  writes the sums of a factor's quarters, [2][planes][pixel of a run][T2, T3 and T4, T1 side by side]
+ *     NAME_product   the product of one factor and a set of channels, added to what is there;
+ *     NAME_quarter   a chunk of one of its quarters, whose lanes go to where they belong. */
+#include <inttypes.h>
+
+#include "backend/emit_strassen.h"
+
+/* Pixels from the left run of a product to the right one. */
+static int32_t right_of(const Strassen *g)
+{
+    return g->half - g->run;
+}
+
+/* The middle pixel is in both runs. */
+static bool shares_middle(const Strassen *g)
+{
+    return g->half % 2 != 0;
+}
+
+/* Floats of the sums of quarters: of [planes][run][b], with the padding; of both. */
+static int64_t quarters_stride(const Strassen *g)
+{
+    return g->in_planes * g->run * g->b + STRASSEN_PAD;
+}
+
+static void emit_quarters(const Strassen *g, CWriter *w)
+{
+    int32_t lanes = g->b / 2;
+    cw_comment(w, "The sums of the quarters of a factor, which lies as in_x says: to v.");
+    cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x, float *v)", STR_ARG(g->kernel->name));
+    cw_body(w);
+    cw_open(w, "for (int plane = 0; plane < %" PRId64 "; ++plane, x += in_x->plane_step)", g->in_planes);
+    cw_open(w, "for (int i = 0; i < %d; ++i, v += %d)", g->run, g->b);
+    cw_line(w, "const float *const left = x + i * %d, *const right = left%s;", g->b,
+            emit_offset((int64_t)right_of(g) * g->b).text);
+    static const char *const names[4] = {"x11", "x21", "x12", "x22"};
+    for (int k = 0; k < 4; ++k) {
+        cw_line(w, "const vector_half %s = *(const vector_half *)(%s%s);", names[k], k < 2 ? "left" : "right",
+                emit_offset(k % 2 * lanes).text);
+    }
+    cw_line(w, "const vector_half t1 = x12 - x11, t2 = x22 - t1;");
+    static const char *const sums[4] = {"t2", "x22 - x12", "t2 - x21", "t1"};
+    for (int k = 0; k < 4; ++k) {
+        CExpr at = cexpr_sum((Term[]){{"v", 1}, {NULL, 0}}, k / 2 * quarters_stride(g) + k % 2 * lanes);
+        cw_line(w, "*(vector_half *)(%s) = %s;", at.text, sums[k]);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+static void emit_quarter(const Strassen *g, CWriter *w)
+{
+    cw_comment(w,
+               "result = before (NULL: zeros) + sums [planes/2][width][%d lanes of two planes], from place `at` on, "
+               "[planes][%d][%d].%s",
+               g->b / 2, g->half, g->b, shares_middle(g) ? " The first `skip` pixels are there already." : "");
+    cw_line(w,
+            "static void " STR_FMT
+            "_quarter(const vector *sums, int planes, int width,%s int at, const vector *before, vector *result)",
+            STR_ARG(g->kernel->name), shares_middle(g) ? " int skip," : "");
+    cw_body(w);
+    cw_open(w, "for (int plane = 0; plane < planes; ++plane, at += %d)", g->half * g->b);
+    cw_line(w, "const float *const from = (const float *)(sums + plane / 2 * width) + plane %% 2 * %d;", g->b / 2);
+    cw_open(w, "for (int i = %s; i < width; ++i)", shares_middle(g) ? "skip > 0 ? skip : 0" : "0");
+    cw_line(w, "vector_half value = *(const vector_half *)(from + i * %d);", g->b);
+    cw_open(w, "if (before != NULL)");
+    cw_line(w, "value += *(const vector_half *)((const float *)before + at + i * %d);", g->b);
+    cw_close(w, "");
+    cw_line(w, "*(vector_half *)((float *)result + at + i * %d) = value;", g->b);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+static void emit_product(const Strassen *g, CWriter *w)
+{
+    int32_t lanes = g->b / 2;
+    cw_comment(w,
+               "result = before (NULL: zeros) + weights [7][%" PRId64 "][planes/2][%d] times x, once more by seven "
+               "products. x [%" PRId64 "][%d][%d] lies as in_x says, v: sums of its quarters; result [planes][%d][%d].",
+               g->inputs, g->b, g->in_planes, g->half, g->b, g->half, g->b);
+    cw_line(w,
+            "static void " STR_FMT
+            "_product(const conv_taps *in_x, const float *x, const float *v, const float *weights, "
+            "int planes, const vector *before, vector *result, float *sums_u)",
+            STR_ARG(g->kernel->name));
+    cw_body(w);
+    emit_strassen_names(w);
+    emit_strassen_taps(g, "in_v", (int64_t)g->run * g->b, g->rounds, w);
+    cw_line(w, "const conv_taps *const taps[%d] = {in_x, in_x, &in_v, &in_v, &in_v, &in_v, in_x};", PRODUCTS);
+    cw_line(w, "const float *const factors[%d] = {x, x + %d, v, v + %d, v + %" PRId64 ", v + %" PRId64 ", x + %d};",
+            PRODUCTS, lanes, lanes, quarters_stride(g), quarters_stride(g) + lanes, right_of(g) * g->b + lanes);
+    cw_line(w, "float *const sums_u3 = sums_u + %" PRId64 ";", g->sum_stride);
+    cw_line(w, "const int vectors = (planes + 1) / 2;");
+    cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
+    cw_line(w,
+            "const int lower = n == W22_T4 || n == S1_T1, right = n == S1_T1 || n == S4_X22; /* quarters of result */");
+    cw_line(w, "const int at = lower * %d + right * %d;", lanes, right_of(g) * g->b);
+    emit_strassen_product(g,
+                          cexpr_format(STR_FMT "_quarter(sums, planes, width,%s at + i * %d, before, result);",
+                                       STR_ARG(g->kernel->name), shares_middle(g) ? " right ? 1 - i : 0," : "", g->b)
+                              .text,
+                          w);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
+void emit_strassen_inner(const Strassen *g, CWriter *w)
+{
+    emit_quarters(g, w);
+    emit_quarter(g, w);
+    emit_product(g, w);
+}
+
+/* Scratch behind V. */
+static void emit_places(const Strassen *g, CWriter *w)
+{
+    int64_t half = (int64_t)g->half * g->b, all = g->sets * g->planes * half + STRASSEN_PAD;
+    cw_line(w, "float *const quarters = v + %" PRId64 "; /* [2][%" PRId64 "][%d][%d] */",
+            strassen_factors(g) * g->v_stride, g->in_planes, g->run, g->b);
+    cw_line(w, "float *const all_u = quarters + %" PRId64 "; /* [set][%d][%d][%d] */", 2 * quarters_stride(g),
+            g->planes, g->half, g->b);
+    cw_line(w, "float *const all_u3 = all_u + %" PRId64 ";", all);
+    cw_line(w, "float *const sums_u = all_u3 + %" PRId64 "; /* of a product: [2][%d pixels][%d][%d] in chunks */", all,
+            g->run, g->vectors, g->b);
+    cw_line(w, "vector *const sums = (vector *)(sums_u + %" PRId64 "); /* [%d][%d] */", 2 * g->sum_stride, g->planes,
+            g->half);
+}
+
+/* The products of the sets of a block, as many of them as are this part's. */
+static void emit_sets(const Strassen *g, CWriter *w)
+{
+    Str name = g->kernel->name;
+    int64_t floats = PRODUCTS * g->inputs * g->b, vectors = (g->sets - 1) * g->vectors + g->last_vectors;
+    cw_open(w, "for (%s n = 0; n < %d; ++n)", g->index, PRODUCTS);
+    cw_line(w, STR_FMT "_quarters(taps[n], factors[n], quarters);", STR_ARG(name));
+    cw_open(w, "for (%s set = first_set; set < first_set + sets; ++set)", g->index);
+    emit_strassen_place(g, w);
+    emit_strassen_either("planes", cexpr_format("set < %" PRId64, g->sets - 1).text, g->planes, g->last_planes, w);
+    cw_line(w, "const float *const weights = a->weights + n * %" PRId64 " + set * %" PRId64 ";", floats * vectors,
+            floats * g->vectors);
+    int64_t set = (int64_t)g->planes * g->half * g->b;
+    cw_line(w, "vector *const u = (vector *)(all_u + set * %" PRId64 ");", set);
+    cw_line(w, "vector *const u3 = (vector *)(all_u3 + set * %" PRId64 ");", set);
+    emit_strassen_start(w);
+    cw_line(w, STR_FMT "_product(taps[n], factors[n], quarters, weights, planes, start, to, sums_u);", STR_ARG(name));
+    CExpr output = cexpr_format(STR_FMT "_output(a, sums, plane, pixel,%s planes, %d);", STR_ARG(name),
+                                strassen_is_clamped(g) ? " right ? skip : 0," : "", (int)g->half);
+    emit_strassen_end(cexpr_format("planes * %d", (int)g->half).text, output.text, w);
+    cw_close(w, "");
+    cw_close(w, "");
+}
+
+void emit_strassen_twice(const Strassen *g, CWriter *w)
+{
+    emit_places(g, w);
+    emit_split(w, "job", g->blocks * g->sets);
+    cw_blank(w);
+    cw_open(w, "for (int job = first_job, sets; job < end_job; job += sets)");
+    if (g->blocks > 1) {
+        cw_line(w, "const int block = %s;", cexpr_div("job", g->sets).text);
+    }
+    cw_line(w, "const int first_set = %s, left = %" PRId64 " - first_set;",
+            g->blocks > 1 ? cexpr_mod("job", g->sets).text : "job", g->sets);
+    cw_line(w, "sets = end_job - job < left ? end_job - job : left;");
+    emit_strassen_halves(g, w);
+    emit_strassen_input_call(g, w);
+    emit_strassen_factors(g, w);
+    emit_sets(g, w);
+    cw_close(w, "");
+}
