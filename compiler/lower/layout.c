@@ -47,6 +47,11 @@ bool layout_equal(const Layout *a, const Layout *b)
            a->halo_right == b->halo_right && a->row_stride == b->row_stride && a->plane_stride == b->plane_stride;
 }
 
+bool layout_has_halo(const Layout *layout)
+{
+    return layout->halo_top != 0 || layout->halo_left != 0 || layout->halo_bottom != 0 || layout->halo_right != 0;
+}
+
 static bool has_halo(const Layout *layout)
 {
     return layout->halo_top != 0 || layout->halo_left != 0 || layout->halo_bottom != 0 || layout->halo_right != 0;

@@ -59,6 +59,7 @@ Layout layout_of_input(TensorType type, bool hwc);
 Layout layout_with_halo(Layout layout, int32_t top, int32_t left, int32_t bottom, int32_t right);
 int64_t layout_elements(const Layout *layout);
 bool layout_equal(const Layout *a, const Layout *b);
+bool layout_has_halo(const Layout *layout);
 bool layout_is_plain(const Layout *layout);
 Str layout_format(Arena *arena, const Layout *layout); /* "chw", "c16hw halo 1,1,1,1" */
 

@@ -65,6 +65,13 @@ static void expect_sound(const Exec *e, const Step *step, const Buffer *buffer)
     }
 }
 
+static void fill(double *values, int64_t count, double value)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        values[i] = value;
+    }
+}
+
 static void zero_halo(const Exec *e, const Buffer *buffer)
 {
     const Layout *l = &buffer->layout;
@@ -811,9 +818,7 @@ double **lower_exec(const Program *program, const Weights *weights, const double
               .weights = weights,
               .arena = arena,
               .memory = ARENA_ARRAY(arena, double, program->arena_bytes / 4 + 1)};
-    for (int64_t i = 0; i < program->arena_bytes / 4; ++i) {
-        e.memory[i] = NAN; /* what is read before it is written shows */
-    }
+    fill(e.memory, program->arena_bytes / 4, NAN); /* what is read before it is written shows */
     e.ports[BUFFER_INPUT] = ARENA_ARRAY(arena, double *, graph->n_inputs);
     for (uint32_t i = 0; i < graph->n_inputs; ++i) {
         const Layout *layout = &program->inputs[i]->layout;
@@ -842,6 +847,9 @@ double **lower_exec(const Program *program, const Weights *weights, const double
         }
         if (step->zero_halo != NULL) {
             zero_halo(&e, step->halo_of);
+        }
+        if (step->scratch != NULL) { /* whatever zeros were there are gone */
+            fill(memory_of(&e, step->scratch), step->scratch->bytes / 4, NAN);
         }
         run_step(&e, step);
         if (step->kernel->vector > 1) {

@@ -233,6 +233,31 @@ Test(lower_vector, strassen_twice_where_it_pays)
     }
 }
 
+/* --- zeros around images */
+
+static const char rings[] = "tests/run/nets/vector_rings.net";
+
+Test(lower_vector, zeros_are_written_once_while_nothing_else_is_in_their_place)
+{
+    Net net = lower_with(rings, options_for("x86-64-v4"), true);
+    static const char *const zeroed[] = {"stem", "before.first", "narrow", "after.first", "small"};
+    for (size_t i = 0; i < sizeof zeroed / sizeof zeroed[0]; ++i) {
+        const Step *step = step_of(net.program, zeroed[i]);
+        cr_assert(step != NULL && step->zero_halo != NULL && step->halo_of == step->output, "%s", zeroed[i]);
+    }
+    static const char *const still_there[] = {"before.second", "before.third", "one.down", "two.down"};
+    for (size_t i = 0; i < sizeof still_there / sizeof still_there[0]; ++i) {
+        const Step *step = step_of(net.program, still_there[i]);
+        cr_assert(step != NULL && step->zero_halo == NULL && layout_has_halo(&step->output->layout), "%s",
+                  still_there[i]);
+    }
+    const Buffer *small = step_of(net.program, "small")->output;
+    cr_expect_eq(small->offset, step_of(net.program, "two.down")->output->offset);
+    cr_expect_eq(net.program->arena_bytes, net.program->arena_lower_bound);
+    lower_exec_compare(net.program, rings); /* which looks at all zeros */
+    release(&net);
+}
+
 /* --- norms that a 1x1 convolution does to its input */
 
 static const char prologues[] = "tests/run/nets/vector_prologue.net";
