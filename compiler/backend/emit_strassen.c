@@ -330,14 +330,14 @@ void emit_strassen_either(const char *name, const char *condition, int64_t a, in
     }
 }
 
-/* What tells the tile `shape` from the others: the variables vectors, or planes, and lower, width. "": nothing. */
+/* What tells the tile `shape` from those after it: half vectors come first, and others need not ask for them. */
 static void put_condition(const Strassen *g, const TileShape *shape, StrBuf *out)
 {
-    if (g->twice && g->last_planes != g->planes) {
-        bool full = shape->vectors == g->vectors && !shape->half;
-        strbuf_printf(out, "planes == %d", (int)(full ? g->planes : g->last_planes));
-    } else if (!g->twice && g->last_vectors != g->vectors) {
+    bool last_by_half = g->twice && g->half_vector;
+    if (!last_by_half && g->last_vectors != g->vectors) {
         strbuf_printf(out, "vectors == %d", (int)shape->vectors);
+    } else if (last_by_half && shape->half && g->sets > 1) {
+        strbuf_printf(out, "planes == %d", (int)g->last_planes);
     }
     if (!g->twice && shape->half) {
         strbuf_printf(out, "%slower", out->len > 0 ? " && " : "");
@@ -351,7 +351,7 @@ static void emit_calls(const Strassen *g, CWriter *w)
 {
     TileShape shapes[MAX_TILE_SHAPES];
     int n = strassen_tiles(g->kernel, shapes);
-    for (int k = n - 1; k >= 0; --k) { /* half vectors first: others do not ask for `lower` */
+    for (int k = n - 1; k >= 0; --k) { /* strassen_tiles puts half vectors last */
         StrBuf condition = {0};
         put_condition(g, &shapes[k], &condition);
         if (n > 1 && k == n - 1) {

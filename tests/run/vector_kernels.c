@@ -1574,6 +1574,9 @@ static void fill_strassen_twice(Batch *b)
         while (pixels >= 3 && k->block_tiles < 2) {
             k->block_tiles = pick_half(b, pixels);
         }
+        if (pixels >= 3 && i % 2 == 1) { /* many chunks */
+            k->block_tiles = (pixels + 1) / 2;
+        }
         if (k->block_tiles >= 2) {
             k->weight_format.kind = PACK_STRASSEN_TWICE;
             k->tile_cols = pick(b, 1, k->block_tiles < 27 ? (k->block_tiles + 1) / 2 : 13);
