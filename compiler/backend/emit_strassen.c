@@ -370,9 +370,9 @@ static void emit_calls(const Strassen *g, CWriter *w)
     }
 }
 
-void emit_strassen_start(CWriter *w)
+void emit_strassen_start(const char *none, CWriter *w)
 {
-    cw_line(w, "const vector *const start = n == W11_X11 || n == S1_T1 ? NULL : n == W22_T4 ? u3 : u;");
+    cw_line(w, "const vector *const start = n == W11_X11 || n == S1_T1 ? %s : n == W22_T4 ? u3 : u;", none);
     cw_line(w, "vector *const to = n == W11_X11 || n == S2_T2 ? u : n == S3_T3 ? u3 : sums;");
 }
 
@@ -408,7 +408,7 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
                          g->wide < g->chunks ? g->chunk - 1 : g->chunk, w);
     cw_line(w, "vector *const u = (vector *)(sums_u + i * %d * vectors);", g->b);
     cw_line(w, "vector *const u3 = (vector *)(sums_u3 + i * %d * vectors);", g->b);
-    emit_strassen_start(w);
+    emit_strassen_start("no_sums", w);
     emit_calls(g, w);
     if (prefetch > 0 && g->chunks > 1) {
         cw_line(w, "next += ahead;");

@@ -45,8 +45,8 @@ bool strassen_is_clamped(const Strassen *g);
 void emit_strassen_input_call(const Strassen *g, CWriter *w); /* their sums to v */
 void emit_strassen_factors(const Strassen *g, CWriter *w);    /* "factors": of the seven products, in x or in v */
 void emit_strassen_place(const Strassen *g, CWriter *w); /* "lower", "right", "plane", "pixel": where product n ends */
-/* "start", "to": what product n is added to, of the sums u, u3, and where that goes: there or to sums. */
-void emit_strassen_start(CWriter *w);
+/* "start", "to": what product n is added to, of the sums u, u3 or `none`, and where that goes: there or to sums. */
+void emit_strassen_start(const char *none, CWriter *w);
 /* The other use of S1 T1, of `size` vectors; then `output` of what is in sums. */
 void emit_strassen_end(const char *size, const char *output, CWriter *w);
 /* Product n, of factors[n] and weights, with `vectors` of outputs: chunk by chunk, each followed by `output`. */

@@ -35,7 +35,8 @@ static void emit_quarters(const Strassen *g, CWriter *w)
 {
     int32_t lanes = g->b / 2;
     cw_comment(w, "The sums of the quarters of a factor, which lies as in_x says: to v.");
-    cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x, float *v)", STR_ARG(g->kernel->name));
+    cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x, float *v)",
+            STR_ARG(g->kernel->name));
     cw_body(w);
     cw_open(w, "for (int plane = 0; plane < %" PRId64 "; ++plane, x += in_x->plane_step)", g->in_planes);
     cw_open(w, "for (int i = 0; i < %d; ++i, v += %d)", g->run, g->b);
@@ -154,7 +155,7 @@ static void emit_sets(const Strassen *g, CWriter *w)
     int64_t set = (int64_t)g->planes * g->half * g->b;
     cw_line(w, "vector *const u = (vector *)(all_u + set * %" PRId64 ");", set);
     cw_line(w, "vector *const u3 = (vector *)(all_u3 + set * %" PRId64 ");", set);
-    emit_strassen_start(w);
+    emit_strassen_start("NULL", w);
     cw_line(w, STR_FMT "_product(taps[n], factors[n], quarters, weights, planes, start, to, sums_u);", STR_ARG(name));
     CExpr output = cexpr_format(STR_FMT "_output(a, sums, plane, pixel,%s planes, %d);", STR_ARG(name),
                                 strassen_is_clamped(g) ? " right ? skip : 0," : "", (int)g->half);

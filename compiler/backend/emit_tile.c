@@ -160,21 +160,21 @@ static void emit_products(const TileShape *t, const char *n, const char *taps, c
 }
 
 /* Zeros, or what is at `start`, in the order of sums. */
-static void emit_first_sums(const TileShape *t, bool from_start, CWriter *w)
+static void emit_first_sums(const TileShape *t, CWriter *w)
 {
     int32_t pixels = t->rows * t->cols, full = full_vectors(t) * pixels;
     if (full > 0) {
         emit_open_unrolled(w, "i", full);
-        cw_line(w, "s[i / %d][i %% %d] = %s;", pixels, pixels, from_start ? "start[i]" : "vector_all(0.0f)");
+        cw_line(w, "s[i / %d][i %% %d] = %s;", pixels, pixels, t->goes_on ? "start[i]" : "vector_all(0.0f)");
         cw_close(w, "");
     }
-    if (t->half && from_start) {
+    if (t->half && t->goes_on) {
         CExpr last = cexpr_sum((Term[]){{"start", 1}, {NULL, 0}}, full);
         cw_line(w, "const vector_half *const first = (const vector_half *)(%s);", last.text);
     }
     if (t->half) {
         emit_open_unrolled(w, "i", pixels);
-        cw_line(w, "h[i] = %s;", from_start ? "first[2 * i]" : "zero");
+        cw_line(w, "h[i] = %s;", t->goes_on ? "first[2 * i]" : "zero");
         cw_close(w, "");
     }
 }
@@ -197,7 +197,7 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
                b, ahead ? " The weights at next will be wanted soon." : "",
                t->input_ahead ? " The pixels from later on will be wanted soon." : "",
-               t->goes_on ? " Added to start, if not NULL." : "", t->half ? " Of the last vector, half." : "");
+               t->goes_on ? " Added to start." : "", t->half ? " Of the last vector, half." : "");
     cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s%s vector *sums)",
             emit_tile_name(t).text, t->second_step > 0 ? " const conv_taps *taps2, const float *x2," : "",
             t->input_ahead ? " const float *later," : "", ahead ? " const float *next," : "",
@@ -211,15 +211,7 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
         cw_line(w, "const vector_half zero = {0.0f};");
         cw_line(w, "vector_half h[%d];", pixels);
     }
-    if (t->goes_on) {
-        cw_open(w, "if (start != NULL)");
-        emit_first_sums(t, true, w);
-        cw_chain(w, "else");
-    }
-    emit_first_sums(t, false, w);
-    if (t->goes_on) {
-        cw_close(w, "");
-    }
+    emit_first_sums(t, w);
     emit_products(t, "n", "taps", "x", t->step, b, w);
     if (t->second_step > 0) {
         emit_products(t, "n2", "taps2", "x2", t->second_step, b, w);

@@ -164,6 +164,7 @@ static void emit_tiles(const Program *program, CWriter *w)
 {
     TileShape *all = NULL;
     size_t count = 0, capacity = 0;
+    int32_t no_sums = 0;
     Arena *arena = arena_create();
     for (uint32_t i = 0; i < program->n_kernels; ++i) {
         TileShape shapes[MAX_TILE_SHAPES];
@@ -181,10 +182,17 @@ static void emit_tiles(const Program *program, CWriter *w)
                 all = arena_grow(arena, all, count, &capacity, sizeof *all);
                 all[count++] = shapes[k];
                 emit_tile(&shapes[k], program->kernels[i]->vector, w);
+                int32_t sums = shapes[k].goes_on ? shapes[k].rows * shapes[k].cols * shapes[k].vectors : 0;
+                no_sums = sums > no_sums ? sums : no_sums;
             }
         }
     }
     arena_destroy(arena);
+    if (no_sums > 0) {
+        cw_comment(w, "What tiles begin with where there are no sums to go on with.");
+        cw_line(w, "static const vector no_sums[%d] = {{0.0f}};", no_sums);
+        cw_blank(w);
+    }
 }
 
 static bool uses_any(Str text, const char *const *names)

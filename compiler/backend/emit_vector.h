@@ -58,7 +58,7 @@ struct TileShape {
     bool input_ahead;     /* asks for the inputs of a later tile, plane by plane */
     bool half;            /* no more than half of the last vector's channels exist, and no products are made for the others */
     bool short_plane;     /* of a window of one pixel: the last plane has the rounds that conv_taps says */
-    bool goes_on;         /* begins with the sums at `start`, not with zeros, unless that is NULL */
+    bool goes_on;         /* begins with the sums at `start`, not with zeros */
     int32_t live;         /* > 0: a tile of WINOGRAD_LIVE: m. Then only this, cols (its 2-D tiles), step (the
                              stride) and ahead are used */
     int32_t ahead;        /* floats of weights that each channel asks for in each row of points */

@@ -427,11 +427,14 @@ static int32_t strassen_pixels(const Target *target)
  * and x for each set of channels, and had better come from the second level of the cache. */
 static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t weight_bytes)
 {
+    enum { FEW_JOBS = 8 };
     int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
     bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
     /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
     int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
     int64_t far = twice ? STRASSEN_FAR / 2 : STRASSEN_FAR;
+    int32_t sets = ceil_div(ceil_div(kernel->sizes.out_channels, 2 * kernel->vector),
+                            (twice ? 2 : 1) * kernel->weight_format.vectors);
     int32_t runs = twice ? 2 : 1;
     double read_again = weight_bytes > STRASSEN_CACHE ? 1.0 : 0.2; /* pixels whose products take as long (measured) */
     int32_t best = ceil_div(pixels, 2), most = strassen_pixels(target);
@@ -445,6 +448,7 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t
         double cost = blocks * runs * (run + 0.5 * ceil_div(run, most)) * (1.0 + read_again / half);
         int64_t bytes = half * pixel_bytes;
         cost *= bytes > far ? 1.03 : bytes > STRASSEN_CACHE ? 1.01 : 1.0; /* measured as well */
+        cost *= twice && blocks * sets < FEW_JOBS ? 1.025 : 1.0;          /* threads share sets and blocks */
         if (blocks == 1 || cost < least) {
             best = half;
             least = cost;
