@@ -4,13 +4,13 @@
  * the halves W11 (first outputs, first inputs), W12, W21, W22; X11 (first inputs, left pixels), X12, X21, X22 give
  *     S1 = W21 + W22, S2 = S1 - W11, S3 = W11 - W21, S4 = W12 - S2       packed beforehand: PACK_STRASSEN
  *     T1 = X12 - X11, T2 = X22 - T1, T3 = X22 - X12, T4 = T2 - X21
- * and, in this order, each product but S1 T1 added to sums that are there,
+ * and, in this order, each product but the first and S1 T1 added to sums that are there,
  *     U = W11 X11, Y11 = U + W12 X21, U = U + S2 T2, U3 = U + S3 T3, Y21 = U3 + -W22 T4, Y22 = U3 + S1 T1,
  *     U = U + S1 T1, Y12 = U + S4 X22
  * Pixels are cut into halves of equal width, two of which, left and right, are a block; where the width does not divide
  * the pixels, the last half begins earlier and what the one before it has computed too is not written again.
  *
- * For a block
+ * For a block, where each product is made as a whole (emit_strassen_twice.c: by seven more),
  *     NAME_input     writes the sums V [T2, T3, T4, T1][planes/2][pixel of a half][b]; the three factors that are no
  *                    sums stand between them, in the order of use, where they do not lie pixel by pixel in x, or where
  *                    x is normalised first, by the kernel's prologue;
@@ -30,7 +30,7 @@
 
 #include "support/ints.h"
 
-enum { UNROLL = 4 };
+enum { UNROLL = 4, LINE = 16 }; /* LINE: floats of a cache line */
 
 static bool is_original(int product)
 {
@@ -41,13 +41,6 @@ static bool is_original(int product)
 static bool ends_with_inputs(int product)
 {
     return product == W12_X21 || product == W22_T4 || product == S4_X22;
-}
-
-/* Of all weights. */
-static int64_t weight_floats(const Strassen *g)
-{
-    int64_t vectors = (g->sets - 1) * g->vectors + g->last_vectors;
-    return PRODUCTS * (g->twice ? PRODUCTS : 1) * g->inputs * vectors * g->b;
 }
 
 static Strassen strassen_of(const Kernel *kernel)
@@ -69,10 +62,10 @@ static Strassen strassen_of(const Kernel *kernel)
     g.in_planes = in_planes / 2;
     g.out_planes = out_planes / 2;
     int32_t of_vector = g.twice ? 2 : 1; /* planes */
-    int64_t vectors = int_div_up(g.out_planes, of_vector);
-    g.vectors = f->vectors < vectors ? f->vectors : (int32_t)vectors;
-    g.sets = int_div_up(vectors, g.vectors);
-    g.last_vectors = (int32_t)(vectors - (g.sets - 1) * g.vectors);
+    g.all_vectors = int_div_up(g.out_planes, of_vector);
+    g.vectors = f->vectors < g.all_vectors ? f->vectors : (int32_t)g.all_vectors;
+    g.sets = int_div_up(g.all_vectors, g.vectors);
+    g.last_vectors = (int32_t)(g.all_vectors - (g.sets - 1) * g.vectors);
     g.planes = g.vectors * of_vector;
     g.last_planes = (int32_t)(g.out_planes - (g.sets - 1) * g.planes);
     g.run = g.twice ? (g.half + 1) / 2 : g.half;
@@ -90,7 +83,7 @@ static Strassen strassen_of(const Kernel *kernel)
     g.inputs = g.in_planes * g.b / of_vector;
     g.product_floats = g.inputs * g.vectors * g.b;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
-    int64_t weights = weight_floats(&g);
+    int64_t weights = PRODUCTS * (g.twice ? PRODUCTS : 1) * g.inputs * g.all_vectors * g.b;
     g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
     if (kernel->scratch_bytes < strassen_scratch_bytes(kernel)) {
         ICE("strassen kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
@@ -98,7 +91,7 @@ static Strassen strassen_of(const Kernel *kernel)
     return g;
 }
 
-int64_t strassen_factors(const Strassen *g)
+int64_t strassen_factors_in_v(const Strassen *g)
 {
     int64_t n = 0;
     for (int product = 0; product < PRODUCTS; ++product) {
@@ -112,7 +105,6 @@ int64_t strassen_factors(const Strassen *g)
 
 static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
 {
-    enum { LINE = 16 /* floats */ };
     int64_t lines = int_div_up((int64_t)UNROLL * vectors * g->b, LINE);
     return g->kernel->prefetch_bytes == 0 ? 0 : (int32_t)int_div_up(lines, g->chunks);
 }
@@ -379,9 +371,11 @@ void emit_strassen_start(const char *none, CWriter *w)
 void emit_strassen_end(const char *size, const char *output, CWriter *w)
 {
     cw_open(w, "if (to == sums)");
-    cw_open(w, "for (int k = 0; n == S1_T1 && k < %s; ++k)", size);
+    cw_open(w, "if (n == S1_T1)");
+    cw_open(w, "for (int k = 0; k < %s; ++k)", size);
     cw_line(w, "u[k] += sums[k];");
     cw_line(w, "sums[k] += u3[k];");
+    cw_close(w, "");
     cw_close(w, "");
     cw_line(w, "%s", output);
     cw_close(w, "");
@@ -389,7 +383,6 @@ void emit_strassen_end(const char *size, const char *output, CWriter *w)
 
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
 {
-    enum { LINE = 16 /* floats */ };
     int32_t prefetch = prefetch_lines(g, g->vectors);
     int64_t floats = g->inputs * g->b;
     cw_line(w, "const float *const from = factors[n];");
@@ -518,7 +511,7 @@ void emit_strassen_place(const Strassen *g, CWriter *w)
 static void emit_jobs(const Strassen *g, CWriter *w)
 {
     cw_line(w, "float *const sums_u = v + %" PRId64 "; /* [%d pixels][%d][%d] in chunks */",
-            strassen_factors(g) * g->v_stride, g->half, g->vectors, g->b);
+            strassen_factors_in_v(g) * g->v_stride, g->half, g->vectors, g->b);
     cw_line(w, "float *const sums_u3 = sums_u + %" PRId64 ";", g->sum_stride);
     emit_split(w, "job", g->blocks * g->sets);
     cw_blank(w);
@@ -564,7 +557,7 @@ void emit_strassen(const Kernel *kernel, CWriter *w)
     emit_taps(&g, w);
     emit_strassen_names(w);
     cw_line(w, "float *const v = %s; /* [%" PRId64 "][%" PRId64 "][%d][%d], the first stride padded */",
-            emit_scratch(kernel).text, strassen_factors(&g), g.in_planes, g.half, g.b);
+            emit_scratch(kernel).text, strassen_factors_in_v(&g), g.in_planes, g.half, g.b);
     (g.twice ? emit_strassen_twice : emit_jobs)(&g, w);
     cw_close(w, "");
     cw_blank(w);

@@ -17,10 +17,10 @@ typedef struct Strassen {
     bool twice;
     int64_t in_planes, out_planes; /* of a half */
     int64_t pixels;
-    int32_t half, run; /* pixels of a half, of a product */
-    int64_t blocks, sets;
-    int32_t vectors, last_vectors;
-    int32_t planes, last_planes; /* of y in either half of a set's channels: two of a vector where `twice` */
+    int32_t half, run;                 /* pixels of a half, of a product */
+    int64_t blocks, sets, all_vectors; /* of the outputs of a product */
+    int32_t vectors, last_vectors;     /* of a set */
+    int32_t planes, last_planes;       /* of y in either half of a set's channels: two of a vector where `twice` */
     int32_t chunks, chunk, wide; /* of a product: the first `wide` of the chunks have `chunk` pixels, others one less */
     bool in_place;               /* x is read as it lies */
     int32_t rounds, last_rounds; /* of a plane, of the last one where products end with the inputs */
@@ -31,7 +31,7 @@ typedef struct Strassen {
 } Strassen;
 
 /* Factors of x that lie in V: all, or those that are sums. */
-int64_t strassen_factors(const Strassen *g);
+int64_t strassen_factors_in_v(const Strassen *g);
 
 /* The text of a kernel, piece by piece. What they declare is in quotes. */
 void emit_strassen_names(CWriter *w); /* "enum { W11_X11, .. }" */
@@ -53,8 +53,8 @@ void emit_strassen_end(const char *size, const char *output, CWriter *w);
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w);
 
 /* --- emit_strassen_twice.c */
-void emit_strassen_inner(const Strassen *g,
-                         CWriter *w); /* NAME_quarters, NAME_quarter, NAME_product: before the kernel */
-void emit_strassen_twice(const Strassen *g, CWriter *w); /* the rest of the kernel's body, from scratch behind v on */
+/* The functions NAME_quarters, NAME_quarter, NAME_product, before the kernel; the kernel's body, from scratch behind v on. */
+void emit_strassen_inner(const Strassen *g, CWriter *w);
+void emit_strassen_twice(const Strassen *g, CWriter *w);
 
 #endif

@@ -1,7 +1,8 @@
 /* strassen, twice: each of the seven products of emit_strassen.c is made by seven smaller ones, which leaves 49 of 64.
  * The factors of a product are cut once more into quarters: pixels into a left and a right run, which share the middle one
- * where their number is odd; channels by lanes, 0 to 7 and 8 to 15 of each vector, so that any number of vectors has
- * halves. Outputs of 8 lanes of two planes are one vector of a product; of an odd last plane half a vector.
+ * where their number is odd; channels by lanes, the lower and the upper half of each vector, so that any number of vectors
+ * has halves. Outputs of half the lanes of two planes are one vector of a product; of an odd last plane half a vector.
+ * Products go over whole planes; for lanes past the last input W12, W22 and S4 are zeros here too, and X22 counts as zero.
  *
  * Order: products outside, sets of output channels inside, so that one factor of x and the sums of its quarters stay in
  * the second level of the cache for all sets; the sums U, U3 of all sets wait in scratch meanwhile.
@@ -31,21 +32,48 @@ static int64_t quarters_stride(const Strassen *g)
     return g->in_planes * g->run * g->b + STRASSEN_PAD;
 }
 
+/* Lanes of the last plane are no channels. */
+static bool has_odd_lanes(const Strassen *g)
+{
+    return g->s->in_channels % g->b != 0;
+}
+
+/* Of upper lanes: all exist; then those of the last plane that are channels. */
+static void emit_exist(const Strassen *g, CWriter *w)
+{
+    StrBuf lanes = {0};
+    for (int32_t lane = 0; lane < g->b; ++lane) {
+        bool exists = lane < g->b / 2 || lane <= (g->s->in_channels - 1) % g->b;
+        strbuf_printf(&lanes, "%s%d", lane > 0 ? ", " : "", exists);
+    }
+    cw_line(w, "static const float exist[%d] = {%s};", g->b, lanes.ptr);
+    strbuf_free(&lanes);
+}
+
 static void emit_quarters(const Strassen *g, CWriter *w)
 {
     int32_t lanes = g->b / 2;
-    cw_comment(w, "The sums of the quarters of a factor, which lies as in_x says: to v.");
-    cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x, float *v)",
-            STR_ARG(g->kernel->name));
+    bool odd = has_odd_lanes(g);
+    cw_comment(w, "The sums of the quarters of a factor, which lies as in_x says: to v.%s",
+               odd ? " One that ends with the last input: lanes past it count as zeros in the last quarter." : "");
+    cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x,%s float *v)",
+            STR_ARG(g->kernel->name), odd ? " int ends," : "");
     cw_body(w);
+    if (odd) {
+        emit_exist(g, w);
+    }
     cw_open(w, "for (int plane = 0; plane < %" PRId64 "; ++plane, x += in_x->plane_step)", g->in_planes);
+    if (odd) {
+        cw_line(w, "const int last = ends && plane == %" PRId64 ";", g->in_planes - 1);
+        cw_line(w, "const vector_half exists = *(const vector_half *)(exist + last * %d);", lanes);
+    }
     cw_open(w, "for (int i = 0; i < %d; ++i, v += %d)", g->run, g->b);
     cw_line(w, "const float *const left = x + i * %d, *const right = left%s;", g->b,
             emit_offset((int64_t)right_of(g) * g->b).text);
     static const char *const names[4] = {"x11", "x21", "x12", "x22"};
     for (int k = 0; k < 4; ++k) {
-        cw_line(w, "const vector_half %s = *(const vector_half *)(%s%s);", names[k], k < 2 ? "left" : "right",
-                emit_offset(k % 2 * lanes).text);
+        cw_line(w, "const vector_half %s = *(const vector_half *)(%s%s)%s;", names[k], k < 2 ? "left" : "right",
+                emit_offset(k % 2 * lanes).text, odd && k == 3 ? " * exists" : "");
     }
     cw_line(w, "const vector_half t1 = x12 - x11, t2 = x22 - t1;");
     static const char *const sums[4] = {"t2", "x22 - x12", "t2 - x21", "t1"};
@@ -130,7 +158,7 @@ static void emit_places(const Strassen *g, CWriter *w)
 {
     int64_t half = (int64_t)g->half * g->b, all = g->sets * g->planes * half + STRASSEN_PAD;
     cw_line(w, "float *const quarters = v + %" PRId64 "; /* [2][%" PRId64 "][%d][%d] */",
-            strassen_factors(g) * g->v_stride, g->in_planes, g->run, g->b);
+            strassen_factors_in_v(g) * g->v_stride, g->in_planes, g->run, g->b);
     cw_line(w, "float *const all_u = quarters + %" PRId64 "; /* [set][%d][%d][%d] */", 2 * quarters_stride(g),
             g->planes, g->half, g->b);
     cw_line(w, "float *const all_u3 = all_u + %" PRId64 ";", all);
@@ -144,14 +172,16 @@ static void emit_places(const Strassen *g, CWriter *w)
 static void emit_sets(const Strassen *g, CWriter *w)
 {
     Str name = g->kernel->name;
-    int64_t floats = PRODUCTS * g->inputs * g->b, vectors = (g->sets - 1) * g->vectors + g->last_vectors;
+    int64_t floats = PRODUCTS * g->inputs * g->b;
     cw_open(w, "for (%s n = 0; n < %d; ++n)", g->index, PRODUCTS);
-    cw_line(w, STR_FMT "_quarters(taps[n], factors[n], quarters);", STR_ARG(name));
+    cw_line(w, STR_FMT "_quarters(taps[n], factors[n],%s quarters);", STR_ARG(name),
+            has_odd_lanes(g) ? " n == W12_X21 || n == W22_T4 || n == S4_X22," : "");
     cw_open(w, "for (%s set = first_set; set < first_set + sets; ++set)", g->index);
     emit_strassen_place(g, w);
-    emit_strassen_either("planes", cexpr_format("set < %" PRId64, g->sets - 1).text, g->planes, g->last_planes, w);
-    cw_line(w, "const float *const weights = a->weights + n * %" PRId64 " + set * %" PRId64 ";", floats * vectors,
-            floats * g->vectors);
+    emit_strassen_either("planes", cexpr_format("set < %" PRId64, g->sets - 1).text,
+                         g->sets > 1 ? g->planes : g->last_planes, g->last_planes, w);
+    cw_line(w, "const float *const weights = a->weights + n * %" PRId64 " + set * %" PRId64 ";",
+            floats * g->all_vectors, floats * g->vectors);
     int64_t set = (int64_t)g->planes * g->half * g->b;
     cw_line(w, "vector *const u = (vector *)(all_u + set * %" PRId64 ");", set);
     cw_line(w, "vector *const u3 = (vector *)(all_u3 + set * %" PRId64 ");", set);

@@ -1,6 +1,6 @@
 /* Halos: kernels write the interior of a buffer only, and its readers rely on zeros around it. Whoever writes into a buffer
- * first has its halo zeroed before, unless the zeros of another of the same layout are still there: plan.c puts those in
- * the same place where it can. A result in the place of its operand has the operand's layout, and with it the halo. */
+ * first has its halo zeroed before, unless the zeros of another of the same layout in the same place are still there. A
+ * result in the place of its operand has the operand's layout, and with it the halo. */
 #include "lower/lowering.h"
 
 static Buffer *root_of(Buffer *buffer)

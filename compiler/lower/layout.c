@@ -52,14 +52,9 @@ bool layout_has_halo(const Layout *layout)
     return layout->halo_top != 0 || layout->halo_left != 0 || layout->halo_bottom != 0 || layout->halo_right != 0;
 }
 
-static bool has_halo(const Layout *layout)
-{
-    return layout->halo_top != 0 || layout->halo_left != 0 || layout->halo_bottom != 0 || layout->halo_right != 0;
-}
-
 bool layout_is_plain(const Layout *layout)
 {
-    return layout->block == 1 && !has_halo(layout) && layout->row_stride == layout->cols &&
+    return layout->block == 1 && !layout_has_halo(layout) && layout->row_stride == layout->cols &&
            layout->plane_stride == layout->row_stride * layout->rows;
 }
 
@@ -69,7 +64,7 @@ Str layout_format(Arena *arena, const Layout *layout)
     if (layout->block > 1) {
         order = layout->block == layout->channels ? STR("hwc") : arena_printf(arena, "c%dhw", (int)layout->block);
     }
-    if (!has_halo(layout)) {
+    if (!layout_has_halo(layout)) {
         return order;
     }
     return arena_printf(arena, STR_FMT " halo %d,%d,%d,%d", STR_ARG(order), (int)layout->halo_top,

@@ -217,7 +217,7 @@ int64_t pack_strassen_size(const PackFormat *f, int32_t rows, int32_t inputs)
 
 /* The factors of a 2x2 matrix in the order of their use. `right`: there is such an input; where there is none, X22 counts
  * as zero. */
-static void strassen_factors(double w11, double w12, double w21, double w22, bool right, double *factors)
+static void strassen_weights(double w11, double w12, double w21, double w22, bool right, double *factors)
 {
     double s1 = w21 + w22, s2 = s1 - w11, s4 = right ? w12 - s2 : 0.0;
     const double all[STRASSEN_PRODUCTS] = {w11, w12, s2, w11 - w21, -w22, s1, s4};
@@ -236,7 +236,7 @@ void pack_strassen(const PackFormat *f, const float *upper, int32_t upper_rows, 
             const float *first = upper + (int64_t)row * inputs + i, *second = lower + (int64_t)row * inputs + i;
             bool below = row < lower_rows;
             double factors[STRASSEN_PRODUCTS];
-            strassen_factors((double)first[0], right ? (double)first[half] : 0.0, below ? (double)second[0] : 0.0,
+            strassen_weights((double)first[0], right ? (double)first[half] : 0.0, below ? (double)second[0] : 0.0,
                              below && right ? (double)second[half] : 0.0, right, factors);
             for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
                 out[n * product + i * width + row] = (float)factors[n];
@@ -262,7 +262,7 @@ static void outer_factors(const Matrix *m, int64_t half_rows, int64_t half, int6
         memset(factors, 0, STRASSEN_PRODUCTS * sizeof *factors);
         return;
     }
-    strassen_factors(value_at(m, row, i), value_at(m, row, half + i), value_at(m, half_rows + row, i),
+    strassen_weights(value_at(m, row, i), value_at(m, row, half + i), value_at(m, half_rows + row, i),
                      value_at(m, half_rows + row, half + i), half + i < m->inputs, factors);
 }
 
@@ -289,8 +289,10 @@ void pack_strassen_twice(const PackFormat *f, const float *values, int32_t rows,
                               quarters[q]);
             }
             for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
+                bool ends = n == 1 || n == 4 || n == 6; /* W12, -W22, S4: no weights past the last input */
+                bool right = !ends || half + of_lanes(c, true, f->lanes) < inputs;
                 float *to = out + n * all + STRASSEN_PRODUCTS * first * (half / 2) + c * here + (k - first);
-                strassen_factors(quarters[0][n], quarters[1][n], quarters[2][n], quarters[3][n], true, factors);
+                strassen_weights(quarters[0][n], quarters[1][n], quarters[2][n], quarters[3][n], right, factors);
                 for (int product = 0; product < STRASSEN_PRODUCTS; ++product) {
                     to[product * here * (half / 2)] = (float)factors[product];
                 }

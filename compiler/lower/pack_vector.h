@@ -1,5 +1,5 @@
 /* One set of output channels in the order that vector kernels read: PACK_VECTORS, PACK_WINOGRAD, PACK_STRASSEN,
- * PACK_LINES. Private to pack.c. */
+ * PACK_LINES; all of them: PACK_STRASSEN_TWICE. Private to pack.c. */
 #ifndef CNNC_LOWER_PACK_VECTOR_H
 #define CNNC_LOWER_PACK_VECTOR_H
 

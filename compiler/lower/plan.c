@@ -3,8 +3,7 @@
  *   1. live ranges, from the order of the steps; a view lives in its root
  *   2. in place: the result of an elementwise step, or of any step that adds a residual, moves into the operand's
  *      memory where that operand is read for the last time, so that both never exist at once
- *   3. pools: buffers of one layout with zeros around them, one after the other, in one place
- *   4. offsets of what is left (plan_place.c)
+ *   3. offsets of the roots that are left (plan_place.c)
  *
  * Inputs and outputs are the caller's memory: neither planned nor written over. */
 #include "lower/plan.h"
@@ -159,107 +158,7 @@ static void share_memory(const Plan *plan)
     }
 }
 
-/* --- 3. pools */
-
-/* Roots and the blocks of memory that they are in. */
-typedef struct Places {
-    Buffer **roots;
-    uint32_t n_roots;
-    uint32_t *block_of; /* by root */
-    PlanBlock *blocks;
-    uint32_t n_blocks;
-    int64_t bytes; /* of the arena */
-} Places;
-
-/* The blocks that block_of says, each needed from the first to the last step of its roots. */
-static void make_blocks(Places *p)
-{
-    for (uint32_t b = 0; b < p->n_blocks; ++b) {
-        p->blocks[b] = (PlanBlock){.first = INT32_MAX, .last = -1};
-    }
-    for (uint32_t i = 0; i < p->n_roots; ++i) {
-        PlanBlock *block = &p->blocks[p->block_of[i]];
-        block->bytes = int_align_up(p->roots[i]->bytes, PLAN_ALIGN);
-        block->first = p->roots[i]->first_step < block->first ? p->roots[i]->first_step : block->first;
-        block->last = p->roots[i]->last_step > block->last ? p->roots[i]->last_step : block->last;
-    }
-}
-
-/* Puts the roots of one layout, that of `first`, into as few blocks as their ranges allow, each root into the first block
- * that is free again; the others stay as they are. False: none shares a block. */
-static bool pool(const Places *from, uint32_t first, Places *to, Arena *scratch)
-{
-    const Layout *layout = &from->roots[first]->layout;
-    uint32_t *slots = ARENA_ARRAY(scratch, uint32_t, from->n_roots), n_slots = 0; /* the last root of each block */
-    uint32_t *new_block = ARENA_ARRAY(scratch, uint32_t, from->n_blocks), n_old = 0;
-    bool *taken = ARENA_ARRAY(scratch, bool, from->n_roots);
-    for (uint32_t i = 0; i < from->n_roots; ++i) {
-        if (!layout_equal(&from->roots[i]->layout, layout)) {
-            uint32_t block = from->block_of[i];
-            new_block[block] = new_block[block] == 0 ? ++n_old : new_block[block]; /* from 1 on */
-            to->block_of[i] = new_block[block] - 1;
-        }
-    }
-    uint32_t members = 0;
-    for (;;) {
-        uint32_t next = UINT32_MAX; /* in the order of their first steps */
-        for (uint32_t i = 0; i < from->n_roots; ++i) {
-            bool earlier = next == UINT32_MAX || from->roots[i]->first_step < from->roots[next]->first_step;
-            next = !taken[i] && earlier && layout_equal(&from->roots[i]->layout, layout) ? i : next;
-        }
-        if (next == UINT32_MAX) {
-            break;
-        }
-        taken[next] = true;
-        ++members;
-        uint32_t slot = 0;
-        while (slot < n_slots && from->roots[slots[slot]]->last_step >= from->roots[next]->first_step) {
-            ++slot;
-        }
-        n_slots = slot == n_slots ? n_slots + 1 : n_slots;
-        slots[slot] = next;
-        to->block_of[next] = n_old + slot;
-    }
-    to->n_blocks = n_old + n_slots;
-    return n_slots < members;
-}
-
-/* Buffers of one layout with zeros around them share memory that nothing else uses between them, so that the zeros are
- * written once (halos.c): layout by layout, where the arena does not grow. */
-static void pool_by_layout(Places *places, int32_t n_steps, Arena *scratch)
-{
-    enum { MANY = 1000 }; /* roots: then each trial takes long */
-    if (places->n_roots > MANY) {
-        return;
-    }
-    Places trial = *places;
-    trial.block_of = ARENA_ARRAY(scratch, uint32_t, places->n_roots);
-    trial.blocks = ARENA_ARRAY(scratch, PlanBlock, places->n_roots);
-    for (uint32_t i = 0; i < places->n_roots; ++i) {
-        const Layout *layout = &places->roots[i]->layout;
-        bool seen = !layout_has_halo(layout);
-        for (uint32_t k = 0; k < i && !seen; ++k) {
-            seen = layout_equal(&places->roots[k]->layout, layout);
-        }
-        if (seen || !pool(places, i, &trial, scratch)) {
-            continue;
-        }
-        int32_t peak;
-        make_blocks(&trial);
-        if (plan_lower_bound(trial.blocks, trial.n_blocks, n_steps, &peak, scratch) <= places->bytes &&
-            plan_place(trial.blocks, trial.n_blocks, places->bytes, scratch) <= places->bytes) {
-            uint32_t *block_of = places->block_of;
-            PlanBlock *blocks = places->blocks;
-            places->block_of = trial.block_of;
-            places->blocks = trial.blocks;
-            places->n_blocks = trial.n_blocks;
-            trial.block_of = block_of;
-            trial.blocks = blocks;
-        }
-    }
-}
-
-/* --- 4. offsets */
+/* --- 3. offsets */
 
 void plan_buffers(Program *program, Arena *scratch)
 {
@@ -270,25 +169,23 @@ void plan_buffers(Program *program, Arena *scratch)
     }
     find_live_ranges(&plan);
     share_memory(&plan);
-    Places places = {.roots = ARENA_ARRAY(scratch, Buffer *, program->n_buffers),
-                     .block_of = ARENA_ARRAY(scratch, uint32_t, program->n_buffers),
-                     .blocks = ARENA_ARRAY(scratch, PlanBlock, program->n_buffers)};
+    PlanBlock *blocks = ARENA_ARRAY(scratch, PlanBlock, program->n_buffers);
+    Buffer **owners = ARENA_ARRAY(scratch, Buffer *, program->n_buffers);
+    uint32_t count = 0;
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
         Buffer *buffer = program->buffers[i];
         if (buffer->kind == BUFFER_ARENA && buffer->parent == NULL) {
-            places.block_of[places.n_roots] = places.n_blocks++;
-            places.roots[places.n_roots++] = buffer;
+            blocks[count] = (PlanBlock){.bytes = int_align_up(buffer->bytes, PLAN_ALIGN),
+                                        .first = buffer->first_step,
+                                        .last = buffer->last_step};
+            owners[count++] = buffer;
         }
     }
-    int32_t n_steps = (int32_t)program->n_steps;
-    make_blocks(&places);
     program->arena_lower_bound =
-        plan_lower_bound(places.blocks, places.n_blocks, n_steps, &program->peak_step, scratch);
-    places.bytes = plan_place(places.blocks, places.n_blocks, program->arena_lower_bound, scratch);
-    pool_by_layout(&places, n_steps, scratch);
-    program->arena_bytes = places.bytes;
-    for (uint32_t i = 0; i < places.n_roots; ++i) {
-        places.roots[i]->offset = places.blocks[places.block_of[i]].offset;
+        plan_lower_bound(blocks, count, (int32_t)program->n_steps, &program->peak_step, scratch);
+    program->arena_bytes = plan_place(blocks, count, program->arena_lower_bound, scratch);
+    for (uint32_t i = 0; i < count; ++i) {
+        owners[i]->offset = blocks[i].offset;
     }
     for (uint32_t i = 0; i < program->n_buffers; ++i) {
         Buffer *buffer = program->buffers[i]; /* what has a parent_offset looks at a root that is in nobody's place */

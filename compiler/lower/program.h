@@ -40,7 +40,7 @@ enum { TARGETS_MAX = 4 };            /* in one file set: those of one architectu
  * Blocked (block = b > 1): row_stride = (halo_left + cols + halo_right) * b, plane_stride = (halo_top + rows +
  * halo_bottom) * row_stride, ceil(channels / b) planes. Three things hold for every such buffer, and kernels rely on
  * and keep them:
- *   - the halo holds zeros (rings.c; a kernel writes the interior only, never the halo);
+ *   - the halo holds zeros (halos.c; a kernel writes the interior only, never the halo);
  *   - lanes of the last block past `channels` hold finite numbers, written by whoever writes the block (kernels write
  *     whole vectors: weights and biases of those lanes are zero); readers multiply them by zero weights or ignore them;
  *   - a pointer to it is aligned to 4 * b bytes.
@@ -128,8 +128,8 @@ typedef enum PackKind {
      * are of whole blocks of `lanes` channels, O/2 and I/2 above include the padding; sets divide a half of the outputs. */
     PACK_STRASSEN,
     /* [7][oc sets][7][I/4][V][lanes], the same once more of each of the seven, whose halves are the lower and the upper
-     * lanes of each block (backend/emit_strassen_twice.c): input 8 * p + l of a quarter is lane l of block p of a half, or
-     * lane 8 + l; so are outputs, and of an odd number of blocks zeros come last. */
+     * lanes of each block (backend/emit_strassen_twice.c), L = lanes / 2: input L * p + l of a quarter is lane l of block p of
+     * a half, or lane L + l; so are outputs, and of an odd number of blocks zeros come last. */
     PACK_STRASSEN_TWICE,
     /* [oc sets][T][I][KW][V][lanes]: each column of a window G g with the G of m = `winograd` outputs and KH taps, as above;
      * along a row the taps are as they were. Padding as of VECTORS with in_block 1. */
@@ -384,7 +384,7 @@ typedef struct Kernel {
      * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
      * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
      * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product,
-     * STRASSEN: tile_cols of the pixels of a half, WINOGRAD_LIVE: 2-D tiles, of which a row of T points each is
+     * STRASSEN: tile_cols of the pixels of a half (twice: of half a half), WINOGRAD_LIVE: 2-D tiles, of which a row of T points each is
      * in registers at once. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;

@@ -424,7 +424,8 @@ static int32_t strassen_pixels(const Target *target)
 }
 
 /* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
- * and x for each set of channels, and had better come from the second level of the cache. */
+ * and x (twice: one factor and the sums of its quarters) for each set of channels, and had better come from the second
+ * level of the cache. */
 static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t weight_bytes)
 {
     enum { FEW_JOBS = 8 };
@@ -483,12 +484,12 @@ static void choose_strassen(const Target *target, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
-    kernel->weight_format.kind = strassen_twice_pays(target, s) ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
+    bool twice = strassen_twice_pays(target, s);
+    kernel->weight_format.kind = twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
     int64_t weights = STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
-                      int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half */
+                      int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half; twice: 7/4 */
     kernel->block_tiles = strassen_half(target, kernel, weights);
     kernel->tile_rows = 1;
-    bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
     kernel->tile_cols = even_piece(ceil_div(kernel->block_tiles, twice ? 2 : 1), strassen_pixels(target));
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes = strassen_scratch_bytes(kernel);

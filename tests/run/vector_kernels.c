@@ -165,7 +165,7 @@ static Memory image_memory(Batch *b, const Layout *l, const float *values)
         for (int64_t y = 0; y < l->rows; ++y) {
             for (int64_t x = 0; x < l->cols; ++x) {
                 m.values[place(l, c, y, x)] =
-                    c < l->channels ? values[(c * l->rows + y) * l->cols + x] : random_float(b);
+                    c < l->channels ? values[(c * l->rows + y) * l->cols + x] : 1e4f * random_float(b);
             }
         }
     }
@@ -401,7 +401,8 @@ static Memory pack_strassen(const Kernel *k, const float *values, int64_t rows, 
     return packed;
 }
 
-/* The factors of each factor, whose halves are the lower and the upper lanes of vectors. */
+/* The factors of each factor, whose halves are the lower and the upper lanes of vectors. Those of the second half of the
+ * inputs (W12, -W22, S4) are zeros past the last input, at either level. */
 static Memory pack_strassen_twice(const Kernel *k, const float *values, int64_t rows, int64_t inputs)
 {
     int64_t L = k->weight_format.lanes, V = k->weight_format.vectors, O = ceil_div(rows, 2 * L) * L;
@@ -418,7 +419,9 @@ static Memory pack_strassen_twice(const Kernel *k, const float *values, int64_t 
                 sum += strassen_sums[inner][part] * strassen_factor(values, rows, inputs, O, I, outer,
                                                                     o + part / 2 * (L / 2), c + part % 2 * (L / 2));
             }
-            packed.values[at++] = (float)sum;
+            bool of_second = outer == 1 || outer == 4 || outer == 6;
+            bool is_there = !of_second || I + c + L / 2 < inputs;
+            packed.values[at++] = inner == 6 && !is_there ? 0.0f : (float)sum;
         }
     }
     cr_assert_eq(at, packed.count);
@@ -1629,6 +1632,20 @@ static void fill_strassen_prologue(Batch *b)
 Test(vector_kernels, norms_before_strassens_product)
 {
     check_widths("strassen_prologue", fill_strassen_prologue, 1e-5);
+}
+
+static void fill_strassen_twice_prologue(Batch *b)
+{
+    fill_strassen_twice(b);
+    for (uint32_t i = 0; i < b->count; ++i) {
+        b->kernels[i]->prologue = (Prologue){PROLOGUE_NORM, {acts[i % 6], {0.3, 0.8}}};
+        b->kernels[i]->scratch_bytes = strassen_scratch_bytes(b->kernels[i]);
+    }
+}
+
+Test(vector_kernels, norms_before_strassens_product_twice)
+{
+    check_widths("strassen_twice_prologue", fill_strassen_twice_prologue, 1e-5);
 }
 
 Test(vector_kernels, strassen_twice)

