@@ -1620,13 +1620,18 @@ Test(vector_kernels, norms_before_a_convolution)
     check_widths("prologue", fill_prologue, 1e-5);
 }
 
-static void fill_strassen_prologue(Batch *b)
+static void give_prologues(Batch *b)
 {
-    fill_strassen(b);
     for (uint32_t i = 0; i < b->count; ++i) {
         b->kernels[i]->prologue = (Prologue){PROLOGUE_NORM, {acts[i % 6], {0.3, 0.8}}};
         b->kernels[i]->scratch_bytes = strassen_scratch_bytes(b->kernels[i]);
     }
+}
+
+static void fill_strassen_prologue(Batch *b)
+{
+    fill_strassen(b);
+    give_prologues(b);
 }
 
 Test(vector_kernels, norms_before_strassens_product)
@@ -1637,10 +1642,7 @@ Test(vector_kernels, norms_before_strassens_product)
 static void fill_strassen_twice_prologue(Batch *b)
 {
     fill_strassen_twice(b);
-    for (uint32_t i = 0; i < b->count; ++i) {
-        b->kernels[i]->prologue = (Prologue){PROLOGUE_NORM, {acts[i % 6], {0.3, 0.8}}};
-        b->kernels[i]->scratch_bytes = strassen_scratch_bytes(b->kernels[i]);
-    }
+    give_prologues(b);
 }
 
 Test(vector_kernels, norms_before_strassens_product_twice)
