@@ -37,12 +37,6 @@ static bool is_original(int product)
     return product == W11_X11 || product == W12_X21 || product == S4_X22;
 }
 
-/* The weights are zeros for lanes past the last input. */
-static bool ends_with_inputs(int product)
-{
-    return product == W12_X21 || product == W22_T4 || product == S4_X22;
-}
-
 static Strassen strassen_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -109,8 +103,7 @@ static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
     return g->kernel->prefetch_bytes == 0 ? 0 : (int32_t)int_div_up(lines, g->chunks);
 }
 
-/* Lanes of the last plane are no channels. */
-static bool has_odd_lanes(const Strassen *g)
+bool strassen_has_odd_lanes(const Strassen *g)
 {
     return g->s->in_channels % g->b != 0;
 }
@@ -191,14 +184,14 @@ static void emit_load(const Prologue *prologue, const char *name, const char *at
     }
 }
 
-/* 1 for channels of the last plane, 0 for lanes that are none. */
-static void emit_last_exist(const Strassen *g, CWriter *w)
+void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWriter *w)
 {
     StrBuf lanes = {0};
     for (int32_t lane = 0; lane < g->b; ++lane) {
-        strbuf_printf(&lanes, "%s%d", lane > 0 ? ", " : "", lane <= (g->s->in_channels - 1) % g->b);
+        bool is_one = lane < ones || lane <= (g->s->in_channels - 1) % g->b;
+        strbuf_printf(&lanes, "%s%d", lane > 0 ? ", " : "", is_one);
     }
-    cw_line(w, "static const float last_exist[%d] = {%s};", g->b, lanes.ptr);
+    cw_line(w, "static const float %s[%d] = {%s};", name, g->b, lanes.ptr);
     strbuf_free(&lanes);
 }
 
@@ -211,11 +204,11 @@ static void emit_input(const Strassen *g, CWriter *w)
     cw_line(w, "static void " STR_FMT "_input(const float *x,%s float *v, int first, int second)",
             STR_ARG(g->kernel->name), prologue->kind == PROLOGUE_NORM ? " const float *norm," : "");
     cw_body(w);
-    if (has_odd_lanes(g)) {
-        emit_last_exist(g, w);
+    if (strassen_has_odd_lanes(g)) {
+        emit_strassen_lanes(g, "last_exist", 0, w);
     }
     cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->in_planes);
-    if (has_odd_lanes(g)) {
+    if (strassen_has_odd_lanes(g)) {
         cw_line(w, "const vector exist = plane < %" PRId64 " ? vector_all(1.0f) : vector_load(last_exist);",
                 g->in_planes - 1);
     }
@@ -234,8 +227,8 @@ static void emit_input(const Strassen *g, CWriter *w)
     emit_load(prologue, "x11", "x1", 1, w);
     emit_load(prologue, "x21", cexpr_format("x1%s", second.text).text, 2, w);
     emit_load(prologue, "x12", "x2", 1, w);
-    emit_load(prologue, has_odd_lanes(g) ? "c22" : "x22", cexpr_format("x2%s", second.text).text, 2, w);
-    if (has_odd_lanes(g)) {
+    emit_load(prologue, strassen_has_odd_lanes(g) ? "c22" : "x22", cexpr_format("x2%s", second.text).text, 2, w);
+    if (strassen_has_odd_lanes(g)) {
         cw_line(w, "const vector x22 = c22 * exist;");
     }
     for (int k = 1; k <= 2; ++k) { /* the next planes' */
@@ -435,7 +428,7 @@ static void emit_taps(const Strassen *g, CWriter *w)
     StrBuf list = {0};
     for (int n = 0; n < PRODUCTS; ++n) {
         strbuf_printf(&list, "%s&in_%s%s", n > 0 ? ", " : "", g->in_place && is_original(n) ? "x" : "v",
-                      is_short(g) && ends_with_inputs(n) ? "_short" : "");
+                      is_short(g) && strassen_ends_with_inputs(n) ? "_short" : "");
     }
     cw_line(w, "static const conv_taps *const taps[%d] = {%s};", PRODUCTS, list.ptr);
     strbuf_free(&list);
@@ -499,9 +492,14 @@ void emit_strassen_factors(const Strassen *g, CWriter *w)
     strbuf_free(&list);
 }
 
+void emit_strassen_quarter(const char *what, CWriter *w)
+{
+    cw_line(w, "const int lower = n == W22_T4 || n == S1_T1, right = n == S1_T1 || n == S4_X22; /* %s */", what);
+}
+
 void emit_strassen_place(const Strassen *g, CWriter *w)
 {
-    cw_line(w, "const int lower = n == W22_T4 || n == S1_T1, right = n == S1_T1 || n == S4_X22; /* halves of y */");
+    emit_strassen_quarter("halves of y", w);
     CExpr set = cexpr_sum((Term[]){{"set", g->sets > 1 ? g->planes : 0}, {"lower", g->out_planes}, {NULL, 0}}, 0);
     cw_line(w, "const %s plane = %s;", g->index, set.text);
     cw_line(w, "const int pixel = right ? second : first;");

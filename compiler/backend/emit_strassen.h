@@ -5,10 +5,8 @@
 
 #include "backend/emit_vector.h"
 
-/* The products in the order in which they are made. */
-enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22, PRODUCTS };
+enum { PRODUCTS = STRASSEN_PRODUCTS };
 enum { STRASSEN_PAD = 16 }; /* floats between sums, so that they do not lie a power of two apart */
-_Static_assert((int)PRODUCTS == (int)STRASSEN_PRODUCTS, "weights are packed in this order");
 
 typedef struct Strassen {
     const Kernel *kernel;
@@ -30,6 +28,8 @@ typedef struct Strassen {
     const char *index;
 } Strassen;
 
+/* Lanes of the last plane are no channels. */
+bool strassen_has_odd_lanes(const Strassen *g);
 /* Factors of x that lie in V: all, or those that are sums. */
 int64_t strassen_factors_in_v(const Strassen *g);
 
@@ -37,6 +37,8 @@ int64_t strassen_factors_in_v(const Strassen *g);
 void emit_strassen_names(CWriter *w); /* "enum { W11_X11, .. }" */
 /* "const int name = condition ? a : b;" */
 void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w);
+/* "static const float name[b]": 1 for the first `ones` lanes and for those of the last plane that are channels, else 0. */
+void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWriter *w);
 /* "static const conv_taps name": factors with `plane` floats from plane to plane. */
 void emit_strassen_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w);
 /* "first", "second", "skip": the halves of block number `block`, where pixels are clamped the first of `second` to skip. */
@@ -44,7 +46,9 @@ void emit_strassen_halves(const Strassen *g, CWriter *w);
 bool strassen_is_clamped(const Strassen *g);
 void emit_strassen_input_call(const Strassen *g, CWriter *w); /* their sums to v */
 void emit_strassen_factors(const Strassen *g, CWriter *w);    /* "factors": of the seven products, in x or in v */
-void emit_strassen_place(const Strassen *g, CWriter *w); /* "lower", "right", "plane", "pixel": where product n ends */
+/* "lower", "right": where product n ends; `what` they are, for the reader. */
+void emit_strassen_quarter(const char *what, CWriter *w);
+void emit_strassen_place(const Strassen *g, CWriter *w); /* the same of y, "plane", "pixel": where that begins */
 /* "start", "to": what product n is added to, of the sums u, u3 or `none`, and where that goes: there or to sums. */
 void emit_strassen_start(const char *none, CWriter *w);
 /* The other use of S1 T1, of `size` vectors; then `output` of what is in sums. */

@@ -32,35 +32,17 @@ static int64_t quarters_stride(const Strassen *g)
     return g->in_planes * g->run * g->b + STRASSEN_PAD;
 }
 
-/* Lanes of the last plane are no channels. */
-static bool has_odd_lanes(const Strassen *g)
-{
-    return g->s->in_channels % g->b != 0;
-}
-
-/* Of upper lanes: all exist; then those of the last plane that are channels. */
-static void emit_exist(const Strassen *g, CWriter *w)
-{
-    StrBuf lanes = {0};
-    for (int32_t lane = 0; lane < g->b; ++lane) {
-        bool exists = lane < g->b / 2 || lane <= (g->s->in_channels - 1) % g->b;
-        strbuf_printf(&lanes, "%s%d", lane > 0 ? ", " : "", exists);
-    }
-    cw_line(w, "static const float exist[%d] = {%s};", g->b, lanes.ptr);
-    strbuf_free(&lanes);
-}
-
 static void emit_quarters(const Strassen *g, CWriter *w)
 {
     int32_t lanes = g->b / 2;
-    bool odd = has_odd_lanes(g);
+    bool odd = strassen_has_odd_lanes(g);
     cw_comment(w, "The sums of the quarters of a factor, which lies as in_x says: to v.%s",
                odd ? " One that ends with the last input: lanes past it count as zeros in the last quarter." : "");
     cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x,%s float *v)",
             STR_ARG(g->kernel->name), odd ? " int ends," : "");
     cw_body(w);
     if (odd) {
-        emit_exist(g, w);
+        emit_strassen_lanes(g, "exist", lanes, w);
     }
     cw_open(w, "for (int plane = 0; plane < %" PRId64 "; ++plane, x += in_x->plane_step)", g->in_planes);
     if (odd) {
@@ -133,8 +115,7 @@ static void emit_product(const Strassen *g, CWriter *w)
     cw_line(w, "float *const sums_u3 = sums_u + %" PRId64 ";", g->sum_stride);
     cw_line(w, "const int vectors = (planes + 1) / 2;");
     cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
-    cw_line(w,
-            "const int lower = n == W22_T4 || n == S1_T1, right = n == S1_T1 || n == S4_X22; /* quarters of result */");
+    emit_strassen_quarter("quarters of result", w);
     cw_line(w, "const int at = lower * %d + right * %d;", lanes, right_of(g) * g->b);
     emit_strassen_product(g,
                           cexpr_format(STR_FMT "_quarter(sums, planes, width,%s at + i * %d, before, result);",
@@ -175,7 +156,7 @@ static void emit_sets(const Strassen *g, CWriter *w)
     int64_t floats = PRODUCTS * g->inputs * g->b;
     cw_open(w, "for (%s n = 0; n < %d; ++n)", g->index, PRODUCTS);
     cw_line(w, STR_FMT "_quarters(taps[n], factors[n],%s quarters);", STR_ARG(name),
-            has_odd_lanes(g) ? " n == W12_X21 || n == W22_T4 || n == S4_X22," : "");
+            strassen_has_odd_lanes(g) ? " n == W12_X21 || n == W22_T4 || n == S4_X22," : "");
     cw_open(w, "for (%s set = first_set; set < first_set + sets; ++set)", g->index);
     emit_strassen_place(g, w);
     emit_strassen_either("planes", cexpr_format("set < %" PRId64, g->sets - 1).text,

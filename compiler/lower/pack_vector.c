@@ -289,8 +289,7 @@ void pack_strassen_twice(const PackFormat *f, const float *values, int32_t rows,
                               quarters[q]);
             }
             for (int n = 0; n < STRASSEN_PRODUCTS; ++n) {
-                bool ends = n == 1 || n == 4 || n == 6; /* W12, -W22, S4: no weights past the last input */
-                bool right = !ends || half + of_lanes(c, true, f->lanes) < inputs;
+                bool right = !strassen_ends_with_inputs(n) || half + of_lanes(c, true, f->lanes) < inputs;
                 float *to = out + n * all + STRASSEN_PRODUCTS * first * (half / 2) + c * here + (k - first);
                 strassen_weights(quarters[0][n], quarters[1][n], quarters[2][n], quarters[3][n], right, factors);
                 for (int product = 0; product < STRASSEN_PRODUCTS; ++product) {

@@ -184,7 +184,7 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
     return r == 1 ? 1 : m;
 }
 /* Of tiles, and of lines, which have one axis of errors instead of two. */
-enum { WINOGRAD_MOST_POINTS = 8, LINES_MOST_POINTS = 9, STRASSEN_PRODUCTS = 7 };
+enum { WINOGRAD_MOST_POINTS = 8, LINES_MOST_POINTS = 9 };
 /* N_i of point i of T, |N_0| for point 0, 1 at infinity. (pack_vector.c) */
 double winograd_divisor(int32_t i, int32_t points);
 /* Taps of a phase of a window of `kernel` taps: what r is above. */
@@ -196,6 +196,14 @@ static inline int32_t winograd_taps(int32_t kernel, int32_t stride)
 static inline int32_t winograd_phases(int32_t kernel, int32_t stride, bool at_infinity)
 {
     return at_infinity && kernel % stride != 0 ? kernel % stride : stride;
+}
+
+/* The products of Strassen's algorithm (backend/emit_strassen.c) in the order in which weights lie and are used. */
+enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22, STRASSEN_PRODUCTS };
+/* Those whose weights are zeros past the last input: of the second half of the inputs alone. */
+static inline bool strassen_ends_with_inputs(int product)
+{
+    return product == W12_X21 || product == W22_T4 || product == S4_X22;
 }
 
 /* One phase of a transposed convolution: its window is every step-th tap of the source's rows x cols, from `first` on,

@@ -399,6 +399,19 @@ bool strassen_in_place(const Kernel *kernel)
            in->row_stride == (int64_t)in->cols * in->block && in->plane_stride == in->rows * in->row_stride;
 }
 
+/* Runs of pixels in a half, and planes of a vector of products. */
+static int32_t strassen_cuts(const PackFormat *format)
+{
+    return format->kind == PACK_STRASSEN_TWICE ? 2 : 1;
+}
+
+/* Of output channels: their halves' planes, cut into as many as the vectors of a product hold. */
+static int32_t strassen_sets(const Kernel *kernel)
+{
+    const PackFormat *f = &kernel->weight_format;
+    return ceil_div(ceil_div(kernel->sizes.out_channels, 2 * kernel->vector), strassen_cuts(f) * f->vectors);
+}
+
 int64_t strassen_scratch_bytes(const Kernel *kernel)
 {
     enum { PAD = 16, SUMS = 2, QUARTERS = 2 };
@@ -407,11 +420,12 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
     int64_t in_planes = ceil_div(s->in_channels, 2 * kernel->vector);
     int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS;
     int64_t half = kernel->block_tiles * (int64_t)kernel->vector;
-    int64_t run = f->kind == PACK_STRASSEN ? half : ceil_div(kernel->block_tiles, 2) * (int64_t)kernel->vector;
+    int64_t run = ceil_div(kernel->block_tiles, strassen_cuts(f)) * (int64_t)kernel->vector;
     int64_t floats = factors * (in_planes * half + PAD) + SUMS * (f->vectors * run + PAD);
     if (f->kind == PACK_STRASSEN_TWICE) {
-        int64_t planes = 2 * f->vectors, sets = ceil_div(ceil_div(s->out_channels, 2 * kernel->vector), planes);
-        floats += QUARTERS * (in_planes * run + PAD) + SUMS * (sets * planes * half + PAD) + planes * half;
+        int64_t planes = 2 * f->vectors;
+        floats +=
+            QUARTERS * (in_planes * run + PAD) + SUMS * (strassen_sets(kernel) * planes * half + PAD) + planes * half;
     }
     return 4 * floats;
 }
@@ -434,9 +448,7 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t
     /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
     int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
     int64_t far = twice ? STRASSEN_FAR / 2 : STRASSEN_FAR;
-    int32_t sets = ceil_div(ceil_div(kernel->sizes.out_channels, 2 * kernel->vector),
-                            (twice ? 2 : 1) * kernel->weight_format.vectors);
-    int32_t runs = twice ? 2 : 1;
+    int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
     double read_again = weight_bytes > STRASSEN_CACHE ? 1.0 : 0.2; /* pixels whose products take as long (measured) */
     int32_t best = ceil_div(pixels, 2), most = strassen_pixels(target);
     double least = 0.0;
@@ -484,13 +496,14 @@ static void choose_strassen(const Target *target, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
-    bool twice = strassen_twice_pays(target, s);
-    kernel->weight_format.kind = twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
-    int64_t weights = STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
-                      int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half; twice: 7/4 */
+    kernel->weight_format.kind = strassen_twice_pays(target, s) ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
+    int64_t weights =
+        STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
+        int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half; twice: 7/4 */
     kernel->block_tiles = strassen_half(target, kernel, weights);
     kernel->tile_rows = 1;
-    kernel->tile_cols = even_piece(ceil_div(kernel->block_tiles, twice ? 2 : 1), strassen_pixels(target));
+    int32_t run = ceil_div(kernel->block_tiles, strassen_cuts(&kernel->weight_format));
+    kernel->tile_cols = even_piece(run, strassen_pixels(target));
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes = strassen_scratch_bytes(kernel);
 }

@@ -209,6 +209,15 @@ Test(lower_vector, strassen_where_it_pays)
     }
 }
 
+static Kernel chosen_product(int32_t in, int32_t side, int32_t out)
+{
+    const Target *target = target_find(STR("x86-64-v4"));
+    Kernel k = {.sizes = lower_build_sizes(in, side, out, 1, 1), .vector = target->channel_block};
+    cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
+    tiles_choose_vector(target, &k);
+    return k;
+}
+
 /* Each of the seven products by seven more, where channels are many on both sides and pixels enough for their weights. */
 Test(lower_vector, strassen_twice_where_it_pays)
 {
@@ -221,20 +230,13 @@ Test(lower_vector, strassen_twice_where_it_pays)
         {256, 28, 256, false}, {256, 37, 728, false},  {1024, 7, 1024, false} /* few pixels */,
         {512, 7, 2048, false}, {384, 19, 2304, false}, {2304, 19, 384, false},
     };
-    const Target *target = target_find(STR("x86-64-v4"));
-    Kernel middle = {.sizes = lower_build_sizes(728, 19, 728, 1, 1), .vector = target->channel_block};
-    cr_assert(select_vector_conv(target, true, &middle));
-    tiles_choose_vector(target, &middle);
-    cr_expect_eq(middle.block_tiles, 91, "two blocks, for threads: %d", (int)middle.block_tiles);
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
-        Kernel k = {.sizes = lower_build_sizes(layers[i].in, layers[i].side, layers[i].out, 1, 1),
-                    .vector = target->channel_block};
-        cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
-        tiles_choose_vector(target, &k);
+        Kernel k = chosen_product(layers[i].in, layers[i].side, layers[i].out);
         cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%d -> %d at %d",
                      (int)layers[i].in, (int)layers[i].out, (int)layers[i].side);
         cr_expect(k.tile_cols <= 14);
     }
+    cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
 /* --- zeros around images */
