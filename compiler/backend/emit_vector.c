@@ -209,13 +209,8 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
     static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
     static const char *const half[] = {"vector_load_f16", "vector_load_bf16", NULL};
-    static const char *const winograd[] = {"winograd_input3",
-                                           "winograd_input4",
-                                           "winograd_input5",
-                                           "winograd_input6",
-                                           "winograd_input7",
-                                           "winograd_input8",
-                                           NULL};
+    static const char *const winograd[] = {"winograd_input3", "winograd_input4", "winograd_input5", "winograd_input6",
+                                           "winograd_input7", "winograd_input8", "winograd_input9", NULL};
     static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
     const Kernel *kernel = first_vector_kernel(program);
     if (kernel == NULL) {

@@ -1,4 +1,4 @@
-/* winograd: convolution with fewer multiplications: F(2x2,2x2) to F(6x6,3x3), F(2x2,5x5), and along one axis for windows of
+/* winograd: convolution with fewer multiplications: F(2x2,2x2) to F(7x7,3x3), F(5x5,5x5), and along one axis for windows of
  * one row or column. Stride 2: the input in four phases (even or odd rows and columns) that are convolved with stride 1
  * and add up before the transform back; V has the planes of all phases that add to a point.
  *
@@ -33,9 +33,8 @@ static Winograd winograd_of(const Kernel *kernel)
     g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
     bool format = g.live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
     bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
-    int32_t most = g.live && s->stride_rows > 1 ? 7 : 6;
-    if (m < 2 || m > most || !format || !window || f->vectors < 1 || kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
-        (kernel->max_pool && (m % 2 != 0 || kernel->epilogue.residual || s->kernel_rows == 1 || s->kernel_cols == 1)) ||
+    if (m < 2 || m > WINOGRAD_MOST_OUTPUTS || !format || !window || f->vectors < 1 || kernel->block_tiles < 1 ||
+        kernel->tile_cols < 1 || (kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel))) ||
         s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
         (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
         ICE("kernel '" STR_FMT "' is not one of Winograd's convolution", STR_ARG(kernel->name));
@@ -62,6 +61,7 @@ static Winograd winograd_of(const Kernel *kernel)
     g.tile_rows = (s->out_rows + g.out_rows - 1) / g.out_rows;
     g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
     g.tiles = g.tile_rows * g.tile_cols;
+    g.quads = winograd_quads(kernel);
     g.block = kernel->block_tiles < g.tiles ? kernel->block_tiles : (int32_t)g.tiles;
     g.blocks = (g.tiles + g.block - 1) / g.block;
     g.chunks = (g.block + kernel->tile_cols - 1) / kernel->tile_cols;
@@ -78,8 +78,11 @@ static Winograd winograd_of(const Kernel *kernel)
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = g.groups * g.sets * g.set_floats;
     g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
-    if (kernel->scratch_bytes < 4 * (g.v_floats + g.m_floats)) {
+    if (kernel->scratch_bytes < 4 * (g.v_floats + g.m_floats) + winograd_quad_bytes(kernel)) {
         ICE("winograd kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
+    }
+    if (g.quads && g.block % 4 != 0) {
+        ICE("winograd kernel '" STR_FMT "' has no whole quads in a block", STR_ARG(kernel->name));
     }
     return g;
 }
@@ -142,9 +145,14 @@ int winograd_tiles(const Kernel *kernel, TileShape *shapes)
 
 /* --- the kernel */
 
-/* "const int ty = tile / 14, tx = tile % 14;" */
+/* "const int ty = tile / 14, tx = tile % 14;"; of quads "const int ty = tile / 28 * 2 + tile % 4 / 2, ..." */
 static void emit_tile_place(const Winograd *g, CWriter *w)
 {
+    if (g->quads) {
+        cw_line(w, "const int ty = tile / %" PRId64 " * 2 + tile %% 4 / 2;", 2 * g->tile_cols);
+        cw_line(w, "const int tx = tile %% %" PRId64 " / 4 * 2 + tile %% 2;", 2 * g->tile_cols);
+        return;
+    }
     cw_line(w, "const int ty = %s, tx = %s;", cexpr_div("tile", g->tile_cols).text,
             cexpr_mod("tile", g->tile_cols).text);
 }
@@ -275,19 +283,25 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    int32_t step_rows = kernel->max_pool ? g->out_rows / 2 : g->out_rows;
-    int32_t step_cols = kernel->max_pool ? g->out_cols / 2 : g->out_cols;
+    bool halves = kernel->max_pool && !g->quads; /* of a quad, the pool leaves as many pixels as one tile has */
+    int32_t step_rows = halves ? g->out_rows / 2 : g->out_rows, step_cols = halves ? g->out_cols / 2 : g->out_cols;
     const Layout *out = &kernel->out;
     bool many = g->vectors > 1;
+    const char *i = g->quads ? "quad" : "i", *next = g->quads ? "quad += 4" : "++i";
+    CExpr end = cexpr_int(g->block);
     if (g->tiles % g->block != 0) {
         cw_line(w, "const int count = %" PRId64 " - first_tile < %d ? %" PRId64 " - first_tile : %d;", g->tiles,
                 g->block, g->tiles, g->block);
-        cw_open(w, "for (int i = 0; i < count; ++i)");
-    } else {
-        cw_open(w, "for (int i = 0; i < %d; ++i)", g->block);
+        end = (CExpr){"count"};
     }
-    cw_line(w, "const int tile = %s;", g->blocks > 1 ? "first_tile + i" : "i");
-    emit_tile_place(g, w);
+    cw_open(w, "for (int %s = 0; %s < %s; %s)", i, i, end.text, next);
+    cw_line(w, "const int tile = %s%s;", g->blocks > 1 ? "first_tile + " : "", i);
+    if (g->quads) {
+        cw_line(w, "const int ty = tile / %" PRId64 ", tx = tile %% %" PRId64 " / 4; /* of quads */", 2 * g->tile_cols,
+                2 * g->tile_cols);
+    } else {
+        emit_tile_place(g, w);
+    }
     bool uneven_rows = g->tile_rows * step_rows != out->rows, uneven_cols = g->tile_cols * step_cols != out->cols;
     cw_line(w, "const int rows = %s;",
             uneven_rows ? cexpr_sum((Term[]){{"ty", -step_rows}, {NULL, 0}}, out->rows).text
@@ -295,7 +309,9 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     cw_line(w, "const int cols = %s;",
             uneven_cols ? cexpr_sum((Term[]){{"tx", -step_cols}, {NULL, 0}}, out->cols).text
                         : cexpr_int(step_cols).text);
-    emit_place_in_m(g, many ? vectors : "1", w);
+    if (!g->quads) {
+        emit_place_in_m(g, many ? vectors : "1", w);
+    }
     if (many) {
         cw_open(w, "for (int k = 0; k < %s; ++k)", vectors);
     }
@@ -327,13 +343,25 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
         cw_line(w, "const float *const residual = %s;", residual.text);
         strbuf_printf(&more, " residual,");
     }
-    cw_line(w, STR_FMT "_output(m + %s,%s %s, rows, cols);", STR_ARG(kernel->name), from.text,
-            more.ptr != NULL ? more.ptr : "", to.text);
+    if (g->quads) {
+        cw_open(w, "for (int i = quad; i < quad + 4; ++i)");
+        emit_place_in_m(g, many ? vectors : "1", w);
+        cw_line(w, STR_FMT "_output(m + %s,%s pixels + (i %% 4 / 2 * %d + i %% 2) * %d);", STR_ARG(kernel->name),
+                from.text, more.ptr != NULL ? more.ptr : "", 2 * g->out_rows, g->out_cols * g->b);
+    } else {
+        cw_line(w, STR_FMT "_output(m + %s,%s %s, rows, cols);", STR_ARG(kernel->name), from.text,
+                more.ptr != NULL ? more.ptr : "", to.text);
+    }
     strbuf_free(&more);
+    if (!many && !g->live) {
+        cw_line(w, "(void)width;");
+    }
+    if (g->quads) {
+        cw_close(w, "");
+        cw_line(w, STR_FMT "_pool(pixels, %s, rows, cols);", STR_ARG(kernel->name), to.text);
+    }
     if (many) {
         cw_close(w, "");
-    } else if (!g->live) {
-        cw_line(w, "(void)width;");
     }
     cw_close(w, "");
 }
@@ -471,6 +499,10 @@ void emit_winograd(const Kernel *kernel, CWriter *w)
                 g.area, g.stride * g.stride * g.in_planes, g.block, g.b);
         cw_line(w, "float *const m = v + %" PRId64 "; /* [%d][%d tiles][%d][%d] in chunks */", g.v_floats, g.area,
                 g.block, g.vectors, g.b);
+    }
+    if (g.quads) {
+        cw_line(w, "float *const pixels = m + %" PRId64 "; /* [%d][%d][%d], of four tiles */", g.m_floats,
+                2 * g.out_rows, 2 * g.out_cols, g.b);
     }
     if (g.blocks > 1) {
         emit_by_blocks(&g, w);

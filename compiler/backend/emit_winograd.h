@@ -22,6 +22,7 @@ typedef struct Winograd {
     int32_t chunks, chunk, wide; /* of a block: the first `wide` of the chunks have `chunk` tiles, others one less */
     int64_t v_stride, m_stride;  /* floats from xi to xi */
     bool live;                   /* filters are transformed where they are used */
+    bool quads;                  /* tiles come four by four, 2 x 2 neighbours: a pool goes over four odd ones */
     int64_t slots;               /* tiles of a block in V: of live, whole chunks */
     int64_t v_floats, m_floats;
     const char *index;
@@ -41,7 +42,8 @@ static inline int32_t winograd_col_phases(const Winograd *g, bool last_col)
 /* "kernel_input_01(x, v)": the inputs of a tile in phase (qr, qc), one vector of channels, to V; S x S functions. */
 void emit_winograd_inputs(const Winograd *g, CWriter *w);
 CExpr emit_winograd_input_suffix(const Winograd *g, int32_t qr, int32_t qc); /* "_01"; "" for stride 1 */
-/* "kernel_output(m, bias, residual, y, rows, cols)": a tile of one vector of channels from M to y. */
+/* "kernel_output(m, bias, residual, y, rows, cols)": a tile of one vector of channels from M to y. Of quads, with
+ * "kernel_pool(pixels, y, rows, cols)": "kernel_output(m, bias, pixels)" leaves it among the pixels of four. */
 void emit_winograd_output(const Winograd *g, CWriter *w);
 
 /* --- emit_winograd_live.c */

@@ -135,7 +135,7 @@ void emit_winograd_inputs(const Winograd *g, CWriter *w)
 }
 
 /* What follows the sum of pixel (r, c) of a tile: "vector_relu(line[c] + bias)". */
-static void emit_pixel(const Winograd *g, const char *target, CWriter *w)
+static void emit_pixel(const Winograd *g, const char *target, int64_t row_stride, CWriter *w)
 {
     const Epilogue *e = &g->kernel->epilogue;
     StrBuf value = {0};
@@ -149,20 +149,64 @@ static void emit_pixel(const Winograd *g, const char *target, CWriter *w)
     if (target != NULL) {
         cw_line(w, "%s = %s;", target, result.text);
     } else {
-        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, %s);", g->kernel->out.row_stride, g->b, result.text);
+        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, %s);", row_stride, g->b, result.text);
     }
     strbuf_free(&value);
+}
+
+/* "pixels[2 * r + 1][2 * c]": of a tile in registers, or of the four tiles of a quad. */
+static CExpr pooled_pixel(const Winograd *g, bool lower, bool right)
+{
+    const char *row = lower ? "2 * r + 1" : "2 * r", *col = right ? "2 * c + 1" : "2 * c";
+    if (g->quads) {
+        return cexpr_format("vector_load(pixels + ((%s) * %d + %s) * %d)", row, 2 * g->out_cols, col, g->b);
+    }
+    return cexpr_format("pixels[%s][%s]", row, col);
+}
+
+/* The largest of each 2x2 pixels, to y where it exists. */
+static void emit_halving(const Winograd *g, CWriter *w)
+{
+    emit_open_unrolled(w, "r", g->quads ? g->out_rows : g->out_rows / 2);
+    emit_open_unrolled(w, "c", g->quads ? g->out_cols : g->out_cols / 2);
+    cw_open(w, "if (r < rows && c < cols)");
+    cw_line(w, "const vector upper = vector_max(%s, %s);", pooled_pixel(g, false, false).text,
+            pooled_pixel(g, false, true).text);
+    cw_line(w, "const vector lower = vector_max(%s, %s);", pooled_pixel(g, true, false).text,
+            pooled_pixel(g, true, true).text);
+    cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, vector_max(upper, lower));", g->kernel->out.row_stride,
+            g->b);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+}
+
+static void emit_quad_pool(const Winograd *g, CWriter *w)
+{
+    cw_comment(w, "The 2x2 max pool of four tiles: rows x cols pixels of it exist.");
+    cw_line(w, "static void " STR_FMT "_pool(const float *pixels, float *y, int rows, int cols)",
+            STR_ARG(g->kernel->name));
+    cw_body(w);
+    emit_halving(g, w);
+    cw_close(w, "");
+    cw_blank(w);
 }
 
 void emit_winograd_output(const Winograd *g, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    bool pool = kernel->max_pool;
-    cw_comment(w, "A tile of one vector of channels from M to y%s: rows x cols pixels of it exist.%s",
-               pool ? ", through the 2x2 max pool" : "", e->residual ? " residual may be y itself." : "");
-    cw_line(w, "static void " STR_FMT "_output(const float *m,%s%s float *y, int rows, int cols)",
-            STR_ARG(kernel->name), e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "");
+    bool pool = kernel->max_pool && !g->quads;
+    if (g->quads) {
+        cw_comment(w, "A tile of one vector of channels from M to its place among the %d x %d pixels of four.",
+                   2 * g->out_rows, 2 * g->out_cols);
+    } else {
+        cw_comment(w, "A tile of one vector of channels from M to y%s: rows x cols pixels of it exist.%s",
+                   pool ? ", through the 2x2 max pool" : "", e->residual ? " residual may be y itself." : "");
+    }
+    cw_line(w, "static void " STR_FMT "_output(const float *m,%s%s float *y%s)", STR_ARG(kernel->name),
+            e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "",
+            g->quads ? "" : ", int rows, int cols");
     cw_body(w);
     char load[120], transform[40];
     snprintf(load, sizeof load, "vector_load(m + (r * %d + c) * %" PRId64 ")", (int)g->point_cols, g->m_stride);
@@ -180,27 +224,21 @@ void emit_winograd_output(const Winograd *g, CWriter *w)
         cw_line(w, "winograd_output%d_%d(columns[r], line);", g->point_cols, g->out_cols);
     }
     emit_open_unrolled(w, "c", g->out_cols);
-    if (pool) {
-        emit_pixel(g, "pixels[r][c]", w);
+    if (pool || g->quads) {
+        emit_pixel(g, pool ? "pixels[r][c]" : NULL, 2 * (int64_t)g->out_cols * g->b, w);
     } else {
         cw_open(w, "if (r < rows && c < cols)");
-        emit_pixel(g, NULL, w);
+        emit_pixel(g, NULL, kernel->out.row_stride, w);
         cw_close(w, "");
     }
     cw_close(w, "");
     cw_close(w, "");
     if (pool) {
-        emit_open_unrolled(w, "r", g->out_rows / 2);
-        emit_open_unrolled(w, "c", g->out_cols / 2);
-        cw_open(w, "if (r < rows && c < cols)");
-        cw_line(w, "const vector upper = vector_max(pixels[2 * r][2 * c], pixels[2 * r][2 * c + 1]);");
-        cw_line(w, "const vector lower = vector_max(pixels[2 * r + 1][2 * c], pixels[2 * r + 1][2 * c + 1]);");
-        cw_line(w, "vector_store(y + r * %" PRId64 " + c * %d, vector_max(upper, lower));", kernel->out.row_stride,
-                g->b);
-        cw_close(w, "");
-        cw_close(w, "");
-        cw_close(w, "");
+        emit_halving(g, w);
     }
     cw_close(w, "");
     cw_blank(w);
+    if (g->quads) {
+        emit_quad_pool(g, w);
+    }
 }

@@ -53,6 +53,7 @@ static bool assign_conv(const Lowering *l, const Node *node)
     layout->winograd = kernel.winograd;
     layout->space_to_depth = kernel.lane_phases > 0;
     layout->lines_take_pool = lines_take_pool(&kernel);
+    layout->tiles_take_pool = winograd_takes_pool(&kernel);
     return kernel.family != KERNEL_DENSE && kernel.family != KERNEL_ROWS && kernel.family != KERNEL_FEW;
 }
 
@@ -362,7 +363,7 @@ static bool is_halving(const PoolAttr *pool)
            pool->pad.edge[PAD_TOP] == 0 && pool->pad.edge[PAD_LEFT] == 0;
 }
 
-/* A pool 2x2 of whole windows that alone reads a Winograd convolution: a max pool of even tiles, or a plain one of rows. */
+/* A pool 2x2 of whole windows that alone reads a Winograd convolution: a max pool of its tiles, or a plain one of rows. */
 static void fuse_pool(const Lowering *l, const Node *pool, const Uses *uses)
 {
     const Node *conv = pool->inputs[0];
@@ -371,9 +372,7 @@ static void fuse_pool(const Lowering *l, const Node *pool, const Uses *uses)
     }
     NodeLayout *layout = &l->layouts[conv->id];
     bool blocked = l->layouts[pool->id].blocked;
-    bool tiles = layout->vector_conv && is_winograd(layout->family) && layout->winograd % 2 == 0 &&
-                 conv->attr.conv.kernel[0] > 1 && conv->attr.conv.kernel[1] > 1;
-    bool takes = blocked ? tiles && pool->op == OP_MAX_POOL : layout->vector_conv && layout->lines_take_pool;
+    bool takes = blocked ? pool->op == OP_MAX_POOL && layout->tiles_take_pool : layout->lines_take_pool;
     bool whole =
         type_height(pool->type) == type_height(conv->type) / 2 && type_width(pool->type) == type_width(conv->type) / 2;
     if (takes && whole && is_halving(&pool->attr.pool)) {

@@ -15,6 +15,7 @@ typedef struct NodeLayout {
     int32_t winograd;
     bool space_to_depth;    /* a first layer, whose phases lie in lanes */
     bool lines_take_pool;   /* a first layer whose rows a pool can be made of at once */
+    bool tiles_take_pool;   /* one by Winograd, whose tiles a max pool can be made of */
     const Node *pool;       /* the pool that the convolution does too; NULL: none */
     const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
     bool is_second;         /* such a one: has no step and no memory */

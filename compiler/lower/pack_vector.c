@@ -64,12 +64,12 @@ int64_t pack_winograd_size(const PackFormat *f, int32_t rows, int32_t inputs)
     return pack_winograd_inputs(f, inputs) * int_align_up(rows, f->lanes);
 }
 
-/* All but infinity: the nine points of lines are others. */
+/* All but infinity: of nine points, four pairs without 0. */
 static const double *finite_points(int32_t points)
 {
-    static const double few[WINOGRAD_MOST_POINTS - 1] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
-    static const double most[LINES_MOST_POINTS - 1] = {2.0, -2.0, 1.0, -1.0, 0.625, -0.625, 0.25, -0.25};
-    return points > WINOGRAD_MOST_POINTS ? most : few;
+    static const double few[WINOGRAD_FEW_POINTS - 1] = {0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
+    static const double most[WINOGRAD_MOST_POINTS - 1] = {2.125, -2.125, 1.125, -1.125, 0.6875, -0.6875, 0.25, -0.25};
+    return points > WINOGRAD_FEW_POINTS ? most : few;
 }
 
 double winograd_divisor(int32_t i, int32_t points)
@@ -85,7 +85,7 @@ double winograd_divisor(int32_t i, int32_t points)
 /* G of one axis. */
 typedef struct AxisTransform {
     int32_t points, taps;
-    double g[LINES_MOST_POINTS][LINES_MOST_POINTS];
+    double g[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_POINTS];
 } AxisTransform;
 
 static AxisTransform axis_transform(int32_t m, int32_t taps)
@@ -95,7 +95,7 @@ static AxisTransform axis_transform(int32_t m, int32_t taps)
         axis.g[0][0] = 1.0;
         return axis;
     }
-    if (axis.points > LINES_MOST_POINTS) {
+    if (axis.points > WINOGRAD_MOST_POINTS) {
         ICE("Winograd's convolution with %d points", (int)axis.points);
     }
     for (int32_t i = 0; i < axis.points - 1; ++i) {
@@ -110,7 +110,7 @@ static AxisTransform axis_transform(int32_t m, int32_t taps)
 
 /* One filter transformed: G g G^T, where g are the taps stride * t + q of the window. */
 typedef struct Filter {
-    double point[LINES_MOST_POINTS][LINES_MOST_POINTS];
+    double point[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_POINTS];
 } Filter;
 
 static Filter transform(const AxisTransform *down, const AxisTransform *across, const PackFormat *f, int32_t qr,
@@ -119,7 +119,7 @@ static Filter transform(const AxisTransform *down, const AxisTransform *across, 
     Filter filter = {0};
     int32_t stride = stride_of(f);
     for (int32_t i = 0; i < down->points; ++i) {
-        double half[LINES_MOST_POINTS] = {0.0}; /* row i of G g */
+        double half[WINOGRAD_MOST_POINTS] = {0.0}; /* row i of G g */
         for (int32_t x = 0; stride * x + qc < f->window_cols; ++x) {
             for (int32_t y = 0; stride * y + qr < f->window_rows; ++y) {
                 half[x] += down->g[i][y] * (double)window[(stride * y + qr) * f->window_cols + stride * x + qc];

@@ -109,8 +109,8 @@ typedef enum PackKind {
     PACK_VECTORS,
     /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
      * m x m outputs at once: an axis of r taps has T = winograd_points(m, r) points p, 0, 1, -1, 2, -2, 1/2, -1/2 as far
-     * as they are needed and infinity; nine points (LINES only) are 2, -2, 1, -1, 5/8, -5/8, 1/4, -1/4 and infinity, whose
-     * errors are half of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
+     * as they are needed and infinity; nine points are 17/8, -17/8, 9/8, -9/8, 11/16, -11/16, 1/4, -1/4 and infinity, whose
+     * errors are a fraction of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
      * finite points, j from 0 on:
      *   G [i][j] = p_i^j / N_i (r columns)   B^T[i] = coefficients of the product of x - p_k over k != i, lowest first
      *   A^T[j][i] = p_i^j (m rows)           at infinity: G = 0 .. 0 1, A^T = 0 .. 0 1 downwards, B^T of all points.
@@ -156,7 +156,7 @@ typedef struct PackFormat {
     PackKind kind;
     int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
     int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
-    int32_t winograd;                     /* WINOGRAD, LINES: m, 2 to 6 */
+    int32_t winograd;                     /* WINOGRAD, LINES: m, 2 to 7 */
     int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                     /* WINOGRAD */
     Storage storage;                      /* of 16 bits in weights of DENSE only */
@@ -183,8 +183,8 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
 {
     return r == 1 ? 1 : m;
 }
-/* Of tiles, and of lines, which have one axis of errors instead of two. */
-enum { WINOGRAD_MOST_POINTS = 8, LINES_MOST_POINTS = 9 };
+/* Up to so many points are 0, pairs and infinity; more are pairs and infinity. m goes as far as MOST_OUTPUTS. */
+enum { WINOGRAD_FEW_POINTS = 8, WINOGRAD_MOST_POINTS = 9, WINOGRAD_MOST_OUTPUTS = 7 };
 /* N_i of point i of T, |N_0| for point 0, 1 at infinity. (pack_vector.c) */
 double winograd_divisor(int32_t i, int32_t points);
 /* Taps of a phase of a window of `kernel` taps: what r is above. */
@@ -409,7 +409,7 @@ typedef struct Kernel {
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;
                                     WINOGRAD_LIVE: those of the next plane */
-    int32_t winograd;            /* Both WINOGRADs: m, 2 to 6 (LIVE of stride 2: or 7), along each axis of more than one tap. The halo of `in` covers whole tiles:
+    int32_t winograd;            /* Both WINOGRADs: m, 2 to 7, along each axis of more than one tap. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
@@ -417,8 +417,8 @@ typedef struct Kernel {
                                     once; weights are LINES, of ROWS with lanes = channels of a set. Stride and
                                     dilation 1, no residual, out.rows >= m, lines_width() / 2 columns are read at least. 0: direct */
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
-    bool max_pool, avg_pool;     /* both WINOGRADs (max only), ROWS with lines (lines_take_pool), m even: out is the 2x2 stride 2 pool of
-                                    the result; sizes.out_* are the convolution's, out.rows, out.cols the pool's (floor) */
+    bool max_pool, avg_pool;     /* both WINOGRADs (max only, winograd_takes_pool), ROWS with lines (lines_take_pool): out is the 2x2 stride 2
+                                    pool of the result; sizes.out_* are the convolution's, out.rows, out.cols the pool's (floor) */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
@@ -427,6 +427,16 @@ typedef struct Kernel {
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
  * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);
+/* WINOGRAD with a max pool and odd m: tiles come by 2 x 2 neighbours, whose pixels [2m][2m][b] lie in scratch behind M until
+ * they are pooled. */
+static inline bool winograd_quads(const Kernel *kernel)
+{
+    return kernel->max_pool && kernel->winograd % 2 != 0;
+}
+static inline int64_t winograd_quad_bytes(const Kernel *kernel)
+{
+    return winograd_quads(kernel) ? 16 * (int64_t)kernel->winograd * kernel->winograd * kernel->vector : 0;
+}
 /* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
 int64_t lines_width(const Kernel *kernel);
 /* Whether such a kernel can do the 2x2 pool of its result: it has pairs of rows, and more than one vector of columns. */
@@ -435,6 +445,16 @@ static inline bool lines_take_pool(const Kernel *kernel)
     int32_t rows = kernel->sizes.out_rows / 2 * 2, cols = kernel->sizes.out_cols / 2 * 2;
     return kernel->family == KERNEL_ROWS && kernel->lines > 0 && kernel->lines % 2 == 0 && rows >= kernel->lines &&
            cols > kernel->vector;
+}
+/* Whether such a kernel can do the 2x2 max pool of its result: its tiles are even, or those of the image are an even number
+ * each way (winograd_quads). */
+static inline bool winograd_takes_pool(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t m = kernel->winograd;
+    bool window = is_winograd(kernel->family) && s->kernel_rows > 1 && s->kernel_cols > 1;
+    return window && (m % 2 == 0 || (kernel->family == KERNEL_WINOGRAD && (s->out_rows + m - 1) / m % 2 == 0 &&
+                                     (s->out_cols + m - 1) / m % 2 == 0));
 }
 /* STRASSEN: pixels of x follow each other without gaps and are multiplied as they are, so that the factors that are no
  * sums are read where they lie. */

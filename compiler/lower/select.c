@@ -130,10 +130,13 @@ static bool is_few(const Target *target, const Kernel *kernel)
 /* --- Winograd: which tiles, if any. Costs are counted in products of one vector, as the micro-kernel does one a cycle. */
 
 /* Additions and moves of one axis of the transforms, from the texts in backend/embed/vector_winograd.c. */
-static const double input_cost[LINES_MOST_POINTS + 1] = {
-    [1] = 1, [3] = 5, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29, [9] = 40};
-static const double output_cost[LINES_MOST_POINTS + 1] = {
-    [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24, [9] = 27};
+static const double input_cost[WINOGRAD_MOST_POINTS + 1] = {
+    [1] = 1, [3] = 5, [4] = 8, [5] = 13, [6] = 17, [7] = 28, [8] = 29, [9] = 36};
+static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {
+    [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24, [9] = 36};
+
+/* A vector of weights takes the time of so many products at least, however few tiles need it (measured). */
+static const double least_uses = 6.0;
 
 /* A vector of weights that comes from memory takes the time of so many products. */
 enum { STREAM_COST = 15, STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
@@ -160,18 +163,18 @@ static double winograd_cost(const Target *target, const KernelSizes *s, int32_t 
                  (stride * (cols - 1) + winograd_phases(s->kernel_cols, s->stride_rows, true));
     }
     double weights = points * in_planes * b * out_planes;
-    double stream = 4 * weights * b > STREAM_FROM ? STREAM_COST * weights : 0;
+    double stream = 4 * weights * b >= STREAM_FROM ? STREAM_COST * weights : 0;
     double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
     double out = cols * output_cost[rows] + winograd_outputs(m, tap_rows) * output_cost[cols] + 2 * rows * cols;
     double transforms = tiles * (all * in_planes * in + out_planes * out);
-    return groups * (overlapped(tiles * weights, stream) + transforms);
+    return groups * (overlapped((tiles > least_uses ? tiles : least_uses) * weights, stream) + transforms);
 }
 
 static double direct_cost(const Target *target, const KernelSizes *s, double in_planes)
 {
     double b = target->channel_block, out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
     double weights = in_planes * b * s->kernel_rows * s->kernel_cols * out_planes;
-    double stream = 4 * weights * b > STREAM_FROM ? STREAM_COST * weights : 0;
+    double stream = 4 * weights * b >= STREAM_FROM ? STREAM_COST * weights : 0;
     return s->groups * overlapped(s->out_rows * (double)s->out_cols * weights, stream);
 }
 
@@ -182,15 +185,19 @@ static bool has_transform(int32_t m, int32_t taps)
                                                             [5] = {[3] = true, [4] = true},
                                                             [6] = {[2] = true, [4] = true},
                                                             [7] = {[4] = true, [5] = true},
-                                                            [8] = {[2] = true, [4] = true, [6] = true, [7] = true}};
+                                                            [8] = {[2] = true, [4] = true, [6] = true, [7] = true},
+                                                            [9] = {[3] = true, [5] = true, [7] = true}};
     int32_t points = winograd_points(m, taps);
     return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
 }
 
-/* Down the columns only: F(5,5) too. */
-static bool has_line_transform(int32_t m, int32_t taps)
+/* Tiles of 7x7 have two to three times the errors of smaller ones, for which something must be gained: of stride 2, where four
+ * phases add up, more. */
+static double coarseness(const KernelSizes *s, int32_t m)
 {
-    return has_transform(m, taps) || (m == 5 && winograd_points(m, taps) == LINES_MOST_POINTS);
+    const double coarse = 1.05, coarse_phases = 1.2;
+    bool both = s->kernel_rows > 1 && s->kernel_cols > 1;
+    return !both || m < WINOGRAD_MOST_OUTPUTS ? 1.0 : s->stride_rows > 1 ? coarse_phases : coarse;
 }
 
 /* 0: none; else m of the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. */
@@ -199,10 +206,10 @@ static int32_t cheapest_winograd(const Target *target, const KernelSizes *s, dou
 {
     int32_t best = 0;
     double least = 0.9 * *cheapest;
-    for (int32_t m = 2; m <= 6; ++m) {
+    for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
         if (has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
             has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows))) {
-            double cost = winograd_cost(target, s, m, in_planes, phases_apart);
+            double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
             best = cost < least ? m : best;
             least = cost < least ? cost : least;
         }
@@ -239,8 +246,9 @@ static bool takes_live(const Target *target, const KernelSizes *s)
 
 static bool has_live_transform(const KernelSizes *s, int32_t m)
 {
-    enum { MOST = 7 };
-    return m >= 2 && m <= MOST && has_transform(m, winograd_taps(3, s->stride_rows));
+    int32_t taps = winograd_taps(3, s->stride_rows);
+    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS && winograd_points(m, taps) <= WINOGRAD_FEW_POINTS &&
+           has_transform(m, taps);
 }
 
 /* Additions that take nine taps to all points, by stride and points of an axis. One takes three tenths of a product's time
@@ -260,7 +268,7 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     double in_planes = ceil_div(s->in_channels / s->groups, target->channel_block);
     double out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
     double filters = (double)s->in_channels / s->groups * out_planes;
-    double stream = 4 * 9 * filters * target->channel_block > STREAM_FROM ? STREAM_COST * 9 * filters : 0;
+    double stream = 4 * 9 * filters * target->channel_block >= STREAM_FROM ? STREAM_COST * 9 * filters : 0;
     double axis = stride * (points - 1) + winograd_phases(3, stride, true), phases = stride * stride;
     double products = chunks * (chunk * axis * axis + 0.3 * live_additions[stride - 1][points]);
     double in = 2 * points * input_cost[points] + points * points;
@@ -271,21 +279,20 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     return s->groups * (overlapped(products * filters, stream) + transforms + far);
 }
 
-/* 0: none; else m of the cheapest tiles, which must cost less than `least`; those of twice the errors a fifth less. Not with 16 registers: a chunk of
+/* 0: none; else m of the cheapest tiles, which must cost less than `least`. Not with 16 registers: a chunk of
  * few tiles spends its time on filters. Nor with narrow vectors, where a product waits for the load of its input (not
  * measured). Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
 {
-    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, MOST_TILES = 56, MOST_OUTPUTS = 7 };
+    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, MOST_TILES = 56 };
     if (target->registers < LEAST_REGISTERS || target->vector_floats < LEAST_FLOATS || !takes_live(target, s)) {
         return 0;
     }
-    const double coarse = 1.2;
     int32_t best = 0;
-    for (int32_t m = 2; m <= MOST_OUTPUTS; ++m) {
+    for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
         bool near =
             has_live_transform(s, m) && (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m) <= MOST_TILES;
-        double cost = near ? (m == MOST_OUTPUTS ? coarse : 1.0) * live_cost(target, s, m) : least;
+        double cost = near ? coarseness(s, m) * live_cost(target, s, m) : least;
         best = cost < least ? m : best;
         least = cost < least ? cost : least;
     }
@@ -348,7 +355,7 @@ static double lines_cost(const Target *target, const KernelSizes *s, int32_t m, 
     double taps = (double)s->in_channels * s->kernel_cols, width = s->out_cols + s->kernel_cols - 1;
     double in = s->in_channels * ceil_div((int32_t)width, b) * (input_cost[points] + 2 * points);
     double out = lines_vectors(target, s, rows) * (points * (taps + 1) + output_cost[points]);
-    return (points == LINES_MOST_POINTS ? 1.1 : 1.0) * ceil_div(s->out_rows, m) * (in + out);
+    return (points == WINOGRAD_MOST_POINTS ? 1.1 : 1.0) * ceil_div(s->out_rows, m) * (in + out);
 }
 
 /* 0: none. */
@@ -362,8 +369,8 @@ static int32_t lines_of(const Target *target, const Kernel *kernel, bool rows)
     }
     double least =
         0.9 * lines_vectors(target, s, rows) * s->out_rows * s->in_channels * s->kernel_rows * s->kernel_cols;
-    for (int32_t m = 2; m <= 6 && m <= s->out_rows; ++m) {
-        double cost = has_line_transform(m, s->kernel_rows) ? lines_cost(target, s, m, rows) : least;
+    for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS && m <= s->out_rows; ++m) {
+        double cost = has_transform(m, s->kernel_rows) ? lines_cost(target, s, m, rows) : least;
         best = cost < least ? m : best;
         least = cost < least ? cost : least;
     }
@@ -469,8 +476,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
 
 static bool has_transforms(const KernelSizes *s, int32_t m)
 {
-    enum { MOST = 6 };
-    return m >= 2 && m <= MOST && has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
+    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS && has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
            has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows));
 }
 

@@ -15,9 +15,9 @@ enum {
     WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
-    WINOGRAD_TILES = 28,              /* transformed at once */
+    WINOGRAD_TILES = 32,              /* transformed at once */
     WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
-    WINOGRAD_FEW_TILES = 7,           /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_FEW_TILES = 8,           /* at least, where that keeps their transforms near the processor: */
     WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
     WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
     STRASSEN_CACHE = 700 * 1024,      /* bytes of inputs or weights that stay in the second level */
@@ -287,7 +287,26 @@ static void choose_rows(const Target *target, Kernel *kernel)
 static int64_t winograd_scratch(const Kernel *kernel, int64_t area, int64_t in_blocks)
 {
     return 4 * area *
-           ((in_blocks + kernel->weight_format.vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD);
+               ((in_blocks + kernel->weight_format.vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD) +
+           winograd_quad_bytes(kernel);
+}
+
+/* Tiles of even blocks of no more than `most` (but a quad); quads stay whole. */
+static int32_t winograd_even_block(const Kernel *kernel, int64_t tiles, int32_t most)
+{
+    return winograd_quads(kernel) ? 4 * even_piece(tiles / 4, most / 4 > 1 ? most / 4 : 1) : even_piece(tiles, most);
+}
+
+/* The same; with 32 registers, of up to a quarter fewer, those that leave the fewest slots of the last block empty, whose
+ * products are made for nothing. With 16, chunks of six tiles matter more. */
+static int32_t winograd_block(const Target *target, const Kernel *kernel, int64_t tiles, int32_t most)
+{
+    int32_t unit = winograd_quads(kernel) ? 4 : 1, largest = winograd_even_block(kernel, tiles, most), best = largest;
+    int32_t least = target->registers >= MANY_REGISTERS ? (3 * largest + 3) / 4 : largest;
+    for (int32_t block = largest; block >= least; block -= unit) {
+        best = int_align_up(tiles, block) < int_align_up(tiles, best) ? block : best;
+    }
+    return best;
 }
 
 /* --- winograd_live */
@@ -339,7 +358,8 @@ static void choose_winograd_live(const Target *target, Kernel *kernel)
     int64_t tiles = live_tiles(kernel), weights = 4 * 9 * (int64_t)s->in_channels * s->out_channels / s->groups;
     kernel->tile_rows = 1;
     kernel->tile_cols = winograd_live_chunk(target, live_points(kernel), tiles);
-    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, WINOGRAD_TILES);
+    kernel->block_tiles =
+        tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : winograd_block(target, kernel, tiles, WINOGRAD_TILES);
     kernel->tile_cols = even_piece(kernel->block_tiles, kernel->tile_cols);
     kernel->weight_format = vectors_format(kernel, 1, 1);
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
@@ -360,12 +380,15 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
                     ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
     int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
-    int64_t near = WINOGRAD_NEAR / (4 * area * in_blocks * kernel->vector), most = WINOGRAD_TILES;
+    bool many = target->registers >= MANY_REGISTERS;
+    int64_t near = WINOGRAD_NEAR / (4 * area * (in_blocks + (many ? vectors : 0)) * kernel->vector);
+    int64_t most = WINOGRAD_TILES;
     if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
         most = near < WINOGRAD_FEW_TILES ? WINOGRAD_FEW_TILES : near;
     }
-    kernel->block_tiles = tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : even_piece(tiles, (int32_t)most);
-    if (target->registers >= MANY_REGISTERS) {
+    kernel->block_tiles =
+        tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : winograd_block(target, kernel, tiles, (int32_t)most);
+    if (many) {
         kernel->tile_rows = 1;
         kernel->tile_cols = even_piece(kernel->block_tiles, MANY_PIXELS);
     } else {
@@ -670,7 +693,7 @@ static void take_winograd(Kernel *kernel, const ConvChoice *choice)
                     ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
     int64_t area = (int64_t)winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
     int64_t in_blocks = (int64_t)stride * stride * ceil_div(s->in_channels / s->groups, kernel->vector);
-    kernel->block_tiles = even_piece(tiles, choice->block_tiles);
+    kernel->block_tiles = winograd_even_block(kernel, tiles, choice->block_tiles);
     kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
     kernel->prefetch_bytes = choice->prefetch ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes = int_align_up(winograd_scratch(kernel, area, in_blocks), BLOB_ALIGN);

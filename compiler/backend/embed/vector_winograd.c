@@ -1,6 +1,6 @@
 /* One axis of the transforms of Winograd's convolution: winograd_inputT takes T inputs to T points, winograd_outputT_m
- * takes them to m outputs. Points 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed, and infinity; nine points are 2, -2,
- * 1, -1, 5/8, -5/8, 1/4, -1/4 and infinity. */
+ * takes them to m outputs. Points 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed, and infinity; nine points are 17/8, -17/8,
+ * 9/8, -9/8, 11/16, -11/16, 1/4, -1/4 and infinity. */
 CNN_INLINE void winograd_input3(const vector *d, vector *t)
 {
     t[0] = d[0] - d[1];
@@ -187,37 +187,66 @@ CNN_INLINE void winograd_output8_7(const vector *m, vector *y)
     y[6] += m[7];
 }
 
-/* Of points p and -p: (x + p) and (x - p) times the product of x^2 - q^2 over the other pairs. */
+/* Points p and -p: x + p and x - p times the product of x^2 - q^2 over the other pairs. */
 CNN_INLINE void winograd_input9(const vector *d, vector *t)
 {
-    const vector even1 = 2.0f * d[6] - 2.90625f * d[4] + 0.955078125f * d[2] - 0.048828125f * d[0];
-    const vector odd1 = d[7] - 1.453125f * d[5] + 0.4775390625f * d[3] - 0.0244140625f * d[1];
-    const vector even2 = d[6] - 4.453125f * d[4] + 1.8369140625f * d[2] - 0.09765625f * d[0];
-    const vector odd2 = d[7] - 4.453125f * d[5] + 1.8369140625f * d[3] - 0.09765625f * d[1];
-    const vector even3 = 0.625f * d[6] - 3.1640625f * d[4] + 2.6953125f * d[2] - 0.15625f * d[0];
-    const vector odd3 = d[7] - 5.0625f * d[5] + 4.3125f * d[3] - 0.25f * d[1];
-    const vector even4 = 0.25f * d[6] - 1.34765625f * d[4] + 1.48828125f * d[2] - 0.390625f * d[0];
-    const vector odd4 = d[7] - 5.390625f * d[5] + 5.953125f * d[3] - 1.5625f * d[1];
-    t[0] = odd1 + even1;
-    t[1] = odd1 - even1;
-    t[2] = odd2 + even2;
-    t[3] = odd2 - even2;
-    t[4] = odd3 + even3;
-    t[5] = odd3 - even3;
-    t[6] = odd4 + even4;
-    t[7] = odd4 - even4;
-    t[8] = d[8] - 5.453125f * d[6] + 6.2900390625f * d[4] - 1.9345703125f * d[2] + 0.09765625f * d[0];
+    const vector odd1 = d[7] - 1.80078125f * d[5] + 0.70684814453125f * d[3] - 0.037387847900390625f * d[1];
+    const vector even1 = d[6] - 1.80078125f * d[4] + 0.70684814453125f * d[2] - 0.037387847900390625f * d[0];
+    const vector odd2 = d[7] - 5.05078125f * d[5] + 2.44610595703125f * d[3] - 0.13339614868164062f * d[1];
+    const vector even2 = d[6] - 5.05078125f * d[4] + 2.44610595703125f * d[2] - 0.13339614868164062f * d[0];
+    const vector odd3 = d[7] - 5.84375f * d[5] + 6.076416015625f * d[3] - 0.3571929931640625f * d[1];
+    const vector even3 = d[6] - 5.84375f * d[4] + 6.076416015625f * d[2] - 0.3571929931640625f * d[0];
+    const vector odd4 = d[7] - 6.25390625f * d[5] + 8.4476318359375f * d[3] - 2.7012720108032227f * d[1];
+    const vector even4 = d[6] - 6.25390625f * d[4] + 8.4476318359375f * d[2] - 2.7012720108032227f * d[0];
+    t[0] = odd1 + 2.125f * even1;
+    t[1] = odd1 - 2.125f * even1;
+    t[2] = odd2 + 1.125f * even2;
+    t[3] = odd2 - 1.125f * even2;
+    t[4] = odd3 + 0.6875f * even3;
+    t[5] = odd3 - 0.6875f * even3;
+    t[6] = odd4 + 0.25f * even4;
+    t[7] = odd4 - 0.25f * even4;
+    t[8] =
+        d[8] - 6.31640625f * d[6] + 8.8385009765625f * d[4] - 3.2292490005493164f * d[2] + 0.16882950067520142f * d[0];
 }
 
-CNN_INLINE void winograd_output9_5(const vector *m, vector *y)
+/* The outputs that 9 points give before infinity is added to the last one. */
+CNN_INLINE void winograd_finite9(const vector *m, int outputs, vector *y)
 {
     const vector sum1 = m[0] + m[1], difference1 = m[0] - m[1];
     const vector sum2 = m[2] + m[3], difference2 = m[2] - m[3];
     const vector sum3 = m[4] + m[5], difference3 = m[4] - m[5];
     const vector sum4 = m[6] + m[7], difference4 = m[6] - m[7];
     y[0] = sum1 + sum2 + (sum3 + sum4);
-    y[1] = difference2 + 2.0f * difference1 + 0.625f * difference3 + 0.25f * difference4;
-    y[2] = sum2 + 4.0f * sum1 + 0.390625f * sum3 + 0.0625f * sum4;
-    y[3] = difference2 + 8.0f * difference1 + 0.244140625f * difference3 + 0.015625f * difference4;
-    y[4] = sum2 + m[8] + 16.0f * sum1 + 0.152587890625f * sum3 + 0.00390625f * sum4;
+    y[1] = 2.125f * difference1 + 1.125f * difference2 + 0.6875f * difference3 + 0.25f * difference4;
+    y[2] = 4.515625f * sum1 + 1.265625f * sum2 + 0.47265625f * sum3 + 0.0625f * sum4;
+    if (outputs > 3) {
+        y[3] = 9.595703125f * difference1 + 1.423828125f * difference2 + 0.324951171875f * difference3 +
+               0.015625f * difference4;
+        y[4] = 20.390869140625f * sum1 + 1.601806640625f * sum2 + 0.2234039306640625f * sum3 + 0.00390625f * sum4;
+    }
+    if (outputs > 5) {
+        y[5] = 43.330596923828125f * difference1 + 1.802032470703125f * difference2 +
+               0.15359020233154297f * difference3 + 0.0009765625f * difference4;
+        y[6] = 92.07751846313477f * sum1 + 2.0272865295410156f * sum2 + 0.10559326410293579f * sum3 +
+               0.000244140625f * sum4;
+    }
+}
+
+CNN_INLINE void winograd_output9_3(const vector *m, vector *y)
+{
+    winograd_finite9(m, 3, y);
+    y[2] += m[8];
+}
+
+CNN_INLINE void winograd_output9_5(const vector *m, vector *y)
+{
+    winograd_finite9(m, 5, y);
+    y[4] += m[8];
+}
+
+CNN_INLINE void winograd_output9_7(const vector *m, vector *y)
+{
+    winograd_finite9(m, 7, y);
+    y[6] += m[8];
 }
