@@ -302,7 +302,9 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     } else {
         emit_tile_place(g, w);
     }
-    bool uneven_rows = g->tile_rows * step_rows != out->rows, uneven_cols = g->tile_cols * step_cols != out->cols;
+    int32_t per_step = g->quads ? 2 : 1; /* tiles along an axis */
+    bool uneven_rows = g->tile_rows / per_step * step_rows != out->rows;
+    bool uneven_cols = g->tile_cols / per_step * step_cols != out->cols;
     cw_line(w, "const int rows = %s;",
             uneven_rows ? cexpr_sum((Term[]){{"ty", -step_rows}, {NULL, 0}}, out->rows).text
                         : cexpr_int(step_rows).text);
