@@ -7,7 +7,8 @@
  *                    points, (m + r - 1) along an axis of r taps;
  *     micro-kernel   for each set of output channels and each xi a matrix product with the transformed weights gives
  *                    M [xi][chunk of tiles][vector][tile of the chunk][b];
- *     NAME_output    transforms M back and applies bias, residual, activation, maybe a 2x2 max pool.
+ *     NAME_output    transforms M back and applies bias, residual, activation, maybe a 2x2 max pool; of
+ *                    odd m that pool goes over quads, four tiles at a time.
  * V and M stay in the second-level cache. Their xi strides are padded by a cache line: multiples of 4 KiB would fight
  * for the same sets of the first level. Tiles are computed by one part each, in the same way in every split. */
 #include <inttypes.h>
@@ -33,8 +34,11 @@ static Winograd winograd_of(const Kernel *kernel)
     g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
     bool format = g.live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
     bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
-    if (m < 2 || m > WINOGRAD_MOST_OUTPUTS || !format || !window || f->vectors < 1 || kernel->block_tiles < 1 ||
-        kernel->tile_cols < 1 || (kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel))) ||
+    int32_t taps = winograd_taps(s->kernel_rows, s->stride_rows);
+    bool many_points = g.live && winograd_points(m, taps) > WINOGRAD_FEW_POINTS;
+    if (m < 2 || m > WINOGRAD_MOST_OUTPUTS || many_points || !format || !window || f->vectors < 1 ||
+        kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
+        (kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel))) ||
         s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
         (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
         ICE("kernel '" STR_FMT "' is not one of Winograd's convolution", STR_ARG(kernel->name));

@@ -9,7 +9,8 @@ static void add_weights(Lowering *l, const Node *node, const Kernel *kernel, int
 {
     int32_t rows = kernel->sizes.out_channels;
     bool transposed = kernel->family == KERNEL_CONV_TRANSPOSE;
-    bool by_group = kernel->family == KERNEL_CONV || kernel->family == KERNEL_DIRECT || transposed;
+    bool by_group =
+        kernel->family == KERNEL_CONV || kernel->family == KERNEL_DIRECT || is_winograd(kernel->family) || transposed;
     int32_t groups = by_group ? kernel->sizes.groups : 1;
     Packing packing = {
         .format = kernel->weight_format, .rows = rows, .cols = cols, .groups = groups, .transposed = transposed};

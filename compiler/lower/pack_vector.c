@@ -72,6 +72,11 @@ static const double *finite_points(int32_t points)
     return points > WINOGRAD_FEW_POINTS ? most : few;
 }
 
+double winograd_point(int32_t i, int32_t points)
+{
+    return finite_points(points)[i];
+}
+
 double winograd_divisor(int32_t i, int32_t points)
 {
     const double *at = finite_points(points);

@@ -185,6 +185,8 @@ static inline int32_t winograd_outputs(int32_t m, int32_t r)
 }
 /* Up to so many points are 0, pairs and infinity; more are pairs and infinity. m goes as far as MOST_OUTPUTS. */
 enum { WINOGRAD_FEW_POINTS = 8, WINOGRAD_MOST_POINTS = 9, WINOGRAD_MOST_OUTPUTS = 7 };
+/* Finite point p_i of T, i < T - 1. (pack_vector.c) */
+double winograd_point(int32_t i, int32_t points);
 /* N_i of point i of T, |N_0| for point 0, 1 at infinity. (pack_vector.c) */
 double winograd_divisor(int32_t i, int32_t points);
 /* Taps of a phase of a window of `kernel` taps: what r is above. */
@@ -399,7 +401,7 @@ typedef struct Kernel {
     int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD: products of each accumulator in the body of the inner loop: 1, 2,
                                     4; 0: four, of PLANAR a whole window row where that is short. Few registers want few */
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
-    int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT).
+    int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT; of quads whole fours).
                                     STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
@@ -409,7 +411,7 @@ typedef struct Kernel {
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;
                                     WINOGRAD_LIVE: those of the next plane */
-    int32_t winograd;            /* Both WINOGRADs: m, 2 to 7, along each axis of more than one tap. The halo of `in` covers whole tiles:
+    int32_t winograd;            /* Both WINOGRADs: m, 2 to 7 (LIVE of stride 1: 6), along each axis of more than one tap. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
@@ -423,7 +425,7 @@ typedef struct Kernel {
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
- * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes. */
+ * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes; then winograd_quad_bytes(). */
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
  * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);
@@ -452,7 +454,8 @@ static inline bool winograd_takes_pool(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t m = kernel->winograd;
-    bool window = is_winograd(kernel->family) && s->kernel_rows > 1 && s->kernel_cols > 1;
+    bool window = is_winograd(kernel->family) && winograd_taps(s->kernel_rows, s->stride_rows) > 1 &&
+                  winograd_taps(s->kernel_cols, s->stride_cols) > 1;
     return window && (m % 2 == 0 || (kernel->family == KERNEL_WINOGRAD && (s->out_rows + m - 1) / m % 2 == 0 &&
                                      (s->out_cols + m - 1) / m % 2 == 0));
 }

@@ -30,6 +30,21 @@ int64_t segment_elements(const Segment *segment)
     return segment->groups * outputs * products;
 }
 
+/* " points 2.125 1.125 0.6875 0.25": of which the filters are values, where they are not the usual ones. */
+static void describe_points(const PackFormat *format, StrBuf *out)
+{
+    int32_t stride = format->phases > 1 ? format->phases : 1;
+    int32_t rows = winograd_points(format->winograd, winograd_taps(format->window_rows, stride));
+    int32_t cols = winograd_points(format->winograd, winograd_taps(format->window_cols, stride));
+    int32_t points = format->kind == PACK_LINES || rows > cols ? rows : cols;
+    if (points > WINOGRAD_FEW_POINTS) {
+        strbuf_printf(out, " points");
+        for (int32_t i = 0; i < points - 1; i += 2) { /* the other of each pair is its negative */
+            strbuf_printf(out, " %g", winograd_point(i, points));
+        }
+    }
+}
+
 /* "4x4", "vectors 2x16 inputs 16 window 3x3", "winograd 4 vectors 2x16", "16x1 f16" */
 void pack_format_describe(const PackFormat *format, StrBuf *out)
 {
@@ -41,9 +56,11 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
         if (format->phases > 1) {
             strbuf_printf(out, " phases %d%s", (int)format->phases, format->phase_lanes ? " in lanes" : "");
         }
+        describe_points(format, out);
     } else if (format->kind == PACK_LINES) {
         strbuf_printf(out, "lines %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
                       (int)format->window_cols, (int)format->vectors, (int)format->lanes);
+        describe_points(format, out);
     } else if (pack_is_strassen(format)) {
         strbuf_printf(out, "strassen%s vectors %dx%d", format->kind == PACK_STRASSEN ? "" : " twice",
                       (int)format->vectors, (int)format->lanes);
@@ -169,8 +186,8 @@ static void describe_ports(const char *role, Buffer *const *ports, uint32_t coun
 /* The same text for segments of the same bytes: of a vector (bias) only its padded length counts. */
 static void describe_bytes(const Segment *segment, StrBuf *out)
 {
-    Packing packing = {segment->format, segment->rows, segment->cols, segment->groups, segment->transposed, segment->table,
-                       segment->phase};
+    Packing packing = {segment->format,     segment->rows,  segment->cols, segment->groups,
+                       segment->transposed, segment->table, segment->phase};
     if (packing.format.kind == PACK_ROWS && packing.cols == 1 && packing.format.col_block == 1) {
         packing.format.row_block = 1;
         strbuf_printf(out, "padded to %" PRId64 " ", segment_elements(segment) / segment->groups);

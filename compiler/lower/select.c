@@ -191,8 +191,8 @@ static bool has_transform(int32_t m, int32_t taps)
     return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
 }
 
-/* Tiles of 7x7 have two to three times the errors of smaller ones, for which something must be gained: of stride 2, where four
- * phases add up, more. */
+/* Tiles of 7x7 have two to three times the errors of smaller ones (F(5x5,5x5) as F(6x6,3x3)), for which something must be
+ * gained: of stride 2, where four phases add up, more. */
 static double coarseness(const KernelSizes *s, int32_t m)
 {
     const double coarse = 1.05, coarse_phases = 1.2;
@@ -347,7 +347,7 @@ static double lines_vectors(const Target *target, const KernelSizes *s, bool row
                 : (double)ceil_div(s->out_channels, b) * s->out_cols;
 }
 
-/* Of m rows of the output at once; V is written and read once, sums too. Most points have half as large errors again, which
+/* Of m rows of the output at once; V is written and read once, sums too. Nine points have larger errors, which
  * something must be gained for. */
 static double lines_cost(const Target *target, const KernelSizes *s, int32_t m, bool rows)
 {

@@ -297,12 +297,13 @@ static int32_t winograd_even_block(const Kernel *kernel, int64_t tiles, int32_t 
     return winograd_quads(kernel) ? 4 * even_piece(tiles / 4, most / 4 > 1 ? most / 4 : 1) : even_piece(tiles, most);
 }
 
-/* The same; with 32 registers, of up to a quarter fewer, those that leave the fewest slots of the last block empty, whose
+/* The same; with 32 registers, of up to a quarter (or a quad) fewer, those that leave the fewest slots of the last block empty, whose
  * products are made for nothing. With 16, chunks of six tiles matter more. */
 static int32_t winograd_block(const Target *target, const Kernel *kernel, int64_t tiles, int32_t most)
 {
     int32_t unit = winograd_quads(kernel) ? 4 : 1, largest = winograd_even_block(kernel, tiles, most), best = largest;
-    int32_t least = target->registers >= MANY_REGISTERS ? (3 * largest + 3) / 4 : largest;
+    int32_t fewer = largest / 4 > unit ? largest / 4 : unit;
+    int32_t least = target->registers < MANY_REGISTERS ? largest : largest > fewer ? largest - fewer : unit;
     for (int32_t block = largest; block >= least; block -= unit) {
         best = int_align_up(tiles, block) < int_align_up(tiles, best) ? block : best;
     }

@@ -44,7 +44,7 @@ static int32_t most_live_tiles(const List *list, int32_t m)
 /* Tiles as the rules of a first try have them. */
 static void add_usual(List *list, const ConvChoice *best, KernelFamily family, int32_t m)
 {
-    enum { BLOCK = 28 };
+    enum { BLOCK = 32 };
     ConvChoice choice = {.family = family,
                          .winograd = m,
                          .vectors = 2,
@@ -67,7 +67,7 @@ static void add_algorithms(List *list, const ConvChoice *best)
     if (best->family != KERNEL_STRASSEN) {
         add(list, (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = best->tile_cols});
     }
-    for (int32_t m = 2; m <= WINOGRAD_MOST_POINTS; ++m) {
+    for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
         add_usual(list, best, KERNEL_WINOGRAD, m);
         add_usual(list, best, KERNEL_WINOGRAD_LIVE, m);
     }
@@ -130,7 +130,7 @@ static void add_grouped_tiles(List *list, const ConvChoice *best)
 
 static void add_orders(List *list, const ConvChoice *best)
 {
-    static const int32_t blocks[] = {1, 2, 4, 8, 16}, winograd_blocks[] = {14, 28, 56, 112};
+    static const int32_t blocks[] = {1, 2, 4, 8, 16}, winograd_blocks[] = {8, 16, 32, 64, 112};
     ConvChoice choice = *best;
     if (best->family == KERNEL_DIRECT) {
         choice.pixels_outer = false;

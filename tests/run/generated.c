@@ -259,7 +259,7 @@ static void copy_input(const Port *port, const double *values, float *memory)
     }
 }
 
-static void check_output(const Port *port, const double *expected, const float *got)
+static void check_output(const Port *port, const double *expected, const float *got, double tolerance)
 {
     int64_t count = type_elements(port->node->type);
     double largest = 0.0, error = 0.0;
@@ -268,10 +268,13 @@ static void check_output(const Port *port, const double *expected, const float *
         largest = fmax(largest, fabs(expected[k]));
         error = fmax(error, fabs(expected[k] - (double)got[k]));
     }
-    cr_assert(error <= 1e-5 * largest, STR_FMT ": error %g, largest value %g", STR_ARG(port->name), error, largest);
+    cr_assert(error <= tolerance * largest, STR_FMT ": error %g, largest value %g", STR_ARG(port->name), error,
+              largest);
 }
 
-static void check_numbers_for(const Target *target, const char *test, const char *net, const char *arguments)
+/* `tolerance`: of an output's largest value. */
+static void check_numbers_within(double tolerance, const Target *target, const char *test, const char *net,
+                                 const char *arguments)
 {
     Reference reference = reference_create(net);
     const Graph *graph = reference.graph;
@@ -287,7 +290,7 @@ static void check_numbers_for(const Target *target, const char *test, const char
     for (uint32_t i = 0; i < graph->n_outputs; ++i) {
         cr_assert_eq(built.sizes[3 + graph->n_inputs + i], (size_t)type_elements(graph->outputs[i].node->type));
         check_output(&graph->outputs[i], reference.result.values[graph->outputs[i].node->id],
-                     instance.port[graph->n_inputs + i]);
+                     instance.port[graph->n_inputs + i], tolerance);
     }
     for (uint32_t i = 0; i < graph->n_inputs; ++i) { /* inputs are only read */
         float *again = sandbox_memory(port_bytes(&built, i), 0);
@@ -298,6 +301,11 @@ static void check_numbers_for(const Target *target, const char *test, const char
     instance_release(&instance);
     built_release(&built);
     reference_release(&reference);
+}
+
+static void check_numbers_for(const Target *target, const char *test, const char *net, const char *arguments)
+{
+    check_numbers_within(1e-5, target, test, net, arguments);
 }
 
 static void check_numbers(const char *test, const char *net, const char *arguments)
@@ -426,6 +434,19 @@ Test(generated, norms_before_convolutions)
             check_numbers_for(target, "prologue", net, "--threads-max=3");
             check_numbers_for(target, "prologue-plain", net, "--no-fold-batch-norm --no-fuse-activation --no-fuse-add");
             check_threads_for(target, "threads-prologue", net);
+        }
+    }
+}
+
+/* Winograd's convolutions with groups and pools. A layer of nine points along both axes has errors of up to 5e-5. */
+Test(generated, convolutions_by_winograd)
+{
+    static const char net[] = "tests/run/nets/vector_winograd.net";
+    for (const Target *target = targets; target->name != NULL; ++target) {
+        if (target->vector_floats > 1 && target_runs_here(target)) {
+            check_numbers_within(5e-5, target, "winograd", net, "--threads-max=3");
+            check_numbers_for(target, "no-winograd", net, "--no-winograd");
+            check_threads_for(target, "threads-winograd", net);
         }
     }
 }
