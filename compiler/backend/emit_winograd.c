@@ -66,6 +66,9 @@ static Winograd winograd_of(const Kernel *kernel)
     g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
     g.tiles = g.tile_rows * g.tile_cols;
     g.quads = winograd_quads(kernel);
+    int32_t pooled = kernel->max_pool && !g.quads ? 2 : 1; /* of a quad, the pool leaves as many pixels as one tile has */
+    g.y_rows = g.out_rows / pooled;
+    g.y_cols = g.out_cols / pooled;
     g.block = kernel->block_tiles < g.tiles ? kernel->block_tiles : (int32_t)g.tiles;
     g.blocks = (g.tiles + g.block - 1) / g.block;
     g.chunks = (g.block + kernel->tile_cols - 1) / kernel->tile_cols;
@@ -283,15 +286,18 @@ static void emit_place_in_m(const Winograd *g, const char *vectors, CWriter *w)
     cw_line(w, "const int place = (i - within) * %s + within;", vectors);
 }
 
-static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
+/* "112 - 7 * ty", or "7" where all tiles are whole: pixels of y along an axis of `size` that `tiles` of them share. */
+static CExpr pixels_left(int32_t size, int32_t of_tile, int64_t tiles, const char *tile)
 {
-    const Kernel *kernel = g->kernel;
-    const Epilogue *e = &kernel->epilogue;
-    bool halves = kernel->max_pool && !g->quads; /* of a quad, the pool leaves as many pixels as one tile has */
-    int32_t step_rows = halves ? g->out_rows / 2 : g->out_rows, step_cols = halves ? g->out_cols / 2 : g->out_cols;
-    const Layout *out = &kernel->out;
-    bool many = g->vectors > 1;
+    return tiles * of_tile != size ? cexpr_sum((Term[]){{tile, -of_tile}, {NULL, 0}}, size) : cexpr_int(of_tile);
+}
+
+/* "for (int i = 0; i < 14; ++i) {": the tiles of a block, of quads each fourth; where they lie and how much of them exists. */
+static void emit_open_outputs(const Winograd *g, CWriter *w)
+{
+    const Layout *out = &g->kernel->out;
     const char *i = g->quads ? "quad" : "i", *next = g->quads ? "quad += 4" : "++i";
+    int32_t along = g->quads ? 2 : 1;
     CExpr end = cexpr_int(g->block);
     if (g->tiles % g->block != 0) {
         cw_line(w, "const int count = %" PRId64 " - first_tile < %d ? %" PRId64 " - first_tile : %d;", g->tiles,
@@ -306,15 +312,35 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     } else {
         emit_tile_place(g, w);
     }
-    int32_t per_step = g->quads ? 2 : 1; /* tiles along an axis */
-    bool uneven_rows = g->tile_rows / per_step * step_rows != out->rows;
-    bool uneven_cols = g->tile_cols / per_step * step_cols != out->cols;
-    cw_line(w, "const int rows = %s;",
-            uneven_rows ? cexpr_sum((Term[]){{"ty", -step_rows}, {NULL, 0}}, out->rows).text
-                        : cexpr_int(step_rows).text);
-    cw_line(w, "const int cols = %s;",
-            uneven_cols ? cexpr_sum((Term[]){{"tx", -step_cols}, {NULL, 0}}, out->cols).text
-                        : cexpr_int(step_cols).text);
+    cw_line(w, "const int rows = %s;", pixels_left(out->rows, g->y_rows, g->tile_rows / along, "ty").text);
+    cw_line(w, "const int cols = %s;", pixels_left(out->cols, g->y_cols, g->tile_cols / along, "tx").text);
+}
+
+/* " vector_load(a->bias + plane * 16), residual,": what an output takes beside M and y. */
+static void emit_output_operands(const Winograd *g, StrBuf *operands, CWriter *w)
+{
+    const Kernel *kernel = g->kernel;
+    if (kernel->epilogue.bias) {
+        strbuf_printf(operands, " vector_load(a->bias + plane * %d),", g->b);
+    }
+    if (kernel->epilogue.residual) {
+        CExpr residual = cexpr_sum((Term[]){{"a->residual", 1},
+                                            {"plane", kernel->residual.plane_stride},
+                                            {"ty", g->y_rows * kernel->residual.row_stride},
+                                            {"tx", (int64_t)g->y_cols * g->b},
+                                            {NULL, 0}},
+                                   emit_interior(&kernel->residual));
+        cw_line(w, "const float *const residual = %s;", residual.text);
+        strbuf_printf(operands, " residual,");
+    }
+}
+
+static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
+{
+    const Layout *out = &g->kernel->out;
+    Str name = g->kernel->name;
+    bool many = g->vectors > 1;
+    emit_open_outputs(g, w);
     if (!g->quads) {
         emit_place_in_m(g, many ? vectors : "1", w);
     }
@@ -329,47 +355,34 @@ static void emit_all_outputs(const Winograd *g, const char *vectors, CWriter *w)
     cw_line(w, "const %s plane = %s;", g->index, plane.text);
     CExpr to = cexpr_sum((Term[]){{"a->y", 1},
                                   {"plane", out->plane_stride},
-                                  {"ty", step_rows * out->row_stride},
-                                  {"tx", (int64_t)step_cols * g->b},
+                                  {"ty", g->y_rows * out->row_stride},
+                                  {"tx", (int64_t)g->y_cols * g->b},
                                   {NULL, 0}},
                          emit_interior(out));
     CExpr from =
         cexpr_sum((Term[]){{"(place + k * width)", many ? g->b : 0}, {"place", many ? 0 : g->b}, {NULL, 0}}, 0);
-    StrBuf more = {0};
-    if (e->bias) {
-        strbuf_printf(&more, " vector_load(a->bias + plane * %d),", g->b);
-    }
-    if (e->residual) {
-        CExpr residual = cexpr_sum((Term[]){{"a->residual", 1},
-                                            {"plane", kernel->residual.plane_stride},
-                                            {"ty", step_rows * kernel->residual.row_stride},
-                                            {"tx", (int64_t)step_cols * g->b},
-                                            {NULL, 0}},
-                                   emit_interior(&kernel->residual));
-        cw_line(w, "const float *const residual = %s;", residual.text);
-        strbuf_printf(&more, " residual,");
-    }
+    StrBuf operands = {0};
+    emit_output_operands(g, &operands, w);
+    const char *more = operands.ptr != NULL ? operands.ptr : "";
     if (g->quads) {
         cw_open(w, "for (int i = quad; i < quad + 4; ++i)");
         emit_place_in_m(g, many ? vectors : "1", w);
-        cw_line(w, STR_FMT "_output(m + %s,%s pixels + (i %% 4 / 2 * %d + i %% 2) * %d);", STR_ARG(kernel->name),
-                from.text, more.ptr != NULL ? more.ptr : "", 2 * g->out_rows, g->out_cols * g->b);
+        cw_line(w, STR_FMT "_output(m + %s,%s pixels + (i %% 4 / 2 * %d + i %% 2) * %d);", STR_ARG(name), from.text,
+                more, 2 * g->out_rows, g->out_cols * g->b);
     } else {
-        cw_line(w, STR_FMT "_output(m + %s,%s %s, rows, cols);", STR_ARG(kernel->name), from.text,
-                more.ptr != NULL ? more.ptr : "", to.text);
+        cw_line(w, STR_FMT "_output(m + %s,%s %s, rows, cols);", STR_ARG(name), from.text, more, to.text);
     }
-    strbuf_free(&more);
+    strbuf_free(&operands);
     if (!many && !g->live) {
         cw_line(w, "(void)width;");
     }
     if (g->quads) {
         cw_close(w, "");
-        cw_line(w, STR_FMT "_pool(pixels, %s, rows, cols);", STR_ARG(kernel->name), to.text);
+        cw_line(w, STR_FMT "_pool(pixels, %s, rows, cols);", STR_ARG(name), to.text);
     }
-    if (many) {
+    for (int scopes = 1 + many; scopes > 0; --scopes) {
         cw_close(w, "");
     }
-    cw_close(w, "");
 }
 
 static void emit_set(const Winograd *g, CWriter *w)

@@ -10,6 +10,7 @@ typedef struct Winograd {
     const KernelSizes *s;
     int32_t b;
     int32_t out_rows, out_cols;            /* pixels of a tile */
+    int32_t y_rows, y_cols;                /* pixels of y that a tile (of quads: four) leaves, pooled or not */
     int32_t point_rows, point_cols, area;  /* points of a tile; area: all */
     int32_t stride;                        /* S: the input is taken as S x S phases, each convolved with stride 1 */
     int64_t groups, in_planes, out_planes; /* of one group; in_planes: of one phase */
