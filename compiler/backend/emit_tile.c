@@ -38,6 +38,9 @@ CExpr emit_tile_name(const TileShape *t)
     } else if (t->row_prefetch > 0) {
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
     }
+    if (t->chain > 0) {
+        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_c%d", (int)t->chain);
+    }
     length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s%s", t->input_ahead ? "_a" : "",
                        t->short_plane ? "_t" : "", t->goes_on ? "_g" : "", t->half ? "_h" : "");
     if (t->second_step > 0) {
@@ -125,12 +128,11 @@ static void emit_input_ahead(const TileShape *t, const char *n, int32_t step, CW
     cw_line(w, "later += %s.plane_step;", n);
 }
 
-/* All products of one input; w goes on where it is. */
-static void emit_products(const TileShape *t, const char *n, const char *taps, const char *x, int32_t step, int32_t b,
-                          CWriter *w)
+/* All products of the planes from `first` to `end` of one input; w goes on where it is. */
+static void emit_planes(const TileShape *t, const char *n, const char *first, const char *end, const char *x,
+                        int32_t step, int32_t b, CWriter *w)
 {
-    cw_line(w, "const conv_taps %s = *%s;", n, taps);
-    cw_open(w, "for (int plane = 0; plane < %s.planes; ++plane, %s += %s.plane_step)", n, x, n);
+    cw_open(w, "for (int plane = %s; plane < %s; ++plane, %s += %s.plane_step)", first, end, x, n);
     if (t->rounds == 0) {
         cw_line(w, "const float *row = %s;", x);
         cw_open(w, "for (int ky = 0; ky < %s.rows; ++ky, row += %s.row_step)", n, n);
@@ -159,6 +161,16 @@ static void emit_products(const TileShape *t, const char *n, const char *taps, c
     cw_close(w, "");
 }
 
+/* All products of one input. */
+static void emit_products(const TileShape *t, const char *n, const char *taps, const char *x, int32_t step, int32_t b,
+                          CWriter *w)
+{
+    char end[24];
+    snprintf(end, sizeof end, "%s.planes", n);
+    cw_line(w, "const conv_taps %s = *%s;", n, taps);
+    emit_planes(t, n, "0", end, x, step, b, w);
+}
+
 /* Zeros, or what is at `start`, in the order of sums. */
 static void emit_first_sums(const TileShape *t, CWriter *w)
 {
@@ -179,6 +191,29 @@ static void emit_first_sums(const TileShape *t, CWriter *w)
     }
 }
 
+/* The sums of some planes at a time, added up: a chain of additions that is half as long has less than three quarters of
+ * the rounding errors (bench/NOTES.md). */
+static void emit_chains(const TileShape *t, int32_t b, CWriter *w)
+{
+    int32_t pixels = t->rows * t->cols, sums = t->vectors * pixels;
+    cw_line(w, "const conv_taps n = *taps;");
+    cw_open(w, "for (int first = 0; first < n.planes; first += %d)", t->chain);
+    cw_line(w, "const int end = n.planes - first < %d ? n.planes : first + %d;", t->chain, t->chain);
+    cw_line(w, "vector s[%d][%d];", t->vectors, pixels);
+    emit_first_sums(t, w);
+    emit_planes(t, "n", "first", "end", "x", t->step, b, w);
+    cw_open(w, "if (first == 0)");
+    emit_open_unrolled(w, "i", sums);
+    cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);
+    cw_close(w, "");
+    cw_chain(w, "else");
+    emit_open_unrolled(w, "i", sums);
+    cw_line(w, "sums[i] += s[i / %d][i %% %d];", pixels, pixels);
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+}
+
 void emit_tile(const TileShape *t, int32_t b, CWriter *w)
 {
     if (t->live > 0) {
@@ -193,16 +228,23 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     }
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
-               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s%s",
+               "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s%s%s",
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
                b, ahead ? " The weights at next will be wanted soon." : "",
                t->input_ahead ? " The pixels from later on will be wanted soon." : "",
-               t->goes_on ? " Added to start." : "", t->half ? " Of the last vector, half." : "");
+               t->goes_on ? " Added to start." : "", t->half ? " Of the last vector, half." : "",
+               t->chain > 0 ? " Some planes at a time: long chains of additions round more." : "");
     cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s%s vector *sums)",
             emit_tile_name(t).text, t->second_step > 0 ? " const conv_taps *taps2, const float *x2," : "",
             t->input_ahead ? " const float *later," : "", ahead ? " const float *next," : "",
             t->goes_on ? " const vector *start," : "");
     cw_body(w);
+    if (t->chain > 0) {
+        emit_chains(t, b, w);
+        cw_close(w, "");
+        cw_blank(w);
+        return;
+    }
     int32_t full = full_vectors(t) * pixels;
     if (full > 0) {
         cw_line(w, "vector s[%d][%d];", full_vectors(t), pixels);

@@ -66,7 +66,8 @@ static Winograd winograd_of(const Kernel *kernel)
     g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
     g.tiles = g.tile_rows * g.tile_cols;
     g.quads = winograd_quads(kernel);
-    int32_t pooled = kernel->max_pool && !g.quads ? 2 : 1; /* of a quad, the pool leaves as many pixels as one tile has */
+    int32_t pooled =
+        kernel->max_pool && !g.quads ? 2 : 1; /* of a quad, the pool leaves as many pixels as one tile has */
     g.y_rows = g.out_rows / pooled;
     g.y_cols = g.out_cols / pooled;
     g.block = kernel->block_tiles < g.tiles ? kernel->block_tiles : (int32_t)g.tiles;
@@ -117,6 +118,16 @@ static int32_t prefetch_lines(const Winograd *g, int32_t products, int32_t vecto
     return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
 }
 
+/* Planes of one chain of additions. Errors of sums at points come out enlarged, the more the more points there are along
+ * both axes, and those of long chains are most of them. 0: all in one. */
+static int32_t chain_of(const Winograd *g)
+{
+    enum { CHANNELS = 64, MANY_POINTS = 6 };
+    int64_t planes = (int64_t)g->stride * g->stride * g->in_planes;
+    int32_t chain = CHANNELS / g->b;
+    return g->point_rows >= MANY_POINTS && g->point_cols >= MANY_POINTS && planes > chain ? chain : 0;
+}
+
 static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors)
 {
     bool large = round_of(g) >= 4; /* a round that reads whole lines */
@@ -126,6 +137,7 @@ static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors)
                        .step = g->b,
                        .unroll = round_of(g),
                        .rounds = rounds_of(g),
+                       .chain = chain_of(g),
                        .prefetch = large ? prefetch_lines(g, round_of(g), vectors) : 0,
                        .row_prefetch = large ? 0 : prefetch_lines(g, g->b, vectors)};
 }

@@ -1417,7 +1417,8 @@ static void take_live(Batch *b, Kernel *k)
 static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_t kernel_cols, int32_t m,
                          int32_t stride, int32_t groups)
 {
-    KernelSizes s = window(groups == 1 ? pick(b, 1, 4 * b->b) : groups * b->b * pick(b, 1, 2), pick(b, 7, 22),
+    int32_t most = !live && i % 4 == 2 ? 160 : 4 * b->b; /* more than 64: several chains of additions */
+    KernelSizes s = window(groups == 1 ? pick(b, 1, most) : groups * b->b * pick(b, 1, 2), pick(b, 7, 22),
                            pick(b, 7, 22), groups == 1 ? pick(b, 1, 6 * b->b) : groups * b->b * pick(b, 1, 3), 1, 1, 0);
     s.groups = groups;
     s.kernel_rows = kernel_rows;
