@@ -381,7 +381,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
                     ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
     int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
-    bool many = target->registers >= MANY_REGISTERS;
+    bool many = target->registers >= MANY_REGISTERS; /* V and M are to stay near; with 16, V alone does better */
     int64_t near = WINOGRAD_NEAR / (4 * area * (in_blocks + (many ? vectors : 0)) * kernel->vector);
     int64_t most = WINOGRAD_TILES;
     if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
