@@ -191,27 +191,60 @@ static void emit_first_sums(const TileShape *t, CWriter *w)
     }
 }
 
+/* Whole vectors of sums go to memory: `assign` is "=", or "+=" where they are added to what is there. */
+static void emit_store_sums(const TileShape *t, const char *assign, CWriter *w)
+{
+    int32_t pixels = t->rows * t->cols;
+    emit_open_unrolled(w, "i", full_vectors(t) * pixels);
+    cw_line(w, "sums[i] %s s[i / %d][i %% %d];", assign, pixels, pixels);
+    cw_close(w, "");
+}
+
 /* The sums of some planes at a time, added up: a chain of additions that is half as long has less than three quarters of
  * the rounding errors (bench/NOTES.md). */
 static void emit_chains(const TileShape *t, int32_t b, CWriter *w)
 {
-    int32_t pixels = t->rows * t->cols, sums = t->vectors * pixels;
     cw_line(w, "const conv_taps n = *taps;");
     cw_open(w, "for (int first = 0; first < n.planes; first += %d)", t->chain);
     cw_line(w, "const int end = n.planes - first < %d ? n.planes : first + %d;", t->chain, t->chain);
-    cw_line(w, "vector s[%d][%d];", t->vectors, pixels);
+    cw_line(w, "vector s[%d][%d];", t->vectors, t->rows * t->cols);
     emit_first_sums(t, w);
     emit_planes(t, "n", "first", "end", "x", t->step, b, w);
     cw_open(w, "if (first == 0)");
-    emit_open_unrolled(w, "i", sums);
-    cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);
-    cw_close(w, "");
+    emit_store_sums(t, "=", w);
     cw_chain(w, "else");
-    emit_open_unrolled(w, "i", sums);
-    cw_line(w, "sums[i] += s[i / %d][i %% %d];", pixels, pixels);
+    emit_store_sums(t, "+=", w);
     cw_close(w, "");
     cw_close(w, "");
-    cw_close(w, "");
+}
+
+/* All planes in one chain, of two inputs, with half a vector last where the tile has these. */
+static void emit_one_chain(const TileShape *t, int32_t b, CWriter *w)
+{
+    int32_t pixels = t->rows * t->cols, full = full_vectors(t) * pixels;
+    if (full > 0) {
+        cw_line(w, "vector s[%d][%d];", full_vectors(t), pixels);
+    }
+    if (t->half) {
+        cw_line(w, "const vector_half zero = {0.0f};");
+        cw_line(w, "vector_half h[%d];", pixels);
+    }
+    emit_first_sums(t, w);
+    emit_products(t, "n", "taps", "x", t->step, b, w);
+    if (t->second_step > 0) {
+        emit_products(t, "n2", "taps2", "x2", t->second_step, b, w);
+    }
+    if (full > 0) {
+        emit_store_sums(t, "=", w);
+    }
+    if (t->half) {
+        CExpr last = cexpr_sum((Term[]){{"sums", 1}, {NULL, 0}}, full);
+        cw_line(w, "vector_half *const last = (vector_half *)(%s);", last.text);
+        emit_open_unrolled(w, "i", pixels);
+        cw_line(w, "last[2 * i] = h[i];");
+        cw_line(w, "last[2 * i + 1] = zero;");
+        cw_close(w, "");
+    }
 }
 
 void emit_tile(const TileShape *t, int32_t b, CWriter *w)
@@ -241,35 +274,8 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     cw_body(w);
     if (t->chain > 0) {
         emit_chains(t, b, w);
-        cw_close(w, "");
-        cw_blank(w);
-        return;
-    }
-    int32_t full = full_vectors(t) * pixels;
-    if (full > 0) {
-        cw_line(w, "vector s[%d][%d];", full_vectors(t), pixels);
-    }
-    if (t->half) {
-        cw_line(w, "const vector_half zero = {0.0f};");
-        cw_line(w, "vector_half h[%d];", pixels);
-    }
-    emit_first_sums(t, w);
-    emit_products(t, "n", "taps", "x", t->step, b, w);
-    if (t->second_step > 0) {
-        emit_products(t, "n2", "taps2", "x2", t->second_step, b, w);
-    }
-    if (full > 0) {
-        emit_open_unrolled(w, "i", full);
-        cw_line(w, "sums[i] = s[i / %d][i %% %d];", pixels, pixels);
-        cw_close(w, "");
-    }
-    if (t->half) {
-        CExpr last = cexpr_sum((Term[]){{"sums", 1}, {NULL, 0}}, full);
-        cw_line(w, "vector_half *const last = (vector_half *)(%s);", last.text);
-        emit_open_unrolled(w, "i", pixels);
-        cw_line(w, "last[2 * i] = h[i];");
-        cw_line(w, "last[2 * i + 1] = zero;");
-        cw_close(w, "");
+    } else {
+        emit_one_chain(t, b, w);
     }
     cw_close(w, "");
     cw_blank(w);

@@ -147,6 +147,12 @@ static double overlapped(double products, double stream)
     return products > stream ? products + 0.3 * stream : stream + 0.3 * products;
 }
 
+/* So many vectors of weights from memory, or from a cache: nothing then. */
+static double stream_cost(const Target *target, double vectors)
+{
+    return 4 * vectors * target->channel_block >= STREAM_FROM ? STREAM_COST * vectors : 0;
+}
+
 /* Of `in_planes` vectors of inputs a pixel, in S x S phases of which those that add nothing to a point are left out. */
 static double winograd_cost(const Target *target, const KernelSizes *s, int32_t m, double in_planes, bool phases_apart)
 {
@@ -163,19 +169,18 @@ static double winograd_cost(const Target *target, const KernelSizes *s, int32_t 
                  (stride * (cols - 1) + winograd_phases(s->kernel_cols, s->stride_rows, true));
     }
     double weights = points * in_planes * b * out_planes;
-    double stream = 4 * weights * b >= STREAM_FROM ? STREAM_COST * weights : 0;
     double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
     double out = cols * output_cost[rows] + winograd_outputs(m, tap_rows) * output_cost[cols] + 2 * rows * cols;
     double transforms = tiles * (all * in_planes * in + out_planes * out);
-    return groups * (overlapped((tiles > least_uses ? tiles : least_uses) * weights, stream) + transforms);
+    return groups *
+           (overlapped((tiles > least_uses ? tiles : least_uses) * weights, stream_cost(target, weights)) + transforms);
 }
 
 static double direct_cost(const Target *target, const KernelSizes *s, double in_planes)
 {
     double b = target->channel_block, out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
     double weights = in_planes * b * s->kernel_rows * s->kernel_cols * out_planes;
-    double stream = 4 * weights * b >= STREAM_FROM ? STREAM_COST * weights : 0;
-    return s->groups * overlapped(s->out_rows * (double)s->out_cols * weights, stream);
+    return s->groups * overlapped(s->out_rows * (double)s->out_cols * weights, stream_cost(target, weights));
 }
 
 static bool has_transform(int32_t m, int32_t taps)
@@ -189,6 +194,13 @@ static bool has_transform(int32_t m, int32_t taps)
                                                             [9] = {[3] = true, [5] = true, [7] = true}};
     int32_t points = winograd_points(m, taps);
     return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
+}
+
+/* Along both axes. */
+static bool has_transforms(const KernelSizes *s, int32_t m)
+{
+    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS && has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
+           has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows));
 }
 
 /* Tiles of 7x7 have two to three times the errors of smaller ones (F(5x5,5x5) as F(6x6,3x3)), for which something must be
@@ -207,8 +219,7 @@ static int32_t cheapest_winograd(const Target *target, const KernelSizes *s, dou
     int32_t best = 0;
     double least = 0.9 * *cheapest;
     for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
-        if (has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
-            has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows))) {
+        if (has_transforms(s, m)) {
             double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
             best = cost < least ? m : best;
             least = cost < least ? cost : least;
@@ -268,7 +279,6 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     double in_planes = ceil_div(s->in_channels / s->groups, target->channel_block);
     double out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
     double filters = (double)s->in_channels / s->groups * out_planes;
-    double stream = 4 * 9 * filters * target->channel_block >= STREAM_FROM ? STREAM_COST * 9 * filters : 0;
     double axis = stride * (points - 1) + winograd_phases(3, stride, true), phases = stride * stride;
     double products = chunks * (chunk * axis * axis + 0.3 * live_additions[stride - 1][points]);
     double in = 2 * points * input_cost[points] + points * points;
@@ -276,7 +286,7 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     double transforms = tiles * (phases * in_planes * in + out_planes * out);
     double v = phases * in_planes * points * points * chunks * chunk; /* vectors, read for each vector of outputs */
     double far = 4 * v * target->channel_block > LIVE_NEAR ? LIVE_FAR_COST * v * out_planes : 0;
-    return s->groups * (overlapped(products * filters, stream) + transforms + far);
+    return s->groups * (overlapped(products * filters, stream_cost(target, 9 * filters)) + transforms + far);
 }
 
 /* 0: none; else m of the cheapest tiles, which must cost less than `least`. Not with 16 registers: a chunk of
@@ -473,12 +483,6 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
 }
 
 /* --- what a choice from outside may be */
-
-static bool has_transforms(const KernelSizes *s, int32_t m)
-{
-    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS && has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
-           has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows));
-}
 
 bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winograd, const KernelSizes *sizes)
 {

@@ -297,10 +297,13 @@ static int32_t winograd_even_block(const Kernel *kernel, int64_t tiles, int32_t 
     return winograd_quads(kernel) ? 4 * even_piece(tiles / 4, most / 4 > 1 ? most / 4 : 1) : even_piece(tiles, most);
 }
 
-/* The same; with 32 registers, of up to a quarter (or a quad) fewer, those that leave the fewest slots of the last block empty, whose
- * products are made for nothing. With 16, chunks of six tiles matter more. */
+/* All of few tiles; else the same, and with 32 registers, of up to a quarter (or a quad) fewer, those that leave the fewest
+ * slots of the last block empty, whose products are made for nothing. With 16, chunks of six tiles matter more. */
 static int32_t winograd_block(const Target *target, const Kernel *kernel, int64_t tiles, int32_t most)
 {
+    if (tiles <= WINOGRAD_ONE_BLOCK) {
+        return (int32_t)tiles;
+    }
     int32_t unit = winograd_quads(kernel) ? 4 : 1, largest = winograd_even_block(kernel, tiles, most), best = largest;
     int32_t fewer = largest / 4 > unit ? largest / 4 : unit;
     int32_t least = target->registers < MANY_REGISTERS ? largest : largest > fewer ? largest - fewer : unit;
@@ -359,8 +362,7 @@ static void choose_winograd_live(const Target *target, Kernel *kernel)
     int64_t tiles = live_tiles(kernel), weights = 4 * 9 * (int64_t)s->in_channels * s->out_channels / s->groups;
     kernel->tile_rows = 1;
     kernel->tile_cols = winograd_live_chunk(target, live_points(kernel), tiles);
-    kernel->block_tiles =
-        tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : winograd_block(target, kernel, tiles, WINOGRAD_TILES);
+    kernel->block_tiles = winograd_block(target, kernel, tiles, WINOGRAD_TILES);
     kernel->tile_cols = even_piece(kernel->block_tiles, kernel->tile_cols);
     kernel->weight_format = vectors_format(kernel, 1, 1);
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
@@ -387,8 +389,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     if (stream <= WINOGRAD_AGAIN && near < WINOGRAD_TILES) {
         most = near < WINOGRAD_FEW_TILES ? WINOGRAD_FEW_TILES : near;
     }
-    kernel->block_tiles =
-        tiles <= WINOGRAD_ONE_BLOCK ? (int32_t)tiles : winograd_block(target, kernel, tiles, (int32_t)most);
+    kernel->block_tiles = winograd_block(target, kernel, tiles, (int32_t)most);
     if (many) {
         kernel->tile_rows = 1;
         kernel->tile_cols = even_piece(kernel->block_tiles, MANY_PIXELS);
