@@ -52,7 +52,7 @@ const char options_help[] =
     "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: ours\n"
     "      --tune-runs=N        time each candidate N times; default 20\n"
     "      --no-fuse-projection a shortcut's 1x1 convolution as a step of its own\n"
-    "      --no-fuse-prologue   norms and relus before convolutions as steps\n"
+    "      --no-fuse-prologue   norms, relus, means before layers as steps\n"
     "      --summary            print the table of layers; no files without -o\n"
     "      --emit=STAGE         stop after a stage and print it: ast, graph (after the passes), dot (the same as a\n"
     "                           picture for Graphviz), program, plan (memory), c\n"

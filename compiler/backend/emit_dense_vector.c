@@ -4,6 +4,8 @@
  *
  * Sums of a few hundred products each are added up at the end of every chunk: that keeps rounding errors small.
  *
+ * Where the layer reads the means of an image (PROLOGUE_MEAN), each part works them out first.
+ *
  * Weights of 16 bits are widened as they are loaded (embed/vector_half.c): half the memory to wait for. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,13 +95,23 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     if (last != vectors) {
         emit_sums(last, b, prefetch, f->storage, w);
     }
-    cw_comment(w, "Dense: %d -> %d%s%s%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.", inputs,
-               s->out_channels, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+    bool mean = kernel->prologue.kind == PROLOGUE_MEAN;
+    if (mean) {
+        emit_means_window(kernel, w);
+    }
+    CExpr from_image =
+        mean ? cexpr_format("means of %dx%dx%d = ", inputs, (int)s->in_rows, (int)s->in_cols) : (CExpr){""};
+    cw_comment(w, "Dense: %s%d -> %d%s%s%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.",
+               from_image.text, inputs, s->out_channels, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
                e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
                f->storage == STORE_F32 ? "" : storage_name(f->storage), f->storage == STORE_F32 ? "" : " ",
                s->out_channels, vectors * b, inputs, vectors, b);
     emit_kernel_head(kernel, w);
     emit_split(w, "set", sets);
+    if (mean) {
+        cw_line(w, "float *const means = %s;", emit_scratch(kernel).text);
+        emit_means(kernel, "means", w);
+    }
     cw_blank(w);
     cw_open(w, "for (int set = first_set; set < end_set; ++set)");
     const char *index = cexpr_index_type(blocks * b * (int64_t)inputs);
@@ -139,7 +151,7 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
             cw_chain(w, "else");
         }
         bool chunks = inputs > CHUNK;
-        CExpr x = cexpr_sum((Term[]){{"a->x[0]", 1}, {"i", chunks}, {NULL, 0}}, 0);
+        CExpr x = cexpr_sum((Term[]){{mean ? "means" : "a->x[0]", 1}, {"i", chunks}, {NULL, 0}}, 0);
         CExpr from = cexpr_sum((Term[]){{"weights", 1}, {"i", chunks ? width * b : 0}, {NULL, 0}}, 0);
         cw_line(w, "%s(%s, %s, %s, totals);", function_name(width, prefetch, f->storage).text, x.text, from.text, n);
     }

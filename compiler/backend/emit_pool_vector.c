@@ -269,6 +269,35 @@ void emit_pool_vector(const Kernel *kernel, CWriter *w)
     cw_blank(w);
 }
 
+/* "const vector total = .." and, of an average, "mean": of the channels of `plane`. */
+static const char *emit_reduced_plane(const Kernel *kernel, bool is_max, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    CExpr in =
+        cexpr_sum((Term[]){{"a->x[0]", 1}, {"plane", kernel->in.plane_stride}, {NULL, 0}}, emit_interior(&kernel->in));
+    cw_line(w, "const vector total = " STR_FMT "_window(%s, %d, %d);", STR_ARG(kernel->name), in.text, s->in_rows,
+            s->in_cols);
+    if (is_max) {
+        return "total";
+    }
+    cw_line(w, "const vector mean = total / %" PRId64 ".0f;", (int64_t)s->in_rows * s->in_cols);
+    return "mean";
+}
+
+void emit_means(const Kernel *kernel, const char *means, CWriter *w)
+{
+    int32_t b = kernel->vector;
+    cw_open(w, "for (%s plane = 0; plane < %d; ++plane)", index_of(kernel), (kernel->sizes.in_channels + b - 1) / b);
+    const char *mean = emit_reduced_plane(kernel, false, w);
+    cw_line(w, "vector_store(%s + plane * %d, %s);", means, b, mean);
+    cw_close(w, "");
+}
+
+void emit_means_window(const Kernel *kernel, CWriter *w)
+{
+    emit_window(kernel, false, w);
+}
+
 void emit_global_pool_vector(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -282,15 +311,7 @@ void emit_global_pool_vector(const Kernel *kernel, CWriter *w)
     emit_split(w, "plane", planes);
     cw_blank(w);
     cw_open(w, "for (%s plane = first_plane; plane < end_plane; ++plane)", index_of(kernel));
-    CExpr in =
-        cexpr_sum((Term[]){{"a->x[0]", 1}, {"plane", kernel->in.plane_stride}, {NULL, 0}}, emit_interior(&kernel->in));
-    cw_line(w, "const vector total = " STR_FMT "_window(%s, %d, %d);", STR_ARG(kernel->name), in.text, s->in_rows,
-            s->in_cols);
-    const char *value = "total";
-    if (!is_max) {
-        cw_line(w, "const vector mean = total / %" PRId64 ".0f;", (int64_t)s->in_rows * s->in_cols);
-        value = "mean";
-    }
+    const char *value = emit_reduced_plane(kernel, is_max, w);
     if (rest != 0) {
         cw_line(w, "const int channels = plane < %" PRId64 " ? %d : %d;", planes - 1, b, rest);
         cw_open(w, "for (int lane = 0; lane < channels; ++lane)");

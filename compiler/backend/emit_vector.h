@@ -30,6 +30,11 @@ EmitKernel emit_direct, emit_rows, emit_lines, emit_winograd, emit_strassen, emi
     emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
 /* emit_lines: PLANAR and ROWS with lines; emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
 
+/* --- emit_pool_vector.c: PROLOGUE_MEAN */
+void emit_means_window(const Kernel *kernel, CWriter *w); /* a function that emit_means calls; before the kernel */
+/* A loop that writes the mean of each channel of x[0] to the vectors at `means`, the last of them whole. */
+void emit_means(const Kernel *kernel, const char *means, CWriter *w);
+
 /* --- emit_grouped.c: the tile of grouped convolutions */
 typedef struct DepthwiseTile {
     const KernelSizes *s;

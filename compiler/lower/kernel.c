@@ -286,8 +286,8 @@ static void name_second(StrBuf *name, const Kernel *kernel)
 /* "norm_relu_", "relu_" */
 static void name_prologue(StrBuf *name, const Prologue *prologue)
 {
-    if (prologue->kind == PROLOGUE_NORM) {
-        strbuf_printf(name, "norm_");
+    if (prologue->kind == PROLOGUE_NORM || prologue->kind == PROLOGUE_MEAN) {
+        strbuf_printf(name, prologue->kind == PROLOGUE_NORM ? "norm_" : "mean_");
     }
     if (prologue->kind != PROLOGUE_NONE && prologue->act.op != OP_IDENTITY) {
         strbuf_printf(name, "%s_", op_info(prologue->act.op)->name);

@@ -97,15 +97,27 @@ static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
 {
     const Target *target = l->program->target;
     bool vector = target->vector_floats > 1 && vector_kernel_ready[KERNEL_DENSE];
+    const Node *mean = l->layouts[node->id].before;
     kernel->weight_format.storage = l->dense_storage;
     Buffer *residual = residual_of(l, node, false);
-    Buffer *in = dense_input(l, node->inputs[0], vector), *out = lower_result(l, node);
+    Buffer *in = mean != NULL ? lower_blocked(l, mean->inputs[0]) : dense_input(l, node->inputs[0], vector);
+    Buffer *out = lower_result(l, node);
     kernel->vector = vector ? target->vector_floats : 1;
     kernel->in = in->layout.block > 1 ? in->layout : layout_plain(type_f32_1(kernel->sizes.in_channels));
     kernel->out = layout_plain(type_f32_1(kernel->sizes.out_channels));
     kernel->residual = vector && residual != NULL ? kernel->out : (Layout){0};
+    if (mean != NULL) {
+        kernel->prologue = (Prologue){.kind = PROLOGUE_MEAN, .act = {.op = OP_IDENTITY}};
+        kernel->sizes.in_rows = in->layout.rows;
+        kernel->sizes.in_cols = in->layout.cols;
+    }
     tiles_choose(target, kernel);
     append_product(l, node, kernel, in, out, kernel->sizes.in_channels, residual, NULL);
+    if (mean != NULL) {
+        Step *step = &l->program->steps[l->program->n_steps - 1];
+        step->before = mean;
+        step->title = step_title_of_prologue(l->arena, mean, node);
+    }
 }
 
 /* A row of all pixels instead of rows: the same memory. */

@@ -19,9 +19,9 @@ typedef struct NodeLayout {
     const Node *pool;       /* the pool that the convolution does too; NULL: none */
     const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
     bool is_second;         /* such a one: has no step and no memory */
-    const Node *before;     /* a norm, of a depthwise one an activation, that this convolution does to its input while it
-                               reads it */
-    bool is_before;         /* such a one: has no step and no memory */
+    const Node *before;     /* what this step does to its input itself: a norm of a 1x1 convolution, an activation of a
+                               depthwise one, the mean over the image of a dense layer */
+    bool is_before;         /* such a one, or a view between it and the step: has no step and no memory */
     uint32_t leader;        /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
     const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
@@ -79,6 +79,8 @@ void step_add_input(Step *step, Buffer *buffer);
 
 /* --- layout_assign.c */
 void layouts_assign(Lowering *l);
+/* layout_merge.c: which nodes have no step of their own. A part of layouts_assign. */
+void layouts_merge(Lowering *l, const Uses *uses);
 /* The node whose value this is: looks through identity and the like. */
 const Node *lower_value_of(const Node *node);
 bool lower_is_blocked(const Lowering *l, const Node *node); /* the node's steps write blocks */

@@ -336,7 +336,9 @@ typedef enum PrologueKind {
     PROLOGUE_NONE,
     PROLOGUE_NORM, /* act(x * scale + shift), of which every channel has its own (Step.norm). DIRECT and STRASSEN of a 1x1
                       window without padding, one group, no second convolution */
-    PROLOGUE_ACT   /* act(x), where act(0) = 0, so that zeros around x stay what they are. DEPTHWISE */
+    PROLOGUE_ACT,  /* act(x), where act(0) = 0, so that zeros around x stay what they are. DEPTHWISE */
+    PROLOGUE_MEAN  /* the mean of each channel over the blocked image sizes.in_*. DENSE; weights as of a plain vector;
+                      scratch of one part: the means, [ceil(I/b)][b] */
 } PrologueKind;
 
 typedef struct Prologue {
@@ -356,7 +358,7 @@ typedef struct Prologue {
  *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
  *                        ROWS of row_block = channels of a set; tile_cols = columns of a pass
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
- *                        sizes.in_channels floats in a row either way. out, residual plain vectors of any length, not padded
+ *                        sizes.in_channels floats in a row either way. With PROLOGUE_MEAN any blocked image. out, residual plain vectors of any length, not padded
  *                        and maybe the caller's: aligned as floats only
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
@@ -503,7 +505,7 @@ typedef struct Step {
     bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
     const Node *node;      /* comments: path, types, span */
     const Node *second;    /* the other of two convolutions that one step sums; NULL: none */
-    const Node *before;    /* the norm or activation that is the kernel's prologue; NULL: none */
+    const Node *before;    /* the norm, activation or pool that is the kernel's prologue; NULL: none */
     Str title;             /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;

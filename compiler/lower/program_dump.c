@@ -104,8 +104,9 @@ static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
 {
     strbuf_printf(out, "  " STR_FMT "  ; %s", STR_ARG(kernel->name), kernel_family_name(kernel->family));
     if (kernel->prologue.kind != PROLOGUE_NONE) {
-        bool norm = kernel->prologue.kind == PROLOGUE_NORM, act = kernel->prologue.act.op != OP_IDENTITY;
-        strbuf_printf(out, ", %s%s", norm ? "norm" : "", norm && act ? " and " : "");
+        bool norm = kernel->prologue.kind == PROLOGUE_NORM, mean = kernel->prologue.kind == PROLOGUE_MEAN;
+        bool act = kernel->prologue.act.op != OP_IDENTITY;
+        strbuf_printf(out, ", %s%s", norm ? "norm" : mean ? "mean" : "", norm && act ? " and " : "");
         if (act) {
             dump_activation(&kernel->prologue.act, scratch, out);
         }

@@ -569,7 +569,7 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
 static void choose_dense(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    bool image = kernel->in.block > 1;
+    bool mean = kernel->prologue.kind == PROLOGUE_MEAN, image = kernel->in.block > 1 && !mean;
     kernel->weight_format = (PackFormat){.kind = PACK_VECTORS,
                                          .row_block = kernel->vector,
                                          .col_block = 1,
@@ -580,6 +580,7 @@ static void choose_dense(Kernel *kernel)
                                          .window_cols = image ? kernel->in.cols : 1};
     int64_t weight_bytes = 4 * (int64_t)s->in_channels * int_align_up(s->out_channels, kernel->vector);
     kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? DENSE_AHEAD : 0;
+    kernel->scratch_bytes = mean ? int_align_up(4 * int_align_up(s->in_channels, kernel->vector), BLOB_ALIGN) : 0;
 }
 
 void tiles_choose_vector(const Target *target, Kernel *kernel)

@@ -286,13 +286,27 @@ static void reference_global(const Kernel *kernel, const KernelData *d, double *
 
 /* --- the rest */
 
+/* x[0], or the mean over the image of channel i. */
+static double dense_input(const Kernel *kernel, const KernelData *d, int32_t i)
+{
+    int64_t pixels = (int64_t)kernel->sizes.in_rows * kernel->sizes.in_cols;
+    if (kernel->prologue.kind != PROLOGUE_MEAN) {
+        return d->x[0][i];
+    }
+    double sum = 0.0;
+    for (int64_t p = 0; p < pixels; ++p) {
+        sum += d->x[0][i * pixels + p];
+    }
+    return sum / (double)pixels;
+}
+
 static void reference_dense(const Kernel *kernel, const KernelData *d, double *y)
 {
     const KernelSizes *s = &kernel->sizes;
     for (int32_t u = 0; u < s->out_channels; ++u) {
         double sum = kernel->epilogue.bias ? d->bias[u] : 0.0;
         for (int32_t i = 0; i < s->in_channels; ++i) {
-            sum += (double)d->weights[(int64_t)u * s->in_channels + i] * d->x[0][i];
+            sum += (double)d->weights[(int64_t)u * s->in_channels + i] * dense_input(kernel, d, i);
         }
         y[u] = activate(&kernel->epilogue.act, sum + (kernel->epilogue.residual ? d->residual[u] : 0.0));
     }

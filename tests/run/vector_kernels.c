@@ -1337,6 +1337,27 @@ Test(vector_kernels, dense_of_16_bits)
     check_widths("dense-half", fill_dense_halves, 1e-5);
 }
 
+/* Of the means of images with and without halo, channels that fill no block among them. */
+static void fill_dense_of_means(Batch *b)
+{
+    fill_dense(b);
+    for (uint32_t i = 0; i < b->count; ++i) {
+        Kernel *k = b->kernels[i];
+        KernelSizes *s = &k->sizes;
+        k->prologue = (Prologue){PROLOGUE_MEAN, {OP_IDENTITY, {0.0, 0.0}}};
+        s->in_rows = pick(b, 1, 9);
+        s->in_cols = pick(b, 1, 9);
+        k->in = i % 3 == 0 ? image(b->b, s->in_channels, s->in_rows, s->in_cols, 0, 0, 0, 0)
+                           : with_halo(b, b->b, s->in_channels, s->in_rows, s->in_cols);
+        k->scratch_bytes = (4 * ceil_div(s->in_channels, b->b) * b->b + 63) / 64 * 64;
+    }
+}
+
+Test(vector_kernels, dense_of_means)
+{
+    check_widths("dense-means", fill_dense_of_means, 1e-5);
+}
+
 /* --- convert */
 
 static void fill_convert(Batch *b)

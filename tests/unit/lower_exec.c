@@ -228,8 +228,8 @@ static View prologue_of(const Exec *e, const Step *step, View in)
 {
     const Kernel *kernel = step->kernel;
     cr_assert_eq(kernel->prologue.kind == PROLOGUE_NORM, step->norm != NULL);
-    if (kernel->prologue.kind == PROLOGUE_NONE) {
-        return in;
+    if (kernel->prologue.kind == PROLOGUE_NONE || kernel->prologue.kind == PROLOGUE_MEAN) {
+        return in; /* means are taken by run_product */
     }
     const KernelSizes *s = &kernel->sizes;
     const double *scale = NULL, *shift = NULL;
@@ -271,8 +271,16 @@ static void run_product(const Exec *e, const Step *step)
     if (step->kernel->family == KERNEL_DENSE) { /* of an image in any layout: its elements in logical order */
         const Layout *l = in.layout;
         flat = ARENA_ARRAY(e->arena, double, s.in_channels);
-        for (int32_t i = 0; i < s.in_channels; ++i) {
-            flat[i] = *at(in, i / (l->rows * l->cols), i / l->cols % l->rows, i % l->cols);
+        int32_t pixels = l->rows * l->cols;
+        if (step->kernel->prologue.kind == PROLOGUE_MEAN) {
+            cr_assert(s.in_channels == l->channels && s.in_rows == l->rows && s.in_cols == l->cols);
+            for (int32_t i = 0; i < s.in_channels * pixels; ++i) {
+                flat[i / pixels] += *at(in, i / pixels, i / l->cols % l->rows, i % l->cols) / pixels;
+            }
+            s.in_rows = s.in_cols = 1;
+        }
+        for (int32_t i = 0; i < s.in_channels && step->kernel->prologue.kind != PROLOGUE_MEAN; ++i) {
+            flat[i] = *at(in, i / pixels, i / l->cols % l->rows, i % l->cols);
         }
         in = (View){flat, &plain};
     } else if (step->kernel->vector > 1) { /* rows may have become one: as the record says, not the buffers */

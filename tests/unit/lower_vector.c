@@ -333,6 +333,44 @@ Test(lower_vector, norms_can_be_left_alone)
     check_left_alone(prologues, options, check_norm_apart);
 }
 
+/* --- means over an image that a dense layer reads */
+
+static void check_means_apart(const Program *program)
+{
+    check_no_prologue(program, "mean", KERNEL_GLOBAL_POOL);
+}
+
+Test(lower_vector, means_move_into_the_dense_layer_that_reads_them)
+{
+    Net net = lower_with(prologues, options_for("x86-64-v4"), true);
+    static const struct {
+        const char *mean, *layer, *title;
+    } pairs[] = {{"mean", "fc_mean", "mean + fc_mean + tanh"}, {"mean_window", "conv_mean", "mean_window + conv_mean"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; ++i) {
+        cr_assert_null(step_of(net.program, pairs[i].mean), "%s", pairs[i].mean);
+        const Step *step = step_of(net.program, pairs[i].layer);
+        cr_assert(step != NULL && step->before != NULL && step->norm == NULL && step->scratch != NULL, "%s",
+                  pairs[i].layer);
+        cr_assert(step->kernel->family == KERNEL_DENSE && step->kernel->prologue.kind == PROLOGUE_MEAN);
+        cr_assert_eq(step->kernel->in.block, net.program->target->channel_block);
+        cr_assert(str_equal(step->title, str_from(pairs[i].title)), STR_FMT, STR_ARG(step->title));
+    }
+    /* Of many pixels, a port, two readers. */
+    static const char *const alone[] = {"many", "mean_shown", "mean_twice"};
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0]; ++i) {
+        const Step *step = step_of(net.program, alone[i]);
+        cr_assert(step != NULL && step->kernel->family == KERNEL_GLOBAL_POOL, "%s", alone[i]);
+    }
+    release(&net);
+}
+
+Test(lower_vector, means_can_be_left_alone)
+{
+    LowerOptions options = options_for("x86-64-v4");
+    options.no_fuse_prologue = true;
+    check_left_alone(prologues, options, check_means_apart);
+}
+
 /* --- activations that a depthwise convolution does to its input */
 
 static const char activations[] = "tests/run/nets/vector_before_depthwise.net";
