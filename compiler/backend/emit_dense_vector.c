@@ -77,12 +77,32 @@ static void emit_rest(const Epilogue *e, int32_t rest, CWriter *w)
     cw_line(w, "memcpy(a->y + at, &result, %d * sizeof(float));", rest);
 }
 
+void emit_dense_results(const Kernel *kernel, const char *vector, const char *count, CWriter *w)
+{
+    const Epilogue *e = &kernel->epilogue;
+    int32_t outputs = kernel->sizes.out_channels, b = kernel->vector, rest = outputs % b;
+    cw_open(w, "for (int v = 0; v < %s; ++v)", count);
+    cw_line(w, "const int at = (%s) * %d;", vector, b);
+    if (rest == 0) {
+        emit_whole(e, w);
+    } else if (outputs > b) {
+        cw_open(w, "if (at < %d)", outputs - rest);
+        emit_whole(e, w);
+        cw_chain(w, "else");
+        emit_rest(e, rest, w);
+        cw_close(w, "");
+    } else {
+        emit_rest(e, rest, w);
+    }
+    cw_close(w, "");
+}
+
 void emit_dense_vector(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     const Epilogue *e = &kernel->epilogue;
     const PackFormat *f = &kernel->weight_format;
-    int32_t b = kernel->vector, rest = s->out_channels % b, inputs = s->in_channels;
+    int32_t b = kernel->vector, inputs = s->in_channels;
     int64_t blocks = (s->out_channels + b - 1) / b;
     int32_t vectors = f->vectors < blocks ? f->vectors : (int32_t)blocks;
     int64_t sets = (blocks + vectors - 1) / vectors;
@@ -161,22 +181,7 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     if (inputs > CHUNK) {
         cw_close(w, "");
     }
-    cw_open(w, "for (int v = 0; v < %s; ++v)", count.text);
-    cw_line(w, "const int at = (set * %d + v) * %d;", vectors, b);
-    if (rest == 0) {
-        emit_whole(e, w);
-    } else {
-        if (blocks > 1) {
-            cw_open(w, "if (at < %d)", s->out_channels - rest);
-            emit_whole(e, w);
-            cw_chain(w, "else");
-            emit_rest(e, rest, w);
-            cw_close(w, "");
-        } else {
-            emit_rest(e, rest, w);
-        }
-    }
-    cw_close(w, "");
+    emit_dense_results(kernel, cexpr_format("set * %d + v", (int)vectors).text, count.text, w);
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);

@@ -270,7 +270,7 @@ void emit_vector_kernel(const Kernel *kernel, CWriter *w)
         emit_conv_few(kernel, w);
         return;
     case KERNEL_DENSE:
-        emit_dense_vector(kernel, w);
+        (kernel->skips_zeros ? emit_dense_nonzero : emit_dense_vector)(kernel, w);
         return;
     case KERNEL_MAX_POOL:
     case KERNEL_AVG_POOL:

@@ -29,7 +29,8 @@ static bool has_one_job(const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
     if (kernel->family == KERNEL_DENSE) {
-        return s->out_channels <= (f->kind == PACK_VECTORS ? f->vectors * f->lanes : f->row_block);
+        int32_t vectors = kernel->skips_zeros ? DENSE_SHARE : f->vectors;
+        return s->out_channels <= (f->kind == PACK_VECTORS ? vectors * f->lanes : f->row_block);
     }
     return kernel->family == KERNEL_SOFTMAX && s->out_rows == 1 && s->out_cols == 1;
 }

@@ -173,7 +173,8 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
            a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles && a->input_ahead == b->input_ahead &&
            a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
            a->avg_pool == b->avg_pool && a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows &&
-           a->lane_cols == b->lane_cols && a->out_step == b->out_step && a->lines == b->lines;
+           a->lane_cols == b->lane_cols && a->out_step == b->out_step && a->lines == b->lines &&
+           a->skips_zeros == b->skips_zeros;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -298,7 +299,7 @@ static void name_product(StrBuf *name, const char *stem, const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     name_prologue(name, &kernel->prologue);
-    strbuf_printf(name, "%s", stem);
+    strbuf_printf(name, "%s%s", stem, kernel->skips_zeros ? "_nonzero" : "");
     if (kernel->family == KERNEL_CONV_TRANSPOSE) {
         name_transposed_window(name, s);
     } else if (kernel->family != KERNEL_DENSE) {

@@ -93,6 +93,16 @@ static Buffer *dense_input(Lowering *l, const Node *node, bool vector)
     return lower_operand(l, node);
 }
 
+/* Whether many of a value's numbers are 0: behind a relu, and what moves or picks from such a value. */
+static bool has_zeros(const Node *node)
+{
+    while (node->op == OP_FLATTEN || node->op == OP_RESHAPE || node->op == OP_DROPOUT || node->op == OP_IDENTITY ||
+           (node->op == OP_MAX_POOL && node->act.op == OP_IDENTITY) || lower_value_of(node) != node) {
+        node = node->inputs[0];
+    }
+    return node->op == OP_RELU || node->op == OP_RELU6 || node->act.op == OP_RELU || node->act.op == OP_RELU6;
+}
+
 static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
 {
     const Target *target = l->program->target;
@@ -106,6 +116,7 @@ static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
     kernel->in = in->layout.block > 1 ? in->layout : layout_plain(type_f32_1(kernel->sizes.in_channels));
     kernel->out = layout_plain(type_f32_1(kernel->sizes.out_channels));
     kernel->residual = vector && residual != NULL ? kernel->out : (Layout){0};
+    kernel->skips_zeros = vector && mean == NULL && has_zeros(node->inputs[0]);
     if (mean != NULL) {
         kernel->prologue = (Prologue){.kind = PROLOGUE_MEAN, .act = {.op = OP_IDENTITY}};
         kernel->sizes.in_rows = in->layout.rows;

@@ -358,7 +358,7 @@ typedef struct Prologue {
  *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
  *                        ROWS of row_block = channels of a set; tile_cols = columns of a pass
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
- *                        sizes.in_channels floats in a row either way. With PROLOGUE_MEAN any blocked image. out, residual plain vectors of any length, not padded
+ *                        sizes.in_channels floats in a row either way. With PROLOGUE_MEAN any blocked image (then skips_zeros is not set). out, residual plain vectors of any length, not padded
  *                        and maybe the caller's: aligned as floats only
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
@@ -423,9 +423,15 @@ typedef struct Kernel {
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
     bool max_pool, avg_pool;     /* both WINOGRADs (max only, winograd_takes_pool), ROWS with lines (lines_take_pool): out is the 2x2 stride 2
                                     pool of the result; sizes.out_* are the convolution's, out.rows, out.cols the pool's (floor) */
+    bool skips_zeros;            /* DENSE with vector > 1: weights of inputs that are 0 are not read. Sets are rows of
+                                    DENSE_ROW bytes or, of all outputs, less */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
+/* DENSE with skips_zeros: parts share out so many vectors of outputs at a time; bytes of a row of weights; and scratch of one
+ * part: totals [vectors][b], sums [vectors][b], a list of the inputs (place and value), and DENSE_LIST_MORE entries. */
+enum { DENSE_SHARE = 8, DENSE_ROW = 4096, DENSE_LIST_MORE = 16 };
+int64_t dense_scratch_bytes(const Kernel *kernel);
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
  * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes; then winograd_quad_bytes(). */
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,

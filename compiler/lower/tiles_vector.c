@@ -15,6 +15,7 @@ enum {
     WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
+    DENSE_FAR = 2 * 1024 * 1024,      /* bytes of weights that come from beyond the second level */
     WINOGRAD_TILES = 32,              /* transformed at once */
     WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
     WINOGRAD_FEW_TILES = 8,           /* at least, where that keeps their transforms near the processor: */
@@ -566,6 +567,26 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
     kernel->input_ahead = s->stride_rows == 1 && 4 * layout_elements(&kernel->in) > DEPTHWISE_INPUT;
 }
 
+int64_t dense_scratch_bytes(const Kernel *kernel)
+{
+    enum { PLACE_AND_VALUE = 8 };
+    return 2 * 4 * (int64_t)kernel->weight_format.vectors * kernel->vector +
+           PLACE_AND_VALUE * ((int64_t)kernel->sizes.in_channels + DENSE_LIST_MORE);
+}
+
+/* Zeros are skipped where that saves reading from far: small layers take longer to list their inputs. */
+static void choose_dense_nonzero(Kernel *kernel)
+{
+    PackFormat *f = &kernel->weight_format;
+    int64_t weight_bytes = storage_bytes(f->storage), outputs = int_align_up(kernel->sizes.out_channels, f->lanes);
+    kernel->skips_zeros = kernel->skips_zeros && weight_bytes * kernel->sizes.in_channels * outputs >= DENSE_FAR;
+    if (kernel->skips_zeros) {
+        f->vectors = (int32_t)(DENSE_ROW / (weight_bytes * f->lanes));
+        kernel->prefetch_bytes = 0;
+        kernel->scratch_bytes = int_align_up(dense_scratch_bytes(kernel), BLOB_ALIGN);
+    }
+}
+
 static void choose_dense(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -581,6 +602,7 @@ static void choose_dense(Kernel *kernel)
     int64_t weight_bytes = 4 * (int64_t)s->in_channels * int_align_up(s->out_channels, kernel->vector);
     kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? DENSE_AHEAD : 0;
     kernel->scratch_bytes = mean ? int_align_up(4 * int_align_up(s->in_channels, kernel->vector), BLOB_ALIGN) : 0;
+    choose_dense_nonzero(kernel);
 }
 
 void tiles_choose_vector(const Target *target, Kernel *kernel)

@@ -424,6 +424,18 @@ Test(generated, same_bits_for_any_number_of_threads_blocks)
     check_threads("threads-blocks", "tests/run/nets/blocks.net");
 }
 
+/* Dense layers that skip zeros, weights of 16 bits too, on every vector target that runs here. */
+Test(generated, dense_layers_that_skip_zeros)
+{
+    static const char net[] = "tests/run/nets/vector_dense_nonzero.net";
+    for (const Target *target = targets; target->name != NULL; ++target) {
+        if (target->vector_floats > 1 && target_runs_here(target)) {
+            check_numbers_for(target, "nonzero", net, "--threads-max=3");
+            check_threads_for(target, "threads-nonzero", net);
+        }
+    }
+}
+
 /* Norms in the convolutions that read them, on every vector target that runs here: numbers, and bits for any number of
  * threads. */
 Test(generated, norms_before_convolutions)

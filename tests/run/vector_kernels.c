@@ -667,6 +667,12 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     for (int i = 0; i < 2; ++i) {
         data.x[i] = random_floats(b, data.x_count[i], scale);
     }
+    if (k->skips_zeros) { /* all, none, or some of the inputs */
+        int32_t zeros = (int32_t[]){0, 5, 10, 10, 10}[k->id % 5];
+        for (int64_t i = 0; i < data.x_count[0]; ++i) {
+            data.x[0][i] = pick(b, 1, 10) <= zeros && (k->id % 5 != 3 || i % 100 > 2) ? 0.0f : data.x[0][i];
+        }
+    }
     data.residual = random_floats(b, data.y_count, 1.0f);
     data.weights = random_floats(b, data.weight_count, 1.0f);
     data.bias = random_floats(b, data.bias_count, 1.0f);
@@ -695,6 +701,11 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         }
     }
 
+    for (int64_t i = 1; k->skips_zeros && k->weight_format.storage == STORE_F32 && i < data.x_count[0]; ++i) {
+        for (int64_t u = 0; data.x[0][i] == 0.0f && u < s->out_channels; ++u) {
+            data.weights[u * s->in_channels + i] = NAN; /* must not be read */
+        }
+    }
     Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0}, norm = {0};
     for (int i = 0; i < 2; ++i) {
         /* A literal is no input: the other operand is the first. */
@@ -1335,6 +1346,40 @@ static void fill_dense_halves(Batch *b)
 Test(vector_kernels, dense_of_16_bits)
 {
     check_widths("dense-half", fill_dense_halves, 1e-5);
+}
+
+static void make_nonzero(Batch *b)
+{
+    for (uint32_t i = 0; i < b->count; ++i) {
+        Kernel *k = b->kernels[i];
+        k->skips_zeros = true;
+        k->prefetch_bytes = 0;
+        k->weight_format.vectors = i % 3 == 0 ? DENSE_ROW / 4 / b->b : pick(b, 1, 12);
+        k->scratch_bytes = (dense_scratch_bytes(k) + 63) / 64 * 64;
+    }
+}
+
+static void fill_dense_nonzero(Batch *b)
+{
+    fill_dense(b);
+    fill_dense(b);
+    make_nonzero(b);
+}
+
+Test(vector_kernels, dense_that_skips_zeros)
+{
+    check_widths("dense-nonzero", fill_dense_nonzero, 1e-5);
+}
+
+static void fill_dense_nonzero_halves(Batch *b)
+{
+    fill_dense_halves(b);
+    make_nonzero(b);
+}
+
+Test(vector_kernels, dense_of_16_bits_that_skips_zeros)
+{
+    check_widths("dense-nonzero-half", fill_dense_nonzero_halves, 1e-5);
 }
 
 /* Of the means of images with and without halo, channels that fill no block among them. */

@@ -186,6 +186,7 @@ Test(lower, every_member_counts_in_equality)
     DIFFERS(sizes.out_stride[2], 1);
     DIFFERS(sizes.frame, true);
     DIFFERS(out_step, 2);
+    DIFFERS(skips_zeros, true);
     DIFFERS(in.block, 1);
     DIFFERS(out.halo_left, 1);
     DIFFERS(epilogue.bias, true);

@@ -371,6 +371,32 @@ Test(lower_vector, means_can_be_left_alone)
     check_left_alone(prologues, options, check_means_apart);
 }
 
+/* --- dense layers that skip zeros */
+
+Test(lower_vector, large_dense_layers_behind_a_relu_skip_zeros)
+{
+    static const char dense[] = "tests/run/nets/vector_dense_nonzero.net";
+    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+    for (size_t t = 0; t < sizeof names / sizeof names[0]; ++t) {
+        Net net = lower_for(dense, names[t], true, false);
+        static const char *const skip[] = {"behind_pool", "behind_relu", "behind_relu6", "before_sum"};
+        for (size_t i = 0; i < sizeof skip / sizeof skip[0]; ++i) {
+            const Step *step = step_of(net.program, skip[i]);
+            cr_assert(step != NULL && step->kernel->skips_zeros, "%s", skip[i]);
+            const PackFormat *f = &step->kernel->weight_format;
+            cr_assert_eq(f->vectors * f->lanes * 4, DENSE_ROW);
+            cr_assert(step->scratch != NULL && step->kernel->scratch_bytes >= dense_scratch_bytes(step->kernel));
+        }
+        static const char *const all[] = {"behind_tanh", "small"};
+        for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
+            const Step *step = step_of(net.program, all[i]);
+            cr_assert(step != NULL && !step->kernel->skips_zeros, "%s", all[i]);
+        }
+        lower_exec_compare(net.program, dense);
+        release(&net);
+    }
+}
+
 /* --- activations that a depthwise convolution does to its input */
 
 static const char activations[] = "tests/run/nets/vector_before_depthwise.net";
