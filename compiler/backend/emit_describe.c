@@ -63,7 +63,8 @@ static void append_types(StrBuf *out, Arena *arena, const Step *step)
         strbuf_printf(out, "f32[%d,%d,%d]", (int)part->channels, (int)part->rows, (int)part->cols);
     } else {
         for (uint32_t i = 0; i < operands; ++i) {
-            strbuf_printf(out, "%s" STR_FMT, i > 0 ? ", " : "", STR_ARG(type_format(arena, node->inputs[i]->type)));
+            const Node *operand = i == 0 && step->before != NULL ? step->before->inputs[0] : node->inputs[i];
+            strbuf_printf(out, "%s" STR_FMT, i > 0 ? ", " : "", STR_ARG(type_format(arena, operand->type)));
         }
         if (step->second != NULL) {
             strbuf_printf(out, ", " STR_FMT, STR_ARG(type_format(arena, step->second->inputs[0]->type)));
