@@ -3,14 +3,6 @@
  * result in the place of its operand has the operand's layout, and with it the halo. */
 #include "lower/lowering.h"
 
-static Buffer *root_of(Buffer *buffer)
-{
-    while (buffer->parent != NULL) {
-        buffer = buffer->parent;
-    }
-    return buffer;
-}
-
 /* Buffers whose zeros are there, none of whose memory has had another use since. */
 typedef struct Zeroed {
     const Buffer **roots;
@@ -64,7 +56,7 @@ void halos_zero(Lowering *l)
     Zeroed zeroed = {.roots = ARENA_ARRAY(l->scratch, const Buffer *, program->n_buffers)};
     for (uint32_t i = 0; i < program->n_steps; ++i) {
         Step *step = &program->steps[i];
-        Buffer *root = root_of(step->output);
+        Buffer *root = buffer_root(step->output);
         if (step->scratch != NULL) {
             overwrite(&zeroed, step->scratch);
         }

@@ -210,14 +210,6 @@ static void bind_inputs(Lowering *l)
     }
 }
 
-static Buffer *root_of(Buffer *buffer)
-{
-    while (buffer->parent != NULL) {
-        buffer = buffer->parent;
-    }
-    return buffer;
-}
-
 /* The steps that make a value may write straight into the caller's memory, unless it is promised to another port. */
 static bool can_become_output(const Buffer *buffer)
 {
@@ -236,7 +228,7 @@ static void bind_outputs(Lowering *l)
             lower_node(l, port->node); /* promised to another port: copies are for floats, so it is made again */
             value = lower_operand(l, port->node);
         }
-        Buffer *root = root_of(value);
+        Buffer *root = buffer_root(value);
         if (can_become_output(root)) {
             root->kind = BUFFER_OUTPUT;
             root->port = i;
@@ -253,8 +245,8 @@ static void bind_outputs(Lowering *l)
     }
     for (uint32_t i = 0; i < program->n_buffers; ++i) { /* views are where their roots are */
         Buffer *buffer = program->buffers[i];
-        buffer->kind = root_of(buffer)->kind;
-        buffer->port = root_of(buffer)->port;
+        buffer->kind = buffer_root(buffer)->kind;
+        buffer->port = buffer_root(buffer)->port;
     }
 }
 

@@ -87,6 +87,14 @@ typedef struct Buffer {
     int32_t first_step, last_step; /* live range, both included; of a parent: covers its children */
     int64_t offset;                /* in the arena, bytes, multiple of 64; by plan.c */
 } Buffer;
+/* The buffer whose memory this one is in the end. */
+static inline Buffer *buffer_root(Buffer *buffer)
+{
+    while (buffer->parent != NULL) {
+        buffer = buffer->parent;
+    }
+    return buffer;
+}
 
 /* --- packed weights: one segment of the blob */
 typedef enum PackKind {

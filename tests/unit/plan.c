@@ -7,14 +7,6 @@
 
 enum { CELL = 64 };
 
-static Buffer *root_of(Buffer *buffer)
-{
-    while (buffer->parent != NULL) {
-        buffer = buffer->parent;
-    }
-    return buffer;
-}
-
 /* --- replay: which buffer's value lies in each 64-byte cell of the arena */
 
 typedef struct Replay {
@@ -103,7 +95,7 @@ static void check_plan(Program *program, Arena *arena)
         Buffer *buffer = program->buffers[i];
         cr_assert_leq(buffer->first_step, buffer->last_step);
         cr_assert_eq(buffer->offset % CELL, 0);
-        const Buffer *root = root_of(buffer);
+        const Buffer *root = buffer_root(buffer);
         cr_assert_eq(buffer->kind, root->kind);
         cr_assert_eq(buffer->offset, root->offset);
         cr_assert_leq(buffer->bytes, root->bytes);
