@@ -78,7 +78,7 @@ fuzz:                                                ## nets with random faults 
 	$(MAKE) test SANITIZE=1 T='fuzz*'
 fuzz-pytorch: deps-pytorch $(BUILD)/cnnc             ## random networks against PyTorch (SEED=1 FOR=60 seconds LARGE=1 FUZZ_TARGET=x86-64-v3 FUZZ_CC='gcc -O2')
 	CNNC_BUILD=$(BUILD) /usr/bin/python3 tests/fuzz/differential.py --seed $(or $(SEED),1) --seconds $(or $(FOR),60) $(if $(LARGE),--large) \
-	    --target $(or $(FUZZ_TARGET),portable) --cc '$(or $(FUZZ_CC),gcc -O2 $(if $(FUZZ_TARGET),-march=$(FUZZ_TARGET)))'
+	    --target $(or $(FUZZ_TARGET),portable) --cc '$(or $(FUZZ_CC),gcc -O2 $(if $(filter x86-64-% native,$(FUZZ_TARGET)),-march=$(FUZZ_TARGET)))'
 bless: $(BUILD)/tests/run_all                        ## rewrite golden files from today's output; read the diff
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 

@@ -181,6 +181,9 @@ void emit_dense_nonzero(const Kernel *kernel, CWriter *w)
         kernel->sizes.out_channels, r.width * r.b, r.inputs, r.width, r.b);
     emit_kernel_head(kernel, w);
     emit_split(w, "share", int_div_up(r.vectors, DENSE_SHARE));
+    cw_open(w, "if (first_share == end_share)"); /* nothing to do, so no list */
+    cw_line(w, "return;");
+    cw_close(w, "");
     cw_line(w, "vector *const totals = (vector *)(%s), *const sums = totals + %d;", emit_scratch(kernel).text, r.width);
     cw_line(w, "dense_input *const list = (dense_input *)(sums + %d);", r.width);
     cw_line(w, "const int count = dense_list(a->x[0], %d, list);", r.inputs);

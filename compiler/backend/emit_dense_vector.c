@@ -129,6 +129,9 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     emit_kernel_head(kernel, w);
     emit_split(w, "set", sets);
     if (mean) {
+        cw_open(w, "if (first_set == end_set)"); /* nothing to do, so no means */
+        cw_line(w, "return;");
+        cw_close(w, "");
         cw_line(w, "float *const means = %s;", emit_scratch(kernel).text);
         emit_means(kernel, "means", w);
     }

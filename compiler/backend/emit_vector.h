@@ -25,9 +25,9 @@ int64_t emit_window_origin(const Kernel *kernel);
 int64_t emit_interior(const Layout *layout);
 
 EmitKernel emit_direct, emit_rows, emit_lines, emit_winograd, emit_strassen, emit_conv_few, emit_depthwise_vector,
-    emit_dense_vector, emit_dense_nonzero, emit_pool_vector, emit_global_pool_vector, emit_lrn_vector, emit_instance_norm_vector, emit_border_vector,
-    emit_upsample_vector, emit_subsample_vector, emit_gram_vector, emit_softmax_vector, emit_elementwise_vector,
-    emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
+    emit_dense_vector, emit_dense_nonzero, emit_pool_vector, emit_global_pool_vector, emit_lrn_vector,
+    emit_instance_norm_vector, emit_border_vector, emit_upsample_vector, emit_subsample_vector, emit_gram_vector,
+    emit_softmax_vector, emit_elementwise_vector, emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
 /* emit_lines: PLANAR and ROWS with lines; emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
 
 /* --- emit_dense_vector.c: totals[0 .. count) to the outputs of vectors `vector`, an expression of v, after residual and

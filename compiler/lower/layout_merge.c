@@ -119,8 +119,8 @@ static bool is_view_of_vector(const Node *node)
     return node->op == OP_FLATTEN || node->op == OP_RESHAPE || node->op == OP_DROPOUT || node->op == OP_IDENTITY;
 }
 
-/* y = A mean(x): the end of most classifiers. Every part of a parallel run works out all means for itself, so the layer must
- * have more to do with each: not the layers of squeeze and excitation. */
+/* y = A mean(x): the end of most classifiers. Every part of a parallel run works out all means for itself, where a pool of its own
+ * would be shared out, so the layer must have much more to do with each: not the layers of squeeze and excitation. */
 static void assign_mean_before(const Lowering *l, const Node *node, const Uses *uses)
 {
     NodeLayout *layout = &l->layouts[node->id];
@@ -136,8 +136,10 @@ static void assign_mean_before(const Lowering *l, const Node *node, const Uses *
         return;
     }
     const Node *x = lower_value_of(mean->inputs[0]);
-    int64_t pixels = (int64_t)type_height(x->type) * type_width(x->type);
-    if (!l->layouts[x->id].blocked || l->layouts[x->id].border != NULL || 2 * pixels > type_channels(node->type)) {
+    enum { OUTPUTS_A_PIXEL = 2, SHARED_OUTPUTS_A_PIXEL = 8 };
+    int64_t pixels = (int64_t)type_height(x->type) * type_width(x->type), parts = l->program->parts;
+    int64_t outputs = pixels * (parts > 1 ? SHARED_OUTPUTS_A_PIXEL * parts : OUTPUTS_A_PIXEL);
+    if (!l->layouts[x->id].blocked || l->layouts[x->id].border != NULL || outputs > type_channels(node->type)) {
         return;
     }
     for (const Node *view = node->inputs[0]; view != mean; view = view->inputs[0]) {

@@ -65,7 +65,7 @@ static void lower_node(Lowering *l, const Node *node)
 {
     const NodeLayout *layout = &l->layouts[node->id];
     if (layout->is_second || layout->is_before) {
-        return; /* the convolution that takes it has its step */
+        return; /* the step that takes it does its work, or it is a view that leads there (layout_merge.c) */
     }
     switch (node->op) {
     case OP_INPUT:

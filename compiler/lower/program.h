@@ -366,8 +366,9 @@ typedef struct Prologue {
  *   ROWS                 in planar, out plain, maybe the caller's: aligned as floats only; no residual; out_cols >= b. Weights
  *                        ROWS of row_block = channels of a set; tile_cols = columns of a pass
  *   DENSE                in plain vector, or blocked image without halo whose channels are whole blocks (weight_format says);
- *                        sizes.in_channels floats in a row either way. With PROLOGUE_MEAN any blocked image (then skips_zeros is not set). out, residual plain vectors of any length, not padded
- *                        and maybe the caller's: aligned as floats only
+ *                        sizes.in_channels floats in a row either way. With PROLOGUE_MEAN any blocked image, and no
+ *                        skips_zeros. out, residual plain vectors of any length, not padded and maybe the caller's: aligned as
+ *                        floats only
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
  *                        relied on to be as wide as the padding. adaptive too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
@@ -555,7 +556,7 @@ typedef struct LowerOptions {
     int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
     const Map *choices; /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
     bool no_fuse_projection; /* every convolution is a step of its own */
-    bool no_fuse_prologue;   /* so is every norm and activation that a prologue could be */
+    bool no_fuse_prologue;   /* so is every norm, activation and mean that a prologue could be */
 } LowerOptions;
 
 /* Lowers a graph: reports ops that the backend does not support (all of them), then returns NULL. Plans memory too. */

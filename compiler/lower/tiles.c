@@ -139,7 +139,7 @@ static void choose_gram(Kernel *kernel)
 
 static void choose(const Target *target, Kernel *kernel)
 {
-    kernel->weight_format = (PackFormat){0};
+    kernel->weight_format = (PackFormat){.storage = kernel->weight_format.storage};
     kernel->tile_pixels = kernel->tile_taps = 0;
     kernel->scratch_bytes = 0;
     if (kernel->vector > 1) {

@@ -16,6 +16,7 @@ enum {
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
     DENSE_FAR = 2 * 1024 * 1024,      /* bytes of weights that come from beyond the second level */
+    DENSE_OUTPUTS = 64,               /* fewer do not pay for a list of the inputs */
     WINOGRAD_TILES = 32,              /* transformed at once */
     WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
     WINOGRAD_FEW_TILES = 8,           /* at least, where that keeps their transforms near the processor: */
@@ -574,12 +575,13 @@ int64_t dense_scratch_bytes(const Kernel *kernel)
            PLACE_AND_VALUE * ((int64_t)kernel->sizes.in_channels + DENSE_LIST_MORE);
 }
 
-/* Zeros are skipped where that saves reading from far: small layers take longer to list their inputs. */
+/* Zeros are skipped where that saves reading from far, and enough for each input. */
 static void choose_dense_nonzero(Kernel *kernel)
 {
     PackFormat *f = &kernel->weight_format;
     int64_t weight_bytes = storage_bytes(f->storage), outputs = int_align_up(kernel->sizes.out_channels, f->lanes);
-    kernel->skips_zeros = kernel->skips_zeros && weight_bytes * kernel->sizes.in_channels * outputs >= DENSE_FAR;
+    kernel->skips_zeros = kernel->skips_zeros && kernel->sizes.out_channels >= DENSE_OUTPUTS &&
+                          weight_bytes * kernel->sizes.in_channels * outputs >= DENSE_FAR;
     if (kernel->skips_zeros) {
         f->vectors = (int32_t)(DENSE_ROW / (weight_bytes * f->lanes));
         kernel->prefetch_bytes = 0;
@@ -596,6 +598,7 @@ static void choose_dense(Kernel *kernel)
                                          .col_block = 1,
                                          .lanes = kernel->vector,
                                          .vectors = DENSE_VECTORS,
+                                         .storage = kernel->weight_format.storage,
                                          .in_block = image ? kernel->vector : 1,
                                          .window_rows = image ? kernel->in.rows : 1,
                                          .window_cols = image ? kernel->in.cols : 1};

@@ -1,7 +1,7 @@
 """Random nets of few layers with many channels: shapes for which vector targets have kernels of their own.
 
-Winograd's of all tile sizes, whole and in groups, Strassen's products, first layers, depthwise layers, prologues, projections in
-the sums of the last 1x1, max pools in a convolution's kernel, concatenations without copies.
+Winograd's of all tile sizes, whole and in groups, Strassen's products, first layers, depthwise layers, prologues, large dense
+layers, projections in the sums of the last 1x1, max pools in a convolution's kernel, concatenations without copies.
 """
 import torch
 import torch.nn.functional as F
@@ -29,8 +29,8 @@ class RandomLargeNet(RandomNet):
         for _ in range(r.randint(1, 4)):
             if len(self.values[-1].shape) == 3:
                 r.choice(blocks)(self.values[-1])
-        if r.random() < 0.2 and len(self.values[-1].shape) == 3:
-            self.head(self.values[-1])
+        if r.random() < 0.3 and len(self.values[-1].shape) == 3:
+            r.choice([self.head, self.classifier])(self.values[-1])
 
     # --- one convolution
     def convolve(self, x, out, kernel, stride=(1, 1), pad=None, groups=1, dilation=(1, 1), depthwise=False):
@@ -118,7 +118,7 @@ class RandomLargeNet(RandomNet):
             self.batch_norm_of(x)
             y = self.values[-1]
             y = self.put(f"{y.name} |> relu", lambda p, y=y: F.relu(y.tensors[p])) or y
-            y = self.convolve(y, self.random.choice([64, 96, 128]), (1, 1))
+            y = self.convolve(y, self.random.choice([96, 128, 192]), (1, 1))
             y = self.activation_of(y) if y is not None else None
             y = self.convolve(y, self.random.choice([16, 32, 48]), (3, 3)) if y is not None else None
             if y is None:
@@ -159,6 +159,20 @@ class RandomLargeNet(RandomNet):
         gate = self.put(f"{y.name} |> sigmoid", lambda p: torch.sigmoid(y.tensors[p])) if y is not None else None
         if gate is not None:
             self.put(f"{x.name} * {gate.name}", lambda p: x.tensors[p] * gate.tensors[p])
+
+    def classifier(self, x):
+        """AlexNet's and VGG's: dense layers whose weights are a few megabytes, behind a relu."""
+        y = self.put(f"{x.name} |> relu |> max_pool(2)", lambda p: F.max_pool2d(F.relu(x.tensors[p]), 2)) if min(x.shape[1:]) > 1 else None
+        if y is None:
+            return
+        y = self.put(f"{y.name} |> flatten", lambda p, y=y: y.tensors[p].flatten(1))
+        for _ in range(self.random.randint(1, 2)):
+            path, inputs = "w" + self.fresh(), y.shape[0]
+            units = min(4000, 600000 // inputs + self.random.randint(1, 60))
+            y = self.put(f"{y.name} |> dense({units}) as {path} |> relu", lambda p, w, b, y=y: F.relu(F.linear(y.tensors[p], w, b)),
+                         formula.weight(path + ".weight", (units, inputs)), formula.weight(path + ".bias", (units,)))
+            if y is None:
+                return
 
     def head(self, x):
         y = self.put(f"{x.name} |> global_avg_pool(keep=false)", lambda p: x.tensors[p].mean((2, 3)))

@@ -424,7 +424,7 @@ Test(generated, same_bits_for_any_number_of_threads_blocks)
     check_threads("threads-blocks", "tests/run/nets/blocks.net");
 }
 
-/* Dense layers that skip zeros, weights of 16 bits too, on every vector target that runs here. */
+/* Dense layers that skip zeros, on every vector target that runs here. */
 Test(generated, dense_layers_that_skip_zeros)
 {
     static const char net[] = "tests/run/nets/vector_dense_nonzero.net";

@@ -701,7 +701,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         }
     }
 
-    for (int64_t i = 1; k->skips_zeros && k->weight_format.storage == STORE_F32 && i < data.x_count[0]; ++i) {
+    for (int64_t i = 0; k->skips_zeros && k->weight_format.storage == STORE_F32 && i < data.x_count[0]; ++i) {
         for (int64_t u = 0; data.x[0][i] == 0.0f && u < s->out_channels; ++u) {
             data.weights[u * s->in_channels + i] = NAN; /* must not be read */
         }

@@ -387,7 +387,15 @@ Test(lower_vector, large_dense_layers_behind_a_relu_skip_zeros)
             cr_assert_eq(f->vectors * f->lanes * 4, DENSE_ROW);
             cr_assert(step->scratch != NULL && step->kernel->scratch_bytes >= dense_scratch_bytes(step->kernel));
         }
-        static const char *const all[] = {"behind_tanh", "small"};
+        LowerOptions halves = options_for(names[t]);
+        halves.dense_storage = STORE_BF16;
+        Net half = lower_with(dense, halves, true);
+        const Step *smaller = step_of(half.program, "behind_pool"); /* 1.25 MB now */
+        cr_assert(smaller != NULL && !smaller->kernel->skips_zeros);
+        const PackFormat *wide = &step_of(half.program, "huge")->kernel->weight_format;
+        cr_assert_eq(wide->vectors * wide->lanes * 2, DENSE_ROW);
+        release(&half);
+        static const char *const all[] = {"behind_tanh", "small", "few_outputs"};
         for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
             const Step *step = step_of(net.program, all[i]);
             cr_assert(step != NULL && !step->kernel->skips_zeros, "%s", all[i]);
