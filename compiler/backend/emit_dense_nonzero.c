@@ -1,7 +1,7 @@
 /* dense that skips zeros: behind a relu many inputs are 0 (in trained AlexNet and VGG two thirds: Han and others, "EIE", 2016),
  * and what a large dense layer waits for is its weights, from memory. So those of inputs that are 0 are not read.
  *
- * Weights are [sets][inputs][R][lanes], where R vectors are ROW_BYTES: long enough for the processor to fetch a row from memory as
+ * Weights are [sets][inputs][R][lanes], where R vectors are DENSE_ROW bytes: long enough for the processor to fetch a row from memory as
  * fast as if all rows were read. Eight rows at a time are multiplied and added to R sums, in scratch, while the next eight are
  * asked for. The inputs that count are listed first, by each part for itself. A sum does not depend on which others are
  * computed with it: parts share out the vectors of outputs.
@@ -22,7 +22,7 @@ typedef struct Rows {
     int64_t vectors, sets; /* of outputs, in all */
     int32_t last;          /* vectors of the last set */
     const char *type;      /* of a weight: "float" */
-    CExpr load, name;      /* "vector_load", "dense_rows_v64" */
+    CExpr load, name;      /* "vector_load", "dense_rows" */
 } Rows;
 
 static Rows rows_of(const Kernel *kernel)
@@ -34,7 +34,7 @@ static Rows rows_of(const Kernel *kernel)
     r.sets = int_div_up(r.vectors, r.width);
     r.last = (int32_t)(r.vectors - (r.sets - 1) * r.width);
     r.type = emit_weight_type(f->storage);
-    r.load = cexpr_format("vector_load%s%s", f32 ? "" : "_", f32 ? "" : storage_name(f->storage));
+    r.load = emit_dense_load(f->storage);
     r.name = cexpr_format("dense_rows%s%s", f32 ? "" : "_", f32 ? "" : storage_name(f->storage));
     if (f->kind != PACK_VECTORS || f->lanes != r.b || kernel->scratch_bytes < dense_scratch_bytes(kernel)) {
         ICE("kernel '" STR_FMT "' is not a dense one that skips zeros", STR_ARG(kernel->name));
@@ -128,7 +128,6 @@ static void emit_products(const Rows *r, CWriter *w)
 /* `vectors` vectors of outputs from `first` on, which are of one set. */
 static void emit_set(const Rows *r, CWriter *w)
 {
-    const Epilogue *e = &r->kernel->epilogue;
     const PackFormat *f = &r->kernel->weight_format;
     int64_t set_weights = (int64_t)r->width * r->b * r->inputs;
     bool many = r->sets > 1;
@@ -150,13 +149,7 @@ static void emit_set(const Rows *r, CWriter *w)
     }
     cw_line(w, "const %s *const w = %s + %s * %d;", r->type, from.ptr, at.text, r->b);
     strbuf_free(&from);
-    cw_open(w, "for (int v = 0; v < vectors; ++v)");
-    if (e->bias) {
-        cw_line(w, "totals[v] = vector_load(a->bias + (first + v) * %d);", r->b);
-    } else {
-        cw_line(w, "totals[v] = vector_all(0.0f);");
-    }
-    cw_close(w, "");
+    emit_dense_start(r->kernel, "first + v", "vectors", w);
     cw_open(w, "for (int i = 0; i < count; i += %d)", CHUNK);
     cw_line(w, "%s(list + i, count - i < %d ? count - i : %d, w, %s, vectors, sums, totals);", r->name.text, CHUNK,
             CHUNK, stride.text);
@@ -167,18 +160,9 @@ static void emit_set(const Rows *r, CWriter *w)
 void emit_dense_nonzero(const Kernel *kernel, CWriter *w)
 {
     Rows r = rows_of(kernel);
-    const Epilogue *e = &kernel->epilogue;
-    const PackFormat *f = &kernel->weight_format;
     emit_list(w);
     emit_products(&r, w);
-    cw_comment(
-        w,
-        "Dense: %d -> %d%s%s%s%s; weights of inputs that are 0 are not read. weights %s%s[%d/%d][%d][%d][%d]; the last "
-        "set may be narrower.",
-        r.inputs, kernel->sizes.out_channels, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-        e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-        f->storage == STORE_F32 ? "" : storage_name(f->storage), f->storage == STORE_F32 ? "" : " ",
-        kernel->sizes.out_channels, r.width * r.b, r.inputs, r.width, r.b);
+    emit_dense_comment(kernel, "", "; weights of inputs that are 0 are not read", w);
     emit_kernel_head(kernel, w);
     emit_split(w, "share", int_div_up(r.vectors, DENSE_SHARE));
     cw_open(w, "if (first_share == end_share)"); /* nothing to do, so no list */

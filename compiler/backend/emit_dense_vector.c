@@ -12,6 +12,7 @@
 
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
+#include "support/ints.h"
 
 enum { CHUNK = 512, ROUND = 4, LINE_BYTES = 64 };
 
@@ -24,6 +25,11 @@ static CExpr function_name(int32_t vectors, int32_t prefetch, Storage storage)
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)prefetch);
     }
     return name;
+}
+
+CExpr emit_dense_load(Storage storage)
+{
+    return storage == STORE_F32 ? (CExpr){"vector_load"} : cexpr_format("vector_load_%s", storage_name(storage));
 }
 
 /* Adds the products of `inputs` inputs to totals. */
@@ -51,8 +57,7 @@ static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage stor
         }
     }
     emit_open_unrolled(w, "v", vectors);
-    cw_line(w, "s[v] += vector_load%s%s(w + v * %d) * x[i];", storage == STORE_F32 ? "" : "_",
-            storage == STORE_F32 ? "" : storage_name(storage), b);
+    cw_line(w, "s[v] += %s(w + v * %d) * x[i];", emit_dense_load(storage).text, b);
     cw_close(w, "");
     cw_close(w, "");
     emit_open_unrolled(w, "v", vectors);
@@ -75,6 +80,31 @@ static void emit_rest(const Epilogue *e, int32_t rest, CWriter *w)
             e->residual ? cexpr_format(" + vector_load_first(a->residual + at, %d)", (int)rest).text : "");
     cw_line(w, "const vector result = %s;", emit_vector_activation(&e->act, "value").text);
     cw_line(w, "memcpy(a->y + at, &result, %d * sizeof(float));", rest);
+}
+
+void emit_dense_comment(const Kernel *kernel, const char *from, const char *more, CWriter *w)
+{
+    const Epilogue *e = &kernel->epilogue;
+    const PackFormat *f = &kernel->weight_format;
+    int32_t inputs = kernel->sizes.in_channels, outputs = kernel->sizes.out_channels, b = kernel->vector;
+    int64_t blocks = int_div_up(outputs, b);
+    int32_t vectors = f->vectors < blocks || kernel->skips_zeros ? f->vectors : (int32_t)blocks;
+    cw_comment(w, "Dense: %s%d -> %d%s%s%s%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.", from,
+               inputs, outputs, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
+               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, more,
+               f->storage == STORE_F32 ? "" : storage_name(f->storage), f->storage == STORE_F32 ? "" : " ", outputs,
+               vectors * b, inputs, vectors, b);
+}
+
+void emit_dense_start(const Kernel *kernel, const char *vector, const char *count, CWriter *w)
+{
+    cw_open(w, "for (int v = 0; v < %s; ++v)", count);
+    if (kernel->epilogue.bias) {
+        cw_line(w, "totals[v] = vector_load(a->bias + (%s) * %d);", vector, kernel->vector);
+    } else {
+        cw_line(w, "totals[v] = vector_all(0.0f);");
+    }
+    cw_close(w, "");
 }
 
 void emit_dense_results(const Kernel *kernel, const char *vector, const char *count, CWriter *w)
@@ -100,7 +130,6 @@ void emit_dense_results(const Kernel *kernel, const char *vector, const char *co
 void emit_dense_vector(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
-    const Epilogue *e = &kernel->epilogue;
     const PackFormat *f = &kernel->weight_format;
     int32_t b = kernel->vector, inputs = s->in_channels;
     int64_t blocks = (s->out_channels + b - 1) / b;
@@ -121,11 +150,7 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     }
     CExpr from_image =
         mean ? cexpr_format("means of %dx%dx%d = ", inputs, (int)s->in_rows, (int)s->in_cols) : (CExpr){""};
-    cw_comment(w, "Dense: %s%d -> %d%s%s%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.",
-               from_image.text, inputs, s->out_channels, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               f->storage == STORE_F32 ? "" : storage_name(f->storage), f->storage == STORE_F32 ? "" : " ",
-               s->out_channels, vectors * b, inputs, vectors, b);
+    emit_dense_comment(kernel, from_image.text, "", w);
     emit_kernel_head(kernel, w);
     emit_split(w, "set", sets);
     if (mean) {
@@ -147,13 +172,8 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     cw_line(w, "const %s *const weights = %sa->weights + %sset * %" PRId64 ";", emit_weight_type(f->storage),
             f->storage == STORE_F32 ? "" : "(const uint16_t *)", cast, (int64_t)vectors * b * inputs);
     cw_line(w, "vector totals[%d];", vectors);
-    cw_open(w, "for (int v = 0; v < %s; ++v)", count.text);
-    if (e->bias) {
-        cw_line(w, "totals[v] = vector_load(a->bias + (set * %d + v) * %d);", vectors, b);
-    } else {
-        cw_line(w, "totals[v] = vector_all(0.0f);");
-    }
-    cw_close(w, "");
+    CExpr vector = cexpr_format("set * %d + v", (int)vectors);
+    emit_dense_start(kernel, vector.text, count.text, w);
     const char *n = "inputs";
     CExpr all = cexpr_int(inputs);
     if (inputs > CHUNK) {
@@ -184,7 +204,7 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     if (inputs > CHUNK) {
         cw_close(w, "");
     }
-    emit_dense_results(kernel, cexpr_format("set * %d + v", (int)vectors).text, count.text, w);
+    emit_dense_results(kernel, vector.text, count.text, w);
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);

@@ -30,8 +30,13 @@ EmitKernel emit_direct, emit_rows, emit_lines, emit_winograd, emit_strassen, emi
     emit_softmax_vector, emit_elementwise_vector, emit_convert, emit_zero_halo, emit_space_to_depth, emit_pool_rows;
 /* emit_lines: PLANAR and ROWS with lines; emit_direct: PLANAR too; emit_depthwise_vector: GROUPED too */
 
-/* --- emit_dense_vector.c: totals[0 .. count) to the outputs of vectors `vector`, an expression of v, after residual and
- * activation. */
+/* --- emit_dense_vector.c: what both dense kernels write. `vector`: the vector of outputs of totals[v], an expression of v. */
+CExpr emit_dense_load(Storage storage); /* the function that loads a vector of weights */
+/* The kernel's comment; `from`: what stands before the number of inputs, `more` after the epilogue. */
+void emit_dense_comment(const Kernel *kernel, const char *from, const char *more, CWriter *w);
+/* totals[0 .. count) begin with the bias, or 0. */
+void emit_dense_start(const Kernel *kernel, const char *vector, const char *count, CWriter *w);
+/* They go to the outputs, after residual and activation. */
 void emit_dense_results(const Kernel *kernel, const char *vector, const char *count, CWriter *w);
 
 /* --- emit_pool_vector.c: PROLOGUE_MEAN */

@@ -113,12 +113,6 @@ static bool is_mean(const Node *node)
            (node->op == OP_ADAPTIVE_AVG_POOL && pool->size[0] == 1 && pool->size[1] == 1);
 }
 
-/* The nodes between a mean and the dense layer that reads it: another shape of the same vector. */
-static bool is_view_of_vector(const Node *node)
-{
-    return node->op == OP_FLATTEN || node->op == OP_RESHAPE || node->op == OP_DROPOUT || node->op == OP_IDENTITY;
-}
-
 /* y = A mean(x): the end of most classifiers. Every part of a parallel run works out all means for itself, where a pool of its own
  * would be shared out, so the layer must have much more to do with each: not the layers of squeeze and excitation. */
 static void assign_mean_before(const Lowering *l, const Node *node, const Uses *uses)
@@ -128,7 +122,7 @@ static void assign_mean_before(const Lowering *l, const Node *node, const Uses *
         return;
     }
     const Node *mean = node->inputs[0];
-    while (is_view_of_vector(mean) && uses_once(uses, mean)) {
+    while (lower_reshapes(mean) && uses_once(uses, mean)) {
         mean = mean->inputs[0];
     }
     if (!uses_once(uses, mean) || !is_mean(mean) || mean->adds_residual || mean->act.op != OP_IDENTITY ||

@@ -96,8 +96,8 @@ static Buffer *dense_input(Lowering *l, const Node *node, bool vector)
 /* Whether many of a value's numbers are 0: behind a relu, and what moves or picks from such a value. */
 static bool has_zeros(const Node *node)
 {
-    while (node->op == OP_FLATTEN || node->op == OP_RESHAPE || node->op == OP_DROPOUT || node->op == OP_IDENTITY ||
-           (node->op == OP_MAX_POOL && node->act.op == OP_IDENTITY) || lower_value_of(node) != node) {
+    while (lower_reshapes(node) || (node->op == OP_MAX_POOL && node->act.op == OP_IDENTITY) ||
+           lower_value_of(node) != node) {
         node = node->inputs[0];
     }
     return node->op == OP_RELU || node->op == OP_RELU6 || node->act.op == OP_RELU || node->act.op == OP_RELU6;

@@ -94,14 +94,14 @@ static void append_convert(Lowering *l, const Node *node, Buffer *from, Buffer *
     Step *step = lower_step(l, &kernel, node, to);
     step_add_input(step, from);
     Str in = layout_format(l->scratch, &from->layout), out = layout_format(l->scratch, &to->layout);
-    step->title = arena_printf(l->arena, STR_FMT " from " STR_FMT " to " STR_FMT, STR_ARG(from->name), STR_ARG(in),
-                               STR_ARG(out));
+    step->title =
+        arena_printf(l->arena, STR_FMT " from " STR_FMT " to " STR_FMT, STR_ARG(from->name), STR_ARG(in), STR_ARG(out));
 }
 
 static bool is_evenly_spaced(const Layout *layout)
 {
-    return layout_is_plain(layout) ||
-           (layout->block == layout->channels && layout->plane_stride == (int64_t)layout->rows * layout->cols * layout->block);
+    return layout_is_plain(layout) || (layout->block == layout->channels &&
+                                       layout->plane_stride == (int64_t)layout->rows * layout->cols * layout->block);
 }
 
 void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to)
@@ -155,6 +155,11 @@ void lower_concat(Lowering *l, const Node *node)
         append_copy(l, node, parts[i], out, loops, no_border)->output_offset = offset;
         offset += elements;
     }
+}
+
+bool lower_reshapes(const Node *node)
+{
+    return node->op == OP_FLATTEN || node->op == OP_RESHAPE || node->op == OP_DROPOUT || node->op == OP_IDENTITY;
 }
 
 void lower_reshape(Lowering *l, const Node *node)

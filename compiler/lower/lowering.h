@@ -148,6 +148,7 @@ void lower_adaptive_pool(Lowering *l, const Node *node);
 void lower_unary(Lowering *l, const Node *node);  /* activations and prelu */
 void lower_binary(Lowering *l, const Node *node); /* add, sub, mul */
 void lower_scale(Lowering *l, const Node *node);
+bool lower_reshapes(const Node *node); /* the same numbers in another shape, maybe in another order */
 bool lower_is_norm(const Node *node); /* x * scale + shift of each channel: batch_norm, affine, normalize */
 void lower_scale_and_shift(Lowering *l, const Node *node); /* such a one */
 /* Its scales and shifts: constants, one number a channel. */

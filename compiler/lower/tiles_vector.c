@@ -585,7 +585,7 @@ static void choose_dense_nonzero(Kernel *kernel)
     if (kernel->skips_zeros) {
         f->vectors = (int32_t)(DENSE_ROW / (weight_bytes * f->lanes));
         kernel->prefetch_bytes = 0;
-        kernel->scratch_bytes = int_align_up(dense_scratch_bytes(kernel), BLOB_ALIGN);
+        kernel->scratch_bytes = dense_scratch_bytes(kernel);
     }
 }
 
@@ -604,7 +604,7 @@ static void choose_dense(Kernel *kernel)
                                          .window_cols = image ? kernel->in.cols : 1};
     int64_t weight_bytes = 4 * (int64_t)s->in_channels * int_align_up(s->out_channels, kernel->vector);
     kernel->prefetch_bytes = weight_bytes > PREFETCH_FROM ? DENSE_AHEAD : 0;
-    kernel->scratch_bytes = mean ? int_align_up(4 * int_align_up(s->in_channels, kernel->vector), BLOB_ALIGN) : 0;
+    kernel->scratch_bytes = mean ? 4 * int_align_up(s->in_channels, kernel->vector) : 0;
     choose_dense_nonzero(kernel);
 }
 

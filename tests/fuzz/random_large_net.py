@@ -100,7 +100,7 @@ class RandomLargeNet(RandomNet):
 
     def bottleneck(self, x):
         """ResNet's, with a projection where its shape changes."""
-        r, stride, groups = self.random, self.random.choice([1, 1, 2]), 1
+        r, stride = self.random, self.random.choice([1, 1, 2])
         middle, out = r.choice([16, 32, 64, 128]), r.choice([64, 128, 256, x.shape[0]])
         groups = r.choice([1, 1, 1, 4, 8])
         y = self.convolve(x, middle, (1, 1))

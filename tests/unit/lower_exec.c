@@ -278,9 +278,10 @@ static void run_product(const Exec *e, const Step *step)
                 flat[i / pixels] += *at(in, i / pixels, i / l->cols % l->rows, i % l->cols) / pixels;
             }
             s.in_rows = s.in_cols = 1;
-        }
-        for (int32_t i = 0; i < s.in_channels && step->kernel->prologue.kind != PROLOGUE_MEAN; ++i) {
-            flat[i] = *at(in, i / pixels, i / l->cols % l->rows, i % l->cols);
+        } else {
+            for (int32_t i = 0; i < s.in_channels; ++i) {
+                flat[i] = *at(in, i / pixels, i / l->cols % l->rows, i % l->cols);
+            }
         }
         in = (View){flat, &plain};
     } else if (step->kernel->vector > 1) { /* rows may have become one: as the record says, not the buffers */
