@@ -20,17 +20,17 @@
  *     NAME_output    a chunk of Y, while it is in the first-level cache: bias, residual, activation.
  * A part that begins within a block works V out for itself: results are the same in every split.
  *
- * Halves of channels are whole vectors, and the last vector may be of few channels. For lanes past the last input W12, W22
- * and S4 are zeros, and NAME_input takes X22 as zeros in its sums, so the products of these three end with the last input.
- * Where no more than half of the last output vector's channels exist, the products of W22 and S1, which are of lower
- * outputs only, leave out the others. */
+ * Halves of channels are whole vectors, and the last vector may be of few channels, or of none where their number is odd.
+ * For lanes past the last input W12, W22 and S4 are zeros, and NAME_input takes X22 as zeros in its sums, so the products of
+ * these three end with the last input. Where no more than half of the last output vector's channels exist, the products of
+ * W22 and S1, which are of lower outputs only, leave out the others. */
 #include <inttypes.h>
 
 #include "backend/emit_strassen.h"
 
 #include "support/ints.h"
 
-enum { UNROLL = 4, LINE = 16 }; /* LINE: floats of a cache line */
+enum { ROUND = 4, LINE = 16 }; /* LINE: floats of a cache line */
 
 static bool is_original(int product)
 {
@@ -47,15 +47,18 @@ static Strassen strassen_of(const Kernel *kernel)
     g.half = kernel->block_tiles;
     g.blocks = g.half < 1 ? 0 : int_div_up(g.pixels, 2 * (int64_t)g.half);
     g.twice = f->kind == PACK_STRASSEN_TWICE;
+    g.unroll = kernel->tile_round > 0 ? kernel->tile_round : ROUND;
+    int32_t of_vector = g.twice ? 2 : 1; /* planes */
     if ((f->kind != PACK_STRASSEN && !g.twice) || f->vectors < 1 || kernel->tile_cols < 1 || g.half < 1 ||
-        in_planes % 2 != 0 || out_planes % 2 != 0 || s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 ||
-        s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols ||
-        (2 * g.blocks - 1) * g.half >= g.pixels || (g.twice && (g.b < 2 * UNROLL || g.half < 2))) {
+        (g.twice && (in_planes % 2 != 0 || out_planes % 2 != 0)) || s->groups != 1 || s->kernel_rows != 1 ||
+        s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols ||
+        (2 * g.blocks - 1) * g.half >= g.pixels || g.b / of_vector % g.unroll != 0 || (g.twice && g.half < 2)) {
         ICE("kernel '" STR_FMT "' is not one of Strassen's product", STR_ARG(kernel->name));
     }
-    g.in_planes = in_planes / 2;
-    g.out_planes = out_planes / 2;
-    int32_t of_vector = g.twice ? 2 : 1; /* planes */
+    g.in_planes = (in_planes + 1) / 2;
+    g.out_planes = (out_planes + 1) / 2;
+    g.lower_in_planes = in_planes - g.in_planes;
+    g.lower_out_planes = out_planes - g.out_planes;
     g.all_vectors = int_div_up(g.out_planes, of_vector);
     g.vectors = f->vectors < g.all_vectors ? f->vectors : (int32_t)g.all_vectors;
     g.sets = int_div_up(g.all_vectors, g.vectors);
@@ -67,11 +70,12 @@ static Strassen strassen_of(const Kernel *kernel)
     g.chunk = (int32_t)int_div_up(g.run, g.chunks);
     g.wide = g.run - (g.chunk - 1) * g.chunks;
     g.in_place = strassen_in_place(kernel);
-    g.rounds = g.b / of_vector / UNROLL;
+    g.rounds = g.b / of_vector / g.unroll;
     /* Sets are told apart by their number of vectors, or planes. */
-    g.last_rounds = g.twice ? g.rounds : tile_last_rounds(s->in_channels, g.b, UNROLL);
+    g.last_rounds = g.twice ? g.rounds : tile_last_rounds(s->in_channels, g.b, g.unroll);
     g.half_vector = g.twice ? tile_takes_half(g.out_planes * g.b / 2, g.b)
-                            : tile_takes_half(s->out_channels, g.b) && (g.sets == 1 || g.last_vectors != g.vectors);
+                            : tile_takes_half(s->out_channels, g.b) && g.lower_out_planes == g.out_planes &&
+                                  (g.sets == 1 || g.last_vectors != g.vectors);
     g.v_stride = g.in_planes * g.half * g.b + STRASSEN_PAD;
     g.sum_stride = (int64_t)g.vectors * g.run * g.b + STRASSEN_PAD;
     g.inputs = g.in_planes * g.b / of_vector;
@@ -99,7 +103,7 @@ int64_t strassen_factors_in_v(const Strassen *g)
 
 static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
 {
-    int64_t lines = int_div_up((int64_t)UNROLL * vectors * g->b, LINE);
+    int64_t lines = int_div_up((int64_t)g->unroll * vectors * g->b, LINE);
     return g->kernel->prefetch_bytes == 0 ? 0 : (int32_t)int_div_up(lines, g->chunks);
 }
 
@@ -114,6 +118,12 @@ static bool is_short(const Strassen *g)
     return g->last_rounds < g->rounds;
 }
 
+/* Or a plane before. */
+static bool ends_early(const Strassen *g)
+{
+    return is_short(g) || g->lower_in_planes < g->in_planes;
+}
+
 /* `half`: of the last vector no more is there. */
 static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors, bool half)
 {
@@ -121,11 +131,12 @@ static TileShape shape_of(const Strassen *g, bool narrow, int32_t vectors, bool 
                        .cols = g->chunk - narrow,
                        .vectors = vectors,
                        .step = g->b,
-                       .unroll = UNROLL,
+                       .unroll = g->unroll,
                        .rounds = g->rounds,
                        .prefetch = prefetch_lines(g, vectors),
                        .half = half,
                        .short_plane = is_short(g),
+                       .plane_ahead = g->kernel->input_ahead,
                        .goes_on = true};
 }
 
@@ -195,27 +206,21 @@ void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWri
     strbuf_free(&lanes);
 }
 
-static void emit_input(const Strassen *g, CWriter *w)
+/* The sums of a plane in either half of the channels; `alone`: of the upper half only, where lower inputs count as zeros. */
+static void emit_input_plane(const Strassen *g, bool alone, CWriter *w)
 {
     const Layout *in = &g->kernel->in;
     const Prologue *prologue = &g->kernel->prologue;
-    cw_comment(w, "The sums of the%s inputs of the halves from pixels `first` and `second` on, to V.",
-               prologue->kind == PROLOGUE_NORM ? " normalised" : "");
-    cw_line(w, "static void " STR_FMT "_input(const float *x,%s float *v, int first, int second)",
-            STR_ARG(g->kernel->name), prologue->kind == PROLOGUE_NORM ? " const float *norm," : "");
-    cw_body(w);
-    if (strassen_has_odd_lanes(g)) {
-        emit_strassen_lanes(g, "last_exist", 0, w);
-    }
-    cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->in_planes);
-    if (strassen_has_odd_lanes(g)) {
+    bool odd = !alone && strassen_has_odd_lanes(g);
+    if (odd) {
         cw_line(w, "const vector exist = plane < %" PRId64 " ? vector_all(1.0f) : vector_load(last_exist);",
-                g->in_planes - 1);
+                g->lower_in_planes - 1);
     }
     cw_line(w, "const float *const from = x + plane * %" PRId64 ";", in->plane_stride);
     cw_line(w, "float *const to = v + plane * %d;", g->half * g->b);
-    for (int k = 1; prologue->kind == PROLOGUE_NORM && k <= 2; ++k) { /* of the plane in either half of the channels */
-        int64_t half = (k - 1) * g->in_planes * g->b, all = 2 * g->in_planes * g->b;
+    int halves = alone ? 1 : 2;
+    for (int k = 1; prologue->kind == PROLOGUE_NORM && k <= halves; ++k) { /* of the plane in either half */
+        int64_t half = (k - 1) * g->in_planes * g->b, all = (g->in_planes + g->lower_in_planes) * g->b;
         cw_line(w, "const vector scale%d = vector_load(norm + plane * %d%s);", k, g->b, emit_offset(half).text);
         cw_line(w, "const vector shift%d = vector_load(norm + plane * %d%s);", k, g->b, emit_offset(half + all).text);
     }
@@ -225,26 +230,53 @@ static void emit_input(const Strassen *g, CWriter *w)
     cw_line(w, "const float *const x2 = from + %s;", place_of(g, "right", in, g->s->stride_cols).text);
     CExpr second = emit_offset(g->in_planes * in->plane_stride);
     emit_load(prologue, "x11", "x1", 1, w);
-    emit_load(prologue, "x21", cexpr_format("x1%s", second.text).text, 2, w);
+    if (!alone) {
+        emit_load(prologue, "x21", cexpr_format("x1%s", second.text).text, 2, w);
+    }
     emit_load(prologue, "x12", "x2", 1, w);
-    emit_load(prologue, strassen_has_odd_lanes(g) ? "c22" : "x22", cexpr_format("x2%s", second.text).text, 2, w);
-    if (strassen_has_odd_lanes(g)) {
+    if (!alone) {
+        emit_load(prologue, odd ? "c22" : "x22", cexpr_format("x2%s", second.text).text, 2, w);
+    }
+    if (odd) {
         cw_line(w, "const vector x22 = c22 * exist;");
     }
-    for (int k = 1; k <= 2; ++k) { /* the next planes' */
+    for (int k = 1; !alone && k <= 2; ++k) { /* the next planes' */
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset(in->plane_stride).text);
         cw_line(w, "__builtin_prefetch(x%d%s);", k, emit_offset((g->in_planes + 1) * in->plane_stride).text);
     }
-    cw_line(w, "const vector t1 = x12 - x11, t2 = x22 - t1;");
-    static const char *const results[PRODUCTS] = {"x11", "x21", "t2", "x22 - x12", "t2 - x21", "t1", "x22"};
+    cw_line(w, alone ? "const vector t1 = x12 - x11;" : "const vector t1 = x12 - x11, t2 = x22 - t1;");
+    static const char *const of_two[PRODUCTS] = {"x11", "x21", "t2", "x22 - x12", "t2 - x21", "t1", "x22"};
+    static const char *const of_one[PRODUCTS] = {"x11", NULL, "-t1", "-x12", NULL, "t1", NULL};
     for (int n = 0, place = 0; n < PRODUCTS; ++n) {
+        const char *result = (alone ? of_one : of_two)[n];
         if (!g->in_place || !is_original(n)) {
             CExpr at = cexpr_sum((Term[]){{"to", 1}, {"i", g->b}, {NULL, 0}}, place++ * g->v_stride);
-            cw_line(w, "vector_store(%s, %s);", at.text, results[n]);
+            if (result != NULL) {
+                cw_line(w, "vector_store(%s, %s);", at.text, result);
+            }
         }
     }
     cw_close(w, "");
+}
+
+static void emit_input(const Strassen *g, CWriter *w)
+{
+    bool norm = g->kernel->prologue.kind == PROLOGUE_NORM, alone = g->lower_in_planes < g->in_planes;
+    cw_comment(w, "The sums of the%s inputs of the halves from pixels `first` and `second` on, to V.%s",
+               norm ? " normalised" : "", alone ? " The last plane has no other in the lower half: zeros." : "");
+    cw_line(w, "static void " STR_FMT "_input(const float *x,%s float *v, int first, int second)",
+            STR_ARG(g->kernel->name), norm ? " const float *norm," : "");
+    cw_body(w);
+    if (strassen_has_odd_lanes(g)) {
+        emit_strassen_lanes(g, "last_exist", 0, w);
+    }
+    cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->lower_in_planes);
+    emit_input_plane(g, false, w);
     cw_close(w, "");
+    if (alone) {
+        cw_line(w, "const %s plane = %" PRId64 ";", g->index, g->lower_in_planes);
+        emit_input_plane(g, true, w);
+    }
     cw_close(w, "");
     cw_blank(w);
 }
@@ -406,29 +438,30 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
 
 /* --- the kernel */
 
-void emit_strassen_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w)
+void emit_strassen_taps(const char *name, int64_t planes, int64_t plane, int32_t rounds, CWriter *w)
 {
-    cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, g->in_planes, rounds,
+    cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, planes, rounds,
             plane);
 }
 
 /* Of each of the products; "_short": those that end with the last input. */
 static void emit_taps(const Strassen *g, CWriter *w)
 {
-    emit_strassen_taps(g, "in_v", g->half * g->b, g->rounds, w);
-    if (is_short(g)) {
-        emit_strassen_taps(g, "in_v_short", g->half * g->b, g->last_rounds, w);
+    const int64_t v_plane = (int64_t)g->half * g->b, x_plane = g->kernel->in.plane_stride;
+    emit_strassen_taps("in_v", g->in_planes, v_plane, g->rounds, w);
+    if (ends_early(g)) {
+        emit_strassen_taps("in_v_short", g->lower_in_planes, v_plane, g->last_rounds, w);
     }
     if (g->in_place) {
-        emit_strassen_taps(g, "in_x", g->kernel->in.plane_stride, g->rounds, w);
+        emit_strassen_taps("in_x", g->in_planes, x_plane, g->rounds, w);
     }
-    if (g->in_place && is_short(g)) {
-        emit_strassen_taps(g, "in_x_short", g->kernel->in.plane_stride, g->last_rounds, w);
+    if (g->in_place && ends_early(g)) {
+        emit_strassen_taps("in_x_short", g->lower_in_planes, x_plane, g->last_rounds, w);
     }
     StrBuf list = {0};
     for (int n = 0; n < PRODUCTS; ++n) {
         strbuf_printf(&list, "%s&in_%s%s", n > 0 ? ", " : "", g->in_place && is_original(n) ? "x" : "v",
-                      is_short(g) && strassen_ends_with_inputs(n) ? "_short" : "");
+                      ends_early(g) && strassen_ends_with_inputs(n) ? "_short" : "");
     }
     cw_line(w, "static const conv_taps *const taps[%d] = {%s};", PRODUCTS, list.ptr);
     strbuf_free(&list);
@@ -533,9 +566,15 @@ static void emit_jobs(const Strassen *g, CWriter *w)
     cw_line(w, "const float *const weights = %s;", weights.text);
     cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
     emit_strassen_place(g, w);
+    bool alone = g->lower_out_planes < g->out_planes;
+    if (alone) {
+        cw_line(w, "const int planes = vectors - %s; /* those of the lower half that exist */",
+                g->sets > 1 ? cexpr_format("(lower && set == %" PRId64 ")", g->sets - 1).text : "lower");
+    }
     emit_strassen_product(g,
-                          cexpr_format(STR_FMT "_output(a, sums, plane, pixel + i,%s vectors, width);",
-                                       STR_ARG(g->kernel->name), strassen_is_clamped(g) ? " right ? skip - i : 0," : "")
+                          cexpr_format(STR_FMT "_output(a, sums, plane, pixel + i,%s %s, width);",
+                                       STR_ARG(g->kernel->name), strassen_is_clamped(g) ? " right ? skip - i : 0," : "",
+                                       alone ? "planes" : "vectors")
                               .text,
                           w);
     cw_close(w, "");

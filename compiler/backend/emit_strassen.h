@@ -13,7 +13,8 @@ typedef struct Strassen {
     const KernelSizes *s;
     int32_t b;
     bool twice;
-    int64_t in_planes, out_planes; /* of a half */
+    int64_t in_planes, out_planes;             /* of a half */
+    int64_t lower_in_planes, lower_out_planes; /* of the lower one: the same or one less */
     int64_t pixels;
     int32_t half, run;                 /* pixels of a half, of a product */
     int64_t blocks, sets, all_vectors; /* of the outputs of a product */
@@ -21,6 +22,7 @@ typedef struct Strassen {
     int32_t planes, last_planes;       /* of y in either half of a set's channels: two of a vector where `twice` */
     int32_t chunks, chunk, wide; /* of a product: the first `wide` of the chunks have `chunk` pixels, others one less */
     bool in_place;               /* x is read as it lies */
+    int32_t unroll;              /* inputs of a round */
     int32_t rounds, last_rounds; /* of a plane, of the last one where products end with the inputs */
     bool half_vector;            /* of the last set, in products of lower outputs only; where `twice`, in all */
     int64_t v_stride, sum_stride;
@@ -39,8 +41,8 @@ void emit_strassen_names(CWriter *w); /* "enum { W11_X11, .. }" */
 void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w);
 /* "static const float name[b]": 1 for the first `ones` lanes and for those of the last plane that are channels, else 0. */
 void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWriter *w);
-/* "static const conv_taps name": factors with `plane` floats from plane to plane. */
-void emit_strassen_taps(const Strassen *g, const char *name, int64_t plane, int32_t rounds, CWriter *w);
+/* "static const conv_taps name": `planes` of a factor with `plane` floats from one to the next. */
+void emit_strassen_taps(const char *name, int64_t planes, int64_t plane, int32_t rounds, CWriter *w);
 /* "first", "second", "skip": the halves of block number `block`, where pixels are clamped the first of `second` to skip. */
 void emit_strassen_halves(const Strassen *g, CWriter *w);
 bool strassen_is_clamped(const Strassen *g);

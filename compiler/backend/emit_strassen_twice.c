@@ -108,7 +108,7 @@ static void emit_product(const Strassen *g, CWriter *w)
             STR_ARG(g->kernel->name));
     cw_body(w);
     emit_strassen_names(w);
-    emit_strassen_taps(g, "in_v", (int64_t)g->run * g->b, g->rounds, w);
+    emit_strassen_taps("in_v", g->in_planes, (int64_t)g->run * g->b, g->rounds, w);
     cw_line(w, "const conv_taps *const taps[%d] = {in_x, in_x, &in_v, &in_v, &in_v, &in_v, in_x};", PRODUCTS);
     cw_line(w, "const float *const factors[%d] = {x, x + %d, v, v + %d, v + %" PRId64 ", v + %" PRId64 ", x + %d};",
             PRODUCTS, lanes, lanes, quarters_stride(g), quarters_stride(g) + lanes, right_of(g) * g->b + lanes);

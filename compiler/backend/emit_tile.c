@@ -11,6 +11,8 @@
 
 #include "support/ints.h"
 
+enum { LINE = 16 }; /* floats of a cache line */
+
 int32_t tile_last_rounds(int64_t channels, int32_t b, int32_t unroll)
 {
     return (int32_t)int_div_up((channels - 1) % b + 1, unroll);
@@ -41,8 +43,9 @@ CExpr emit_tile_name(const TileShape *t)
     if (t->chain > 0) {
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_c%d", (int)t->chain);
     }
-    length += snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s%s", t->input_ahead ? "_a" : "",
-                       t->short_plane ? "_t" : "", t->goes_on ? "_g" : "", t->half ? "_h" : "");
+    length +=
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s%s%s", t->input_ahead ? "_a" : "",
+                 t->plane_ahead ? "_n" : "", t->short_plane ? "_t" : "", t->goes_on ? "_g" : "", t->half ? "_h" : "");
     if (t->second_step > 0) {
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_and_s%d", (int)t->second_step);
     }
@@ -52,7 +55,7 @@ CExpr emit_tile_name(const TileShape *t)
 static void emit_prefetch(int32_t lines, CWriter *w)
 {
     for (int32_t line = 0; line < lines; ++line) {
-        cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * 16).text);
+        cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * LINE).text);
     }
 }
 
@@ -119,7 +122,6 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
 /* The lines of a later tile's inputs in this plane, to the second level: the first has this tile's. */
 static void emit_input_ahead(const TileShape *t, const char *n, int32_t step, CWriter *w)
 {
-    enum { LINE = 16 /* floats */ };
     int32_t pixels = step < LINE ? LINE / step : 1; /* of a line */
     cw_line(w, "CNN_UNROLL(%d)", (t->cols + pixels - 1) / pixels);
     cw_open(w, "for (int p = 0; p < %d; p += %d)", t->cols, pixels);
@@ -142,6 +144,9 @@ static void emit_planes(const TileShape *t, const char *n, const char *first, co
     cw_line(w, "const float *in = %s;", t->rounds == 0 ? "column" : x);
     if (t->input_ahead) {
         emit_input_ahead(t, n, step, w);
+    }
+    for (int32_t at = 0; t->plane_ahead && at < t->cols * step; at += LINE) {
+        cw_line(w, "__builtin_prefetch(%s + %s.plane_step%s);", x, n, emit_offset(at).text);
     }
     emit_prefetch(t->row_prefetch, w);
     if (t->row_prefetch > 0) {
@@ -264,7 +269,9 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
                "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s%s%s",
                t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
                b, ahead ? " The weights at next will be wanted soon." : "",
-               t->input_ahead ? " The pixels from later on will be wanted soon." : "",
+               t->input_ahead   ? " The pixels from later on will be wanted soon."
+               : t->plane_ahead ? " The next plane is asked for in time."
+                                : "",
                t->goes_on ? " Added to start." : "", t->half ? " Of the last vector, half." : "",
                t->chain > 0 ? " Some planes at a time: long chains of additions round more." : "");
     cw_line(w, "CNN_TILE void %s(const conv_taps *taps, const float *x,%s%s const float *w,%s%s vector *sums)",

@@ -142,7 +142,7 @@ static bool same_shape(const TileShape *a, const TileShape *b)
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
            a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
            a->row_prefetch == b->row_prefetch && a->second_step == b->second_step && a->input_ahead == b->input_ahead &&
-           a->short_plane == b->short_plane && a->goes_on == b->goes_on && a->chain == b->chain && a->half == b->half &&
+           a->short_plane == b->short_plane && a->goes_on == b->goes_on && a->plane_ahead == b->plane_ahead && a->chain == b->chain && a->half == b->half &&
            a->live == b->live && a->ahead == b->ahead;
 }
 

@@ -70,6 +70,7 @@ struct TileShape {
     int32_t row_prefetch; /* the same, of each window row: for rounds that use less than a line */
     int32_t second_step;  /* > 0: goes on over a second input, whose pixels are so far apart */
     bool input_ahead;     /* asks for the inputs of a later tile, plane by plane */
+    bool plane_ahead;     /* of a window of one pixel: asks for the inputs of the next plane */
     bool half;            /* no more than half of the last vector's channels exist, and no products are made for the others */
     bool short_plane;     /* of a window of one pixel: the last plane has the rounds that conv_taps says */
     bool goes_on;         /* begins with the sums at `start`, not with zeros */

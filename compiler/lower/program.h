@@ -409,7 +409,7 @@ typedef struct Kernel {
      * in registers at once. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;
-    int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD: products of each accumulator in the body of the inner loop: 1, 2,
+    int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD, STRASSEN: products of each accumulator in the body of the inner loop: 1, 2,
                                     4; 0: four, of PLANAR a whole window row where that is short. Few registers want few */
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
     int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT; of quads whole fours).
@@ -417,7 +417,7 @@ typedef struct Kernel {
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
                                     AVG_POOL: those of the next row of windows. DEPTHWISE: of the row of tiles after the
-                                    next one */
+                                    next one. STRASSEN: of the next plane */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;

@@ -289,13 +289,15 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     return s->groups * (overlapped(products * filters, stream_cost(target, 9 * filters)) + transforms + far);
 }
 
-/* 0: none; else m of the cheapest tiles, which must cost less than `least`. Not with 16 registers: a chunk of
- * few tiles spends its time on filters. Nor with narrow vectors, where a product waits for the load of its input (not
- * measured). Nor where images are large: V and sums of all tiles are to stay near. */
+/* 0: none; else m of the cheapest tiles, which must cost less than `least`. With 16 registers of 8 floats for stride 2
+ * alone, whose filters take few additions: else a chunk of few tiles spends its time on filters (1.35 of the time for 512
+ * channels at 7x7). Not with narrower vectors, where a product waits for the load of its input (not measured). Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
 {
-    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, MOST_TILES = 56 };
-    if (target->registers < LEAST_REGISTERS || target->vector_floats < LEAST_FLOATS || !takes_live(target, s)) {
+    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, LEAST_FLOATS_OF_STRIDES = 8, MOST_TILES = 56 };
+    bool wide = target->registers >= LEAST_REGISTERS && target->vector_floats >= LEAST_FLOATS;
+    bool strides = s->stride_rows > 1 && target->vector_floats >= LEAST_FLOATS_OF_STRIDES;
+    if (!(wide || strides) || !takes_live(target, s)) {
         return 0;
     }
     int32_t best = 0;
@@ -400,31 +402,36 @@ static bool strassen_pays(const Target *target, const KernelSizes *s)
 {
     double b = target->channel_block, in_planes = ceil_div(s->in_channels, target->channel_block);
     double out_planes = ceil_div(s->out_channels, target->channel_block);
-    double pixels = s->out_rows * (double)s->out_cols, weights = in_planes * b * out_planes;
+    double pixels = s->out_rows * (double)s->out_cols, direct = pixels * in_planes * b * out_planes;
     double pairs = 2.0 * ceil_div(s->out_rows * s->out_cols, 2);
     double far = 4 * pixels * b * (in_planes + out_planes) > STRASSEN_IMAGES ? strassen_far : 1.0;
+    double halves = 4.0 * ceil_div(s->in_channels, 2 * target->channel_block) *
+                    ceil_div(s->out_channels, 2 * target->channel_block),
+           weights = halves * b;
     double cost = pairs * weights * 7.0 / 8.0 + strassen_weight_cost * weights +
                   far * pairs * (strassen_input_cost * in_planes + strassen_output_cost * out_planes);
-    return cost < strassen_worth * pixels * weights;
+    return cost < strassen_worth * direct;
 }
 
-/* 1x1 convolutions whose channels are an even number of blocks on both sides. */
+/* 1x1 convolutions of two blocks of channels or more on both sides. */
 static bool takes_strassen(const Target *target, const KernelSizes *s)
 {
-    bool halves = ceil_div(s->in_channels, target->channel_block) % 2 == 0 &&
-                  ceil_div(s->out_channels, target->channel_block) % 2 == 0;
+    bool halves = s->in_channels > target->channel_block && s->out_channels > target->channel_block;
     bool plain = s->groups == 1 && s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == s->stride_cols &&
                  s->pad_top == 0 && s->pad_left == 0 && (s->out_rows - 1) * s->stride_rows < s->in_rows &&
                  (s->out_cols - 1) * s->stride_cols < s->in_cols;
     return halves && plain;
 }
 
-/* Whether seven block products are worth the additions around them. Not with 16 registers, whose
- * tiles of products do not keep their speed here (bench/NOTES.md). */
+/* Whether seven block products are worth the additions around them. Odd numbers of blocks were measured with 16 registers
+ * of 8 floats alone. */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 32, LEAST_REGISTERS = 32 };
-    return takes_strassen(target, s) && target->registers >= LEAST_REGISTERS &&
+    enum { LEAST_PIXELS = 32, MANY_REGISTERS = 32 };
+    int32_t in_blocks = ceil_div(s->in_channels, target->channel_block),
+            out_blocks = ceil_div(s->out_channels, target->channel_block);
+    bool even = in_blocks % 2 == 0 && out_blocks % 2 == 0;
+    return takes_strassen(target, s) && (even || target->registers < MANY_REGISTERS) &&
            (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS && strassen_pays(target, s);
 }
 

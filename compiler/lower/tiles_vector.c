@@ -22,8 +22,6 @@ enum {
     WINOGRAD_FEW_TILES = 8,           /* at least, where that keeps their transforms near the processor: */
     WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
     WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
-    STRASSEN_CACHE = 700 * 1024,      /* bytes of inputs or weights that stay in the second level */
-    STRASSEN_FAR = 3 * 1024 * 1024,   /* bytes of inputs for which each set of channels waits, asked for or not */
     WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
 
@@ -58,7 +56,7 @@ enum {
     ACCUMULATORS = 12,
     IN_FLIGHT = 8,
     MOST_TILE_ROWS = 3,
-    WEIGHTS_L1 = 20 * 1024, /* bytes of weights that stay in the first level while pixels pass by */
+    WEIGHTS_L1 = 25 * 1024, /* bytes of weights that stay in the first level while pixels pass by */
     SHARES = 64             /* of half a cycle: unit of costs */
 };
 
@@ -75,12 +73,18 @@ typedef struct Split {
 } Split;
 
 /* In half cycles / SHARES. Two products a cycle; 18 bytes a cycle from the second level, where weights of more than the
- * first level come from, and inputs but for those that a window shares; the lesser of both is hidden but for an eighth. */
+ * first level come from, and inputs but for those that a window shares; the lesser of both is hidden but for an eighth. More
+ * than four pixels, each in lines of its own, are dearer than that (measured: a Zen of one product a cycle, where three
+ * vectors by four pixels take 0.83 to 0.95 of the time of two by six). */
 static int64_t tile_cost(const TileWork *work, Split tile)
 {
-    enum { TILE_START = 60, TILE_STORE = 4, L2_HALF_CYCLE = 9, LINE = 64 };
+    enum { TILE_START = 60, TILE_STORE = 4, L2_HALF_CYCLE = 9, LINE = 64, NEAR_PIXELS = 4, PIXEL_SHARE = 12 };
     int64_t accumulators = (int64_t)tile.vectors * tile.rows * tile.cols;
     int64_t products = SHARES * (accumulators > IN_FLIGHT ? accumulators : IN_FLIGHT);
+    int32_t pixels = tile.rows * tile.cols;
+    if (pixels > NEAR_PIXELS && work->step >= 4 * work->vector) {
+        products += products * (pixels - NEAR_PIXELS) / PIXEL_SHARE;
+    }
     int64_t weights = 4 * (int64_t)work->vector * tile.vectors;
     weights = weights * work->depth > WEIGHTS_L1 ? weights : 0;
     int64_t input = (int64_t)tile.rows * (tile.cols * work->step + LINE / 2);
@@ -132,9 +136,9 @@ static Split best_split(const TileWork *work)
 }
 
 /* Products of a round that gcc keeps in registers (bench/NOTES.md). */
-static int32_t round_of(int32_t vectors)
+static int32_t round_of(Split split)
 {
-    return vectors == 2 ? 2 : 4;
+    return split.vectors == 2 && split.rows * split.cols > 4 ? 2 : 4;
 }
 
 /* Its vectors, for the weights' format. */
@@ -142,7 +146,7 @@ static int32_t choose_split(Kernel *kernel, Split split)
 {
     kernel->tile_rows = split.rows;
     kernel->tile_cols = split.cols;
-    kernel->tile_round = round_of(split.vectors);
+    kernel->tile_round = round_of(split);
     return split.vectors;
 }
 
@@ -457,27 +461,33 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
     return 4 * floats;
 }
 
-/* Pixels of a tile of two vectors: 28 sums of 32 registers, 12 of 16. */
-static int32_t strassen_pixels(const Target *target)
-{
-    enum { FEW_PIXELS = 6 };
-    return target->registers >= MANY_REGISTERS ? MANY_PIXELS : FEW_PIXELS;
-}
+/* What the halves' inputs cost (measured): beyond `cache` bytes, beyond `far` bytes, for which each set of channels waits;
+ * and pixels whose products take as long as reading weights again that are more than `weights` bytes. */
+typedef struct StrassenCost {
+    int64_t cache, far;
+    double cache_cost, far_cost;
+    int64_t weights;
+    double read_again;
+} StrassenCost;
+
+static const StrassenCost strassen_many = {700 * 1024, 3 * 1024 * 1024, 1.01, 1.03, 700 * 1024, 1.0};
+static const StrassenCost strassen_few = {200 * 1024, 700 * 1024, 1.04, 1.1, 4 * 1024 * 1024, 2.0};
 
 /* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
  * and x (twice: one factor and the sums of its quarters) for each set of channels, and had better come from the second
- * level of the cache. */
-static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t weight_bytes)
+ * level of the cache. `most` pixels are a tile. */
+static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t most, int64_t weight_bytes)
 {
     enum { FEW_JOBS = 8 };
+    const bool many = target->registers >= MANY_REGISTERS, twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
     int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
-    bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
     /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
     int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
-    int64_t far = twice ? STRASSEN_FAR / 2 : STRASSEN_FAR;
+    const StrassenCost *c = many ? &strassen_many : &strassen_few;
+    int64_t far = twice ? c->far / 2 : c->far;
     int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
-    double read_again = weight_bytes > STRASSEN_CACHE ? 1.0 : 0.2; /* pixels whose products take as long (measured) */
-    int32_t best = ceil_div(pixels, 2), most = strassen_pixels(target);
+    double read_again = weight_bytes > c->weights ? c->read_again : 0.2;
+    int32_t best = ceil_div(pixels, 2);
     double least = 0.0;
     for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
         int32_t half = ceil_div(pixels, 2 * blocks);
@@ -487,8 +497,8 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int64_t
         int32_t run = ceil_div(half, runs);
         double cost = blocks * runs * (run + 0.5 * ceil_div(run, most)) * (1.0 + read_again / half);
         int64_t bytes = half * pixel_bytes;
-        cost *= bytes > far ? 1.03 : bytes > STRASSEN_CACHE ? 1.01 : 1.0; /* measured as well */
-        cost *= twice && blocks * sets < FEW_JOBS ? 1.025 : 1.0;          /* threads share sets and blocks */
+        cost *= bytes > far ? c->far_cost : bytes > c->cache ? c->cache_cost : 1.0;
+        cost *= twice && blocks * sets < FEW_JOBS ? 1.025 : 1.0; /* threads share sets and blocks */
         if (blocks == 1 || cost < least) {
             best = half;
             least = cost;
@@ -510,27 +520,48 @@ static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
     if (b < LANES || target->registers < MANY_REGISTERS || pixels < LEAST_PIXELS) {
         return false;
     }
-    double in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
-    if (in_planes < LEAST_PLANES || out_planes < LEAST_PLANES) {
+    int32_t in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
+    if (in_planes < LEAST_PLANES || out_planes < LEAST_PLANES || in_planes % 2 != 0 || out_planes % 2 != 0) {
         return false;
     }
     double products = pixels * in_planes * b * out_planes * 7.0 / 8.0; /* of seven */
     return products * 7.0 / 8.0 + cost_of_vector * pixels * (in_planes + out_planes) < worth * products;
 }
 
+/* Vectors and pixels of a tile: 28 sums of 32 registers, a dozen of 16. */
+static Split strassen_split(const Target *target, const KernelSizes *s, int32_t b)
+{
+    int32_t planes = ceil_div(s->out_channels, 2 * b), in_planes = ceil_div(s->in_channels, 2 * b);
+    if (target->registers >= MANY_REGISTERS) {
+        return (Split){planes > 1 ? 2 : 1, 1, MANY_PIXELS};
+    }
+    TileWork work = {.vector = b,
+                     .planes = planes,
+                     .rows = 1,
+                     .cols = ceil_div(s->out_rows * s->out_cols, 2),
+                     .depth = (int64_t)in_planes * b,
+                     .taps = 1,
+                     .step = 4 * b};
+    return best_split(&work);
+}
+
 static void choose_strassen(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int32_t vectors = ceil_div(s->out_channels, 2 * kernel->vector) > 1 ? 2 : 1;
-    kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
+    Split split = strassen_split(target, s, kernel->vector);
+    kernel->weight_format = vectors_format(kernel, split.vectors, kernel->vector);
     kernel->weight_format.kind = strassen_twice_pays(target, s) ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
     int64_t weights =
         STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
         int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half; twice: 7/4 */
-    kernel->block_tiles = strassen_half(target, kernel, weights);
-    kernel->tile_rows = 1;
+    kernel->block_tiles = strassen_half(target, kernel, split.cols, weights);
     int32_t run = ceil_div(kernel->block_tiles, strassen_cuts(&kernel->weight_format));
-    kernel->tile_cols = even_piece(run, strassen_pixels(target));
+    kernel->tile_rows = 1;
+    kernel->tile_cols = even_piece(run, split.cols);
+    if (target->registers < MANY_REGISTERS) {
+        kernel->tile_round = round_of(split);
+        kernel->input_ahead = true;
+    }
     kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
     kernel->scratch_bytes = strassen_scratch_bytes(kernel);
 }

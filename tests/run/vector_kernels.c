@@ -1637,9 +1637,9 @@ static int32_t pick_half(Batch *b, int32_t pixels)
 
 static void fill_strassen(Batch *b)
 {
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < 90; ++i) {
         int32_t stride = i % 5 == 4 ? 2 : 1, rows = i % 3 == 0 ? 1 : pick(b, 2, 9), cols = pick(b, 2, 40);
-        int32_t ic = b->b * 2 * pick(b, 1, 3), oc = b->b * 2 * pick(b, 1, 4);
+        int32_t ic = b->b * pick(b, 2, 6), oc = b->b * pick(b, 2, 8);
         KernelSizes s = window(ic - pick(b, 0, b->b - 1), rows, cols, oc - pick(b, 0, b->b - 1), 1, stride, 0);
         if (s.out_rows * s.out_cols < 2) {
             continue;
@@ -1653,18 +1653,23 @@ static void fill_strassen(Batch *b)
         k->block_tiles = pick_half(b, s.out_rows * s.out_cols);
         k->tile_rows = 1;
         k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
+        k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
+        k->input_ahead = pick(b, 0, 1);
         k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
         k->scratch_bytes = strassen_scratch_bytes(k);
     }
 }
 
-/* Once more by seven products each: halves of vectors are rounds of four. */
+/* Once more by seven products each, of an even number of blocks: halves of vectors are rounds of four. */
 static void fill_strassen_twice(Batch *b)
 {
     fill_strassen(b);
     for (uint32_t i = 0; i < b->count && b->b >= 8; ++i) {
         Kernel *k = b->kernels[i];
         int32_t pixels = k->sizes.out_rows * k->sizes.out_cols;
+        if (ceil_div(k->sizes.in_channels, b->b) % 2 != 0 || ceil_div(k->sizes.out_channels, b->b) % 2 != 0) {
+            continue;
+        }
         while (pixels >= 3 && k->block_tiles < 2) {
             k->block_tiles = pick_half(b, pixels);
         }

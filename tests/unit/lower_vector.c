@@ -180,22 +180,23 @@ Test(lower_vector, strassen_where_it_pays)
 {
     const struct {
         int32_t in, side, out;
-        bool pays;
+        bool pays, narrow; /* with 32 registers of 16 floats, 16 of 8 */
     } layers[] = {
-        {1024, 7, 1024, true},
-        {512, 7, 2048, true},
-        {1024, 10, 1536, true},
-        {728, 19, 728, true},
-        {256, 28, 256, true},
-        {128, 56, 128, true},
-        {256, 74, 256, true},
-        {256, 56, 64, false},
-        {64, 56, 256, false},
-        {512, 14, 32, false},
-        {128, 147, 128, false},
-        {512, 4, 512, false},
-        {512 + 16, 14, 256, false} /* an odd number of blocks */,
-        {512, 14, 512 - 16, false},
+        {1024, 7, 1024, true, true},
+        {512, 7, 2048, true, true},
+        {1024, 10, 1536, true, true},
+        {728, 19, 728, true, true} /* 91 blocks of 8 */,
+        {256, 28, 256, true, true},
+        {128, 56, 128, true, true},
+        {256, 74, 256, true, true},
+        {256, 56, 64, false, false},
+        {64, 56, 256, false, false},
+        {512, 14, 32, false, false},
+        {128, 147, 128, false, false},
+        {512, 4, 512, false, false},
+        {512 + 16, 14, 256, false, true} /* an odd number of blocks of 16 */,
+        {512, 14, 512 - 16, false, true},
+        {480, 14, 80, false, true} /* five blocks of 16, ten of 8 */,
     };
     const Target *wide = target_find(STR("x86-64-v4")), *narrow = target_find(STR("x86-64-v3"));
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
@@ -205,7 +206,9 @@ Test(lower_vector, strassen_where_it_pays)
                      (int)layers[i].out, (int)layers[i].side);
         Kernel direct = {.sizes = k.sizes}, few_registers = {.sizes = k.sizes};
         cr_assert(select_vector_conv(wide, false, &direct) && select_vector_conv(narrow, true, &few_registers));
-        cr_expect(direct.family == KERNEL_DIRECT && few_registers.family == KERNEL_DIRECT);
+        cr_expect_eq(direct.family, KERNEL_DIRECT);
+        cr_expect_eq(few_registers.family, layers[i].narrow ? KERNEL_STRASSEN : KERNEL_DIRECT, "%d -> %d at %d",
+                     (int)layers[i].in, (int)layers[i].out, (int)layers[i].side);
     }
 }
 
@@ -237,6 +240,18 @@ Test(lower_vector, strassen_twice_where_it_pays)
         cr_expect(k.tile_cols <= 14);
     }
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
+}
+
+/* With 16 registers: tiles of four pixels; one level; inputs of a half near the processor. */
+Test(lower_vector, strassen_with_few_registers)
+{
+    const Target *target = target_find(STR("x86-64-v3"));
+    Kernel k = {.sizes = lower_build_sizes(728, 19, 728, 1, 1), .vector = target->channel_block};
+    cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
+    tiles_choose_vector(target, &k);
+    cr_expect(k.weight_format.kind == PACK_STRASSEN && k.tile_cols == 4);
+    cr_expect(k.tile_round == 4 && k.input_ahead);
+    cr_expect_leq(7 * 4 * 728 / 2 * k.block_tiles, 200 * 1024);
 }
 
 /* --- zeros around images */

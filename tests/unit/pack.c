@@ -449,44 +449,58 @@ static const int strassen_to_y[4][7] = {
 
 /* Strassen's factors, multiplied with those of one input of one pixel and summed up, give the weight of each output. X22
  * is zero where there is no such input: then its own factor is too. */
-Test(pack, strassen_factors_multiply)
+static void check_strassen(int out, int in, int half_out, int half_in)
 {
-    enum { OUT = 43, IN = 29, LANES = 8, VECTORS = 2, HALF_OUT = 24, HALF_IN = 16 };
+    enum { LANES = 8, VECTORS = 2 };
     PackBench bench = pack_bench("pack-strassen");
-    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 1, 1, 0});
+    Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){out, in, 1, 1, 0});
     PackFormat format = vectors(VECTORS, LANES, LANES, 1, 1);
     format.kind = PACK_STRASSEN;
-    const Segment *segment = add_segment(&bench, weight, format, OUT, IN, 1);
+    const Segment *segment = add_segment(&bench, weight, format, out, in, 1);
     const float *values = formula_values(&bench, weight);
     cr_assert(pack(&bench, weights_formula(bench.base.arena)));
     assert_header(&bench);
-    cr_assert_eq(segment_elements(segment), 7 * HALF_OUT * HALF_IN);
-    for (int o = 0; o < HALF_OUT; ++o) {
-        int set = o / (VECTORS * LANES), width = set == 0 ? VECTORS * LANES : LANES;
-        for (int c = 0; c < HALF_IN; ++c) {
-            int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * 7 * HALF_IN + (int64_t)c * width +
+    cr_assert_eq(segment_elements(segment), 7 * half_out * half_in);
+    for (int o = 0; o < half_out; ++o) {
+        int set = o / (VECTORS * LANES), left = half_out - set * VECTORS * LANES;
+        int width = left < VECTORS * LANES ? left : VECTORS * LANES;
+        for (int c = 0; c < half_in; ++c) {
+            int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * 7 * half_in + (int64_t)c * width +
                             o % (VECTORS * LANES);
-            if (c + HALF_IN >= IN) {
-                cr_assert_eq(float_at(&bench, first + (int64_t)6 * HALF_IN * width), 0.0f);
+            if (c + half_in >= in) {
+                cr_assert_eq(float_at(&bench, first + (int64_t)6 * half_in * width), 0.0f);
             }
             for (int k = 0; k < 16; ++k) { /* output quarter k / 4 of an input that is 1 in quarter k % 4 */
-                if (k % 4 == 3 && c + HALF_IN >= IN) {
+                if (k % 4 == 3 && c + half_in >= in) {
                     continue;
                 }
                 double got = 0.0;
                 for (int n = 0; n < 7; ++n) {
-                    double factor = (double)float_at(&bench, first + (int64_t)n * HALF_IN * width);
+                    double factor = (double)float_at(&bench, first + (int64_t)n * half_in * width);
                     got += strassen_to_y[k / 4][n] * strassen_of_x[n][k % 4] * factor;
                 }
-                int row = o + k / 8 * HALF_OUT, input = c + k % 4 / 2 * HALF_IN;
-                bool same_pixels = k / 4 % 2 == k % 2, inside = row < OUT && input < IN;
-                double want = same_pixels && inside ? (double)values[row * IN + input] : 0.0;
+                int row = o + k / 8 * half_out, input = c + k % 4 / 2 * half_in;
+                bool same_pixels = k / 4 % 2 == k % 2, inside = row < out && input < in;
+                double want = same_pixels && inside ? (double)values[row * in + input] : 0.0;
                 cr_assert_float_eq(got, want, 1e-6, "output %d, input %d, quarters %d: %g instead of %g", row, input, k,
                                    got, want);
             }
         }
     }
     pack_done(&bench);
+}
+
+Test(pack, strassen_factors_multiply)
+{
+    check_strassen(43, 29, 24, 16);
+}
+
+/* Lower halves of a block less. */
+Test(pack, strassen_factors_of_an_odd_number_of_blocks_multiply)
+{
+    check_strassen(37, 24, 24, 16);
+    check_strassen(40, 18, 24, 16);
+    check_strassen(17, 40, 16, 24);
 }
 
 /* The same twice, where the second halves are of lanes: three blocks of outputs are one and a half vectors. Where there is no
