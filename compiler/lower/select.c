@@ -88,7 +88,7 @@ static bool is_image(int32_t rows, int32_t cols)
 /* The input of a first layer: few planes, of which each pixel is broadcast. */
 static bool is_planar(const Target *target, const KernelSizes *s)
 {
-    enum { FEW_PLANES = 4 };
+    enum { FEW_PLANES = 6 };
     return s->groups == 1 && s->in_channels < target->channel_block &&
            (s->in_channels <= FEW_PLANES || s->in_channels * 2 <= target->channel_block);
 }
@@ -99,7 +99,7 @@ static bool is_rows(const Target *target, const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     int32_t b = target->channel_block;
     return is_planar(target, s) && s->out_channels < b && s->stride_cols == 1 && s->out_cols >= b &&
-           !kernel->epilogue.residual && ceil_div(s->out_cols, b) * s->out_channels * 3 < s->out_cols * 2;
+           !kernel->epilogue.residual && ceil_div(s->out_cols, b) * s->out_channels * 8 < s->out_cols * 7;
 }
 
 static bool is_grouped_by_shuffles(const Target *target, const KernelSizes *s)
