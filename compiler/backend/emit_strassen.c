@@ -50,9 +50,9 @@ static Strassen strassen_of(const Kernel *kernel)
     g.unroll = kernel->tile_round > 0 ? kernel->tile_round : ROUND;
     int32_t of_vector = g.twice ? 2 : 1; /* planes */
     if ((f->kind != PACK_STRASSEN && !g.twice) || f->vectors < 1 || kernel->tile_cols < 1 || g.half < 1 ||
-        (g.twice && (in_planes % 2 != 0 || out_planes % 2 != 0)) || s->groups != 1 || s->kernel_rows != 1 ||
-        s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols ||
-        (2 * g.blocks - 1) * g.half >= g.pixels || g.b / of_vector % g.unroll != 0 || (g.twice && g.half < 2)) {
+        s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 ||
+        s->stride_rows != s->stride_cols || (2 * g.blocks - 1) * g.half >= g.pixels ||
+        g.b / of_vector % g.unroll != 0 || (g.twice && g.half < 2)) {
         ICE("kernel '" STR_FMT "' is not one of Strassen's product", STR_ARG(kernel->name));
     }
     g.in_planes = (in_planes + 1) / 2;
@@ -538,6 +538,16 @@ void emit_strassen_place(const Strassen *g, CWriter *w)
     cw_line(w, "const int pixel = right ? second : first;");
 }
 
+const char *emit_strassen_existing(const Strassen *g, const char *planes, CWriter *w)
+{
+    if (g->lower_out_planes == g->out_planes) {
+        return planes;
+    }
+    cw_line(w, "const int existing = %s - %s; /* the lower half has a plane less */", planes,
+            g->sets > 1 ? cexpr_format("(lower && set == %" PRId64 ")", g->sets - 1).text : "lower");
+    return "existing";
+}
+
 /* One job: the outputs of a set of channels and a block of pixels, product by product. */
 static void emit_jobs(const Strassen *g, CWriter *w)
 {
@@ -566,15 +576,11 @@ static void emit_jobs(const Strassen *g, CWriter *w)
     cw_line(w, "const float *const weights = %s;", weights.text);
     cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
     emit_strassen_place(g, w);
-    bool alone = g->lower_out_planes < g->out_planes;
-    if (alone) {
-        cw_line(w, "const int planes = vectors - %s; /* those of the lower half that exist */",
-                g->sets > 1 ? cexpr_format("(lower && set == %" PRId64 ")", g->sets - 1).text : "lower");
-    }
+    const char *planes = emit_strassen_existing(g, "vectors", w);
     emit_strassen_product(g,
                           cexpr_format(STR_FMT "_output(a, sums, plane, pixel + i,%s %s, width);",
                                        STR_ARG(g->kernel->name), strassen_is_clamped(g) ? " right ? skip - i : 0," : "",
-                                       alone ? "planes" : "vectors")
+                                       planes)
                               .text,
                           w);
     cw_close(w, "");

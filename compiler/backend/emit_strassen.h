@@ -51,6 +51,8 @@ void emit_strassen_factors(const Strassen *g, CWriter *w);    /* "factors": of t
 /* "lower", "right": where product n ends; `what` they are, for the reader. */
 void emit_strassen_quarter(const char *what, CWriter *w);
 void emit_strassen_place(const Strassen *g, CWriter *w); /* the same of y, "plane", "pixel": where that begins */
+/* "existing": how many of the `planes` of y that a set has there exist; its name, or `planes` where all do. */
+const char *emit_strassen_existing(const Strassen *g, const char *planes, CWriter *w);
 /* "start", "to": what product n is added to, of the sums u, u3 or `none`, and where that goes: there or to sums. */
 void emit_strassen_start(const char *none, CWriter *w);
 /* The other use of S1 T1, of `size` vectors; then `output` of what is in sums. */

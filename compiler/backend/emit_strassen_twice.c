@@ -2,7 +2,8 @@
  * The factors of a product are cut once more into quarters: pixels into a left and a right run, which share the middle one
  * where their number is odd; channels by lanes, the lower and the upper half of each vector, so that any number of vectors
  * has halves. Outputs of half the lanes of two planes are one vector of a product; of an odd last plane half a vector.
- * Products go over whole planes; for lanes past the last input W12, W22 and S4 are zeros here too, and X22 counts as zero.
+ * Products go over whole planes, of a factor that ends with the inputs over those that exist; for lanes past the last input
+ * W12, W22 and S4 are zeros here too, and X22 counts as zero.
  *
  * Order: products outside, sets of output channels inside, so that one factor of x and the sums of its quarters stay in
  * the second level of the cache for all sets; the sums U, U3 of all sets wait in scratch meanwhile.
@@ -44,9 +45,9 @@ static void emit_quarters(const Strassen *g, CWriter *w)
     if (odd) {
         emit_strassen_lanes(g, "exist", lanes, w);
     }
-    cw_open(w, "for (int plane = 0; plane < %" PRId64 "; ++plane, x += in_x->plane_step)", g->in_planes);
+    cw_open(w, "for (int plane = 0; plane < in_x->planes; ++plane, x += in_x->plane_step)");
     if (odd) {
-        cw_line(w, "const int last = ends && plane == %" PRId64 ";", g->in_planes - 1);
+        cw_line(w, "const int last = ends && plane == %" PRId64 ";", g->lower_in_planes - 1);
         cw_line(w, "const vector_half exists = *(const vector_half *)(exist + last * %d);", lanes);
     }
     cw_open(w, "for (int i = 0; i < %d; ++i, v += %d)", g->run, g->b);
@@ -108,7 +109,8 @@ static void emit_product(const Strassen *g, CWriter *w)
             STR_ARG(g->kernel->name));
     cw_body(w);
     emit_strassen_names(w);
-    emit_strassen_taps("in_v", g->in_planes, (int64_t)g->run * g->b, g->rounds, w);
+    cw_line(w, "const conv_taps in_v = {in_x->planes, 1, 1, %d, %" PRId64 ", 0, 0, 0};", g->rounds,
+            (int64_t)g->run * g->b);
     cw_line(w, "const conv_taps *const taps[%d] = {in_x, in_x, &in_v, &in_v, &in_v, &in_v, in_x};", PRODUCTS);
     cw_line(w, "const float *const factors[%d] = {x, x + %d, v, v + %d, v + %" PRId64 ", v + %" PRId64 ", x + %d};",
             PRODUCTS, lanes, lanes, quarters_stride(g), quarters_stride(g) + lanes, right_of(g) * g->b + lanes);
@@ -168,8 +170,9 @@ static void emit_sets(const Strassen *g, CWriter *w)
     cw_line(w, "vector *const u3 = (vector *)(all_u3 + set * %" PRId64 ");", set);
     emit_strassen_start("NULL", w);
     cw_line(w, STR_FMT "_product(taps[n], factors[n], quarters, weights, planes, start, to, sums_u);", STR_ARG(name));
-    CExpr output = cexpr_format(STR_FMT "_output(a, sums, plane, pixel,%s planes, %d);", STR_ARG(name),
-                                strassen_is_clamped(g) ? " right ? skip : 0," : "", (int)g->half);
+    const char *planes = emit_strassen_existing(g, "planes", w);
+    CExpr output = cexpr_format(STR_FMT "_output(a, sums, plane, pixel,%s %s, %d);", STR_ARG(name),
+                                strassen_is_clamped(g) ? " right ? skip : 0," : "", planes, (int)g->half);
     emit_strassen_end(cexpr_format("planes * %d", (int)g->half).text, output.text, w);
     cw_close(w, "");
     cw_close(w, "");

@@ -514,15 +514,12 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
  * weights, of which there are three times the filter's. */
 static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 96, LEAST_PLANES = 32, LANES = 16 };
+    enum { LEAST_PIXELS = 96, LEAST_CHANNELS = 512, LEAST_LANES = 8 };
     static const double cost_of_vector = 24.0, worth = 0.985;
     int32_t b = target->channel_block;
     double pixels = s->out_rows * (double)s->out_cols;
-    if (b < LANES || target->registers < MANY_REGISTERS || pixels < LEAST_PIXELS) {
-        return false;
-    }
-    int32_t in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
-    if (in_planes < LEAST_PLANES || out_planes < LEAST_PLANES || in_planes % 2 != 0 || out_planes % 2 != 0) {
+    double in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
+    if (b < LEAST_LANES || pixels < LEAST_PIXELS || in_planes * b < LEAST_CHANNELS || out_planes * b < LEAST_CHANNELS) {
         return false;
     }
     double products = pixels * in_planes * b * out_planes * 7.0 / 8.0; /* of seven */

@@ -1660,16 +1660,13 @@ static void fill_strassen(Batch *b)
     }
 }
 
-/* Once more by seven products each, of an even number of blocks: halves of vectors are rounds of four. */
+/* Once more by seven products each: halves of vectors are rounds of four. */
 static void fill_strassen_twice(Batch *b)
 {
     fill_strassen(b);
     for (uint32_t i = 0; i < b->count && b->b >= 8; ++i) {
         Kernel *k = b->kernels[i];
         int32_t pixels = k->sizes.out_rows * k->sizes.out_cols;
-        if (ceil_div(k->sizes.in_channels, b->b) % 2 != 0 || ceil_div(k->sizes.out_channels, b->b) % 2 != 0) {
-            continue;
-        }
         while (pixels >= 3 && k->block_tiles < 2) {
             k->block_tiles = pick_half(b, pixels);
         }

@@ -242,16 +242,24 @@ Test(lower_vector, strassen_twice_where_it_pays)
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
-/* With 16 registers: tiles of four pixels; one level; inputs of a half near the processor. */
+/* With 16 registers: tiles of four or five pixels; inputs of a half near the processor; two levels from 512 channels on. */
 Test(lower_vector, strassen_with_few_registers)
 {
+    const struct {
+        int32_t in, side, out;
+        bool twice;
+    } layers[] = {{728, 19, 728, true}, {1024, 14, 512, true}, {728, 19, 256, false}, {728, 7, 728, false}};
     const Target *target = target_find(STR("x86-64-v3"));
-    Kernel k = {.sizes = lower_build_sizes(728, 19, 728, 1, 1), .vector = target->channel_block};
-    cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
-    tiles_choose_vector(target, &k);
-    cr_expect(k.weight_format.kind == PACK_STRASSEN && k.tile_cols == 4);
-    cr_expect(k.tile_round == 4 && k.input_ahead);
-    cr_expect_leq(7 * 4 * 728 / 2 * k.block_tiles, 200 * 1024);
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
+        int32_t in = layers[i].in, side = layers[i].side;
+        Kernel k = {.sizes = lower_build_sizes(in, side, layers[i].out, 1, 1), .vector = target->channel_block};
+        cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
+        tiles_choose_vector(target, &k);
+        cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%d -> %d at %d",
+                     (int)in, (int)layers[i].out, (int)side);
+        cr_expect(k.tile_cols <= 5 && k.weight_format.vectors * k.tile_cols <= 12 && k.input_ahead);
+        cr_expect((layers[i].twice ? 4 : 14) * in * k.block_tiles <= 700 * 1024);
+    }
 }
 
 /* --- zeros around images */
