@@ -423,16 +423,18 @@ static bool takes_strassen(const Target *target, const KernelSizes *s)
     return halves && plain;
 }
 
-/* Whether seven block products are worth the additions around them. Odd numbers of blocks were measured with 16 registers
- * of 8 floats alone. */
+/* Whether seven block products are worth the additions around them. Measured for even numbers of blocks with 32 registers;
+ * with 16 for any number, where fewer than 128 channels on a side gained nothing, for more rounding errors. */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 32, MANY_REGISTERS = 32 };
+    enum { LEAST_PIXELS = 32, MANY_REGISTERS = 32, LEAST_CHANNELS = 128 };
     int32_t in_blocks = ceil_div(s->in_channels, target->channel_block),
             out_blocks = ceil_div(s->out_channels, target->channel_block);
-    bool even = in_blocks % 2 == 0 && out_blocks % 2 == 0;
-    return takes_strassen(target, s) && (even || target->registers < MANY_REGISTERS) &&
-           (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS && strassen_pays(target, s);
+    bool measured = target->registers >= MANY_REGISTERS
+                        ? in_blocks % 2 == 0 && out_blocks % 2 == 0
+                        : s->in_channels >= LEAST_CHANNELS && s->out_channels >= LEAST_CHANNELS;
+    return takes_strassen(target, s) && measured && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
+           strassen_pays(target, s);
 }
 
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)

@@ -196,7 +196,8 @@ Test(lower_vector, strassen_where_it_pays)
         {512, 4, 512, false, false},
         {512 + 16, 14, 256, false, true} /* an odd number of blocks of 16 */,
         {512, 14, 512 - 16, false, true},
-        {480, 14, 80, false, true} /* five blocks of 16, ten of 8 */,
+        {480, 14, 112, false, false} /* seven blocks of 16; few channels */,
+        {480, 14, 144, false, true},
     };
     const Target *wide = target_find(STR("x86-64-v4")), *narrow = target_find(STR("x86-64-v3"));
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
