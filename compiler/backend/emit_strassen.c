@@ -50,9 +50,9 @@ static Strassen strassen_of(const Kernel *kernel)
     g.unroll = kernel->tile_round > 0 ? kernel->tile_round : ROUND;
     int32_t of_vector = g.twice ? 2 : 1; /* planes */
     if ((f->kind != PACK_STRASSEN && !g.twice) || f->vectors < 1 || kernel->tile_cols < 1 || g.half < 1 ||
-        s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 ||
-        s->stride_rows != s->stride_cols || (2 * g.blocks - 1) * g.half >= g.pixels ||
-        g.b / of_vector % g.unroll != 0 || (g.twice && g.half < 2)) {
+        in_planes < 2 || out_planes < 2 || s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 ||
+        s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols ||
+        (2 * g.blocks - 1) * g.half >= g.pixels || g.b / of_vector % g.unroll != 0 || (g.twice && g.half < 2)) {
         ICE("kernel '" STR_FMT "' is not one of Strassen's product", STR_ARG(kernel->name));
     }
     g.in_planes = (in_planes + 1) / 2;

@@ -526,29 +526,26 @@ static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
     return products * 7.0 / 8.0 + cost_of_vector * pixels * (in_planes + out_planes) < worth * products;
 }
 
-/* Vectors and pixels of a tile: 28 sums of 32 registers, a dozen of 16. */
-static Split strassen_split(const Target *target, const KernelSizes *s, int32_t b)
+/* Vectors and pixels of a tile: 28 sums of 32 registers; of 16 a dozen, or eight where a set of one vector would be left over.
+ * Few shapes, which the layers of a network share. */
+static Split strassen_split(const Target *target, const KernelSizes *s, int32_t b, bool twice)
 {
-    int32_t planes = ceil_div(s->out_channels, 2 * b), in_planes = ceil_div(s->in_channels, 2 * b);
+    enum { FEW_PIXELS = 4 };
+    int32_t planes = ceil_div(s->out_channels, 2 * b), all = twice ? ceil_div(planes, 2) : planes;
+    int32_t vectors = planes > 1 ? 2 : 1;
     if (target->registers >= MANY_REGISTERS) {
-        return (Split){planes > 1 ? 2 : 1, 1, MANY_PIXELS};
+        return (Split){vectors, 1, MANY_PIXELS};
     }
-    TileWork work = {.vector = b,
-                     .planes = planes,
-                     .rows = 1,
-                     .cols = ceil_div(s->out_rows * s->out_cols, 2),
-                     .depth = (int64_t)in_planes * b,
-                     .taps = 1,
-                     .step = 4 * b};
-    return best_split(&work);
+    return (Split){all > 2 && all % 3 != 1 ? 3 : vectors, 1, FEW_PIXELS};
 }
 
 static void choose_strassen(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    Split split = strassen_split(target, s, kernel->vector);
+    bool twice = strassen_twice_pays(target, s);
+    Split split = strassen_split(target, s, kernel->vector, twice);
     kernel->weight_format = vectors_format(kernel, split.vectors, kernel->vector);
-    kernel->weight_format.kind = strassen_twice_pays(target, s) ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
+    kernel->weight_format.kind = twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
     int64_t weights =
         STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
         int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half; twice: 7/4 */

@@ -10,6 +10,7 @@
 #include "lower/tiles.h"
 #include "lower_build.h"
 #include "passes/pass.h"
+#include "../run/kernel_reference.h"
 
 typedef struct Net {
     Arena *arena;
@@ -260,6 +261,30 @@ Test(lower_vector, strassen_with_few_registers)
                      (int)in, (int)layers[i].out, (int)side);
         cr_expect(k.tile_cols <= 5 && k.weight_format.vectors * k.tile_cols <= 12 && k.input_ahead);
         cr_expect((layers[i].twice ? 4 : 14) * in * k.block_tiles <= 700 * 1024);
+    }
+}
+
+/* With 8 lanes: filters transformed where they are used for stride 2 alone; LeNet-5's 28 columns as rows of pixels, and its six
+ * planes by Winograd down the columns. */
+Test(lower_vector, families_with_8_lanes)
+{
+    const struct {
+        int32_t in, side, out, window, stride, pad;
+        KernelFamily family;
+        int32_t lines;
+    } layers[] = {{512, 14, 512, 3, 2, 1, KERNEL_WINOGRAD_LIVE, 0},
+                  {512, 7, 512, 3, 1, 1, KERNEL_WINOGRAD, 0},
+                  {1, 32, 6, 5, 1, 0, KERNEL_ROWS, 4},
+                  {6, 14, 16, 5, 1, 0, KERNEL_PLANAR, 5}};
+    const Target *target = target_find(STR("x86-64-v3"));
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
+        int32_t in = layers[i].in, side = layers[i].side;
+        Kernel k = {.sizes = reference_sizes(in, side, side, layers[i].out, layers[i].window, layers[i].stride,
+                                             layers[i].pad, 0)};
+        k.sizes.groups = 1;
+        cr_assert(select_vector_conv(target, true, &k));
+        cr_expect(k.family == layers[i].family && k.lines == layers[i].lines, "%d -> %d at %d", (int)in,
+                  (int)layers[i].out, (int)side);
     }
 }
 
