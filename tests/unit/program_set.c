@@ -111,7 +111,36 @@ Test(program_set, each_target_finds_its_weights)
     check_contents("tests/run/nets/vector_joins.net");
     check_contents("tests/run/nets/conv.net");
     check_contents("tests/run/nets/ops_norm.net");
+    check_contents("tests/run/nets/vector_dense_nonzero.net");
     check_contents("dsl/zoo/lenet5.net");
+}
+
+/* Of one weight for several targets. */
+static void check_nothing_twice(const char *path)
+{
+    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
+    Bench bench = bench_create(path);
+    const Program *whole = lower_for(&bench, names, 3)->whole;
+    StrBuf blob = pack(&bench, whole);
+    const char *bytes = blob.ptr + BLOB_HEADER_BYTES;
+    for (uint32_t i = 0; i < whole->n_segments; ++i) {
+        const Segment *a = whole->segments[i];
+        for (uint32_t k = 0; k < i; ++k) {
+            const Segment *b = whole->segments[k];
+            bool same = a->bytes == b->bytes && memcmp(bytes + a->offset, bytes + b->offset, (size_t)a->bytes) == 0;
+            cr_expect(!same || !str_equal(a->name, b->name), "%s: " STR_FMT " is there twice", path, STR_ARG(a->name));
+        }
+    }
+    strbuf_free(&blob);
+    bench_release(&bench);
+}
+
+Test(program_set, no_bytes_of_a_weight_are_stored_twice)
+{
+    check_nothing_twice("tests/run/nets/vector_dense_nonzero.net");
+    check_nothing_twice("tests/run/nets/vector_blocks.net");
+    check_nothing_twice("tests/run/nets/vector_joins.net");
+    check_nothing_twice("dsl/zoo/lenet5.net");
 }
 
 /* No two segments of a blob have the same place or the same contents described. */
