@@ -438,7 +438,8 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
 
 /* --- the kernel */
 
-void emit_strassen_taps(const char *name, int64_t planes, int64_t plane, int32_t rounds, CWriter *w)
+/* "static const conv_taps name": `planes` of a factor with `plane` floats from one to the next. */
+static void emit_factor_taps(const char *name, int64_t planes, int64_t plane, int32_t rounds, CWriter *w)
 {
     cw_line(w, "static const conv_taps %s = {%" PRId64 ", 1, 1, %d, %" PRId64 ", 0, 0, 0};", name, planes, rounds,
             plane);
@@ -448,15 +449,15 @@ void emit_strassen_taps(const char *name, int64_t planes, int64_t plane, int32_t
 static void emit_taps(const Strassen *g, CWriter *w)
 {
     const int64_t v_plane = (int64_t)g->half * g->b, x_plane = g->kernel->in.plane_stride;
-    emit_strassen_taps("in_v", g->in_planes, v_plane, g->rounds, w);
+    emit_factor_taps("in_v", g->in_planes, v_plane, g->rounds, w);
     if (ends_early(g)) {
-        emit_strassen_taps("in_v_short", g->lower_in_planes, v_plane, g->last_rounds, w);
+        emit_factor_taps("in_v_short", g->lower_in_planes, v_plane, g->last_rounds, w);
     }
     if (g->in_place) {
-        emit_strassen_taps("in_x", g->in_planes, x_plane, g->rounds, w);
+        emit_factor_taps("in_x", g->in_planes, x_plane, g->rounds, w);
     }
     if (g->in_place && ends_early(g)) {
-        emit_strassen_taps("in_x_short", g->lower_in_planes, x_plane, g->last_rounds, w);
+        emit_factor_taps("in_x_short", g->lower_in_planes, x_plane, g->last_rounds, w);
     }
     StrBuf list = {0};
     for (int n = 0; n < PRODUCTS; ++n) {

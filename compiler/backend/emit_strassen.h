@@ -41,8 +41,6 @@ void emit_strassen_names(CWriter *w); /* "enum { W11_X11, .. }" */
 void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w);
 /* "static const float name[b]": 1 for the first `ones` lanes and for those of the last plane that are channels, else 0. */
 void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWriter *w);
-/* "static const conv_taps name": `planes` of a factor with `plane` floats from one to the next. */
-void emit_strassen_taps(const char *name, int64_t planes, int64_t plane, int32_t rounds, CWriter *w);
 /* "first", "second", "skip": the halves of block number `block`, where pixels are clamped the first of `second` to skip. */
 void emit_strassen_halves(const Strassen *g, CWriter *w);
 bool strassen_is_clamped(const Strassen *g);

@@ -183,30 +183,22 @@ static void describe_ports(const char *role, Buffer *const *ports, uint32_t coun
     }
 }
 
-/* Channels in, with what fills the last block. */
-static int64_t padded_inputs(const Packing *packing)
-{
-    const PackFormat *f = &packing->format;
-    int32_t inputs = packing->cols / (f->window_rows * f->window_cols);
-    int32_t block = f->kind == PACK_WINOGRAD ? f->lanes : f->in_block;
-    return int_align_up(f->phase_lanes ? (int64_t)f->phases * f->phases * inputs : inputs, block);
-}
-
-/* The same text for segments of the same bytes: of a vector (bias) only its padded length counts; of vectors both padded
- * sizes and the outputs of a set, whatever its vectors are, and blocks of inputs where there is a window between them. */
+/* The same text for segments of the same bytes: of a vector (bias) only its padded length counts; of vectors the padded
+ * outputs, all elements (so the padded inputs) and the outputs of a set, whatever its vectors are, and blocks of inputs where
+ * there is a window between them. */
 static void describe_bytes(const Segment *segment, StrBuf *out)
 {
     Packing packing = {segment->format,     segment->rows,  segment->cols, segment->groups,
                        segment->transposed, segment->table, segment->phase};
     PackFormat *f = &packing.format;
+    int64_t elements = segment_elements(segment);
     if (f->kind == PACK_ROWS && packing.cols == 1 && f->col_block == 1) {
-        int64_t elements = segment_elements(segment);
         packing.groups = elements == packing.rows ? 1 : packing.groups; /* they follow each other without gaps */
         f->row_block = 1;
         strbuf_printf(out, "padded to %" PRId64 " ", elements / packing.groups);
     } else if (f->kind == PACK_VECTORS || f->kind == PACK_WINOGRAD || f->kind == PACK_LINES) {
         int64_t outputs = int_align_up(packing.rows / packing.groups, f->lanes), set = (int64_t)f->vectors * f->lanes;
-        strbuf_printf(out, "padded to %" PRId64 " by %" PRId64 " ", outputs, padded_inputs(&packing));
+        strbuf_printf(out, "padded to %" PRId64 " of %" PRId64 " ", outputs, elements);
         f->vectors = (int32_t)(set < outputs ? set : outputs);
         f->in_block = f->kind == PACK_VECTORS && f->window_rows * f->window_cols > 1 ? f->in_block : 1;
         f->lanes = 1;

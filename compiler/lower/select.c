@@ -291,11 +291,12 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
 
 /* 0: none; else m of the cheapest tiles, which must cost less than `least`. With 16 registers of 8 floats for stride 2
  * alone, whose filters take few additions: else a chunk of few tiles spends its time on filters (1.35 of the time for 512
- * channels at 7x7). Not with narrower vectors, where a product waits for the load of its input (not measured). Nor where images are large: V and sums of all tiles are to stay near. */
+ * channels at 7x7). Not with narrower vectors, where a product waits for the load of its input (not measured).
+ * Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
 {
-    enum { LEAST_REGISTERS = 32, LEAST_FLOATS = 16, LEAST_FLOATS_OF_STRIDES = 8, MOST_TILES = 56 };
-    bool wide = target->registers >= LEAST_REGISTERS && target->vector_floats >= LEAST_FLOATS;
+    enum { LEAST_FLOATS = 16, LEAST_FLOATS_OF_STRIDES = 8, MOST_TILES = 56 };
+    bool wide = target->registers >= MANY_REGISTERS && target->vector_floats >= LEAST_FLOATS;
     bool strides = s->stride_rows > 1 && target->vector_floats >= LEAST_FLOATS_OF_STRIDES;
     if (!(wide || strides) || !takes_live(target, s)) {
         return 0;
@@ -427,7 +428,7 @@ static bool takes_strassen(const Target *target, const KernelSizes *s)
  * with 16 for any number, where fewer than 128 channels on a side gained nothing, for more rounding errors. */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 32, MANY_REGISTERS = 32, LEAST_CHANNELS = 128 };
+    enum { LEAST_PIXELS = 32, LEAST_CHANNELS = 128 };
     int32_t in_blocks = ceil_div(s->in_channels, target->channel_block),
             out_blocks = ceil_div(s->out_channels, target->channel_block);
     bool measured = target->registers >= MANY_REGISTERS

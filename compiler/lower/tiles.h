@@ -1,9 +1,12 @@
-/* Tiles: what tiles.c shares with tiles_vector.c. */
+/* Tiles: what tiles.c and select.c share with tiles_vector.c. */
 #ifndef CNNC_LOWER_TILES_H
 #define CNNC_LOWER_TILES_H
 
 #include "lower/choices.h"
 #include "lower/program.h"
+
+/* AVX-512 and aarch64 have them; with 16 other tiles, and other kernels, are best. */
+enum { MANY_REGISTERS = 32 };
 
 /* The same as tiles_choose for a record with vector > 1; scratch_bytes is not rounded yet, members start at zero. */
 void tiles_choose_vector(const Target *target, Kernel *kernel);

@@ -38,7 +38,7 @@ static int32_t even_piece(int64_t count, int32_t most)
 
 /* Many registers: a tile of two vectors of channels and 14 pixels has 28 accumulators, and whatever an image's width
  * leaves over is still enough to hide the latency of sums. */
-enum { MANY_REGISTERS = 32, MANY_PIXELS = 14 };
+enum { MANY_PIXELS = 14 };
 
 /* Tiles of up to `pixels` pixels: a stretch of a row, or several short rows. */
 static void choose_tile(Kernel *kernel, int32_t pixels)
@@ -480,11 +480,11 @@ static const StrassenCost strassen_few = {200 * 1024, 700 * 1024, 1.04, 1.1, 4 *
 static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t most, int64_t weight_bytes)
 {
     enum { FEW_JOBS = 8 };
-    const bool many = target->registers >= MANY_REGISTERS, twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
+    bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
     int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
     /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
     int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
-    const StrassenCost *c = many ? &strassen_many : &strassen_few;
+    const StrassenCost *c = target->registers >= MANY_REGISTERS ? &strassen_many : &strassen_few;
     int64_t far = twice ? c->far / 2 : c->far;
     int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
     double read_again = weight_bytes > c->weights ? c->read_again : 0.2;

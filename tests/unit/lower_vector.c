@@ -244,7 +244,7 @@ Test(lower_vector, strassen_twice_where_it_pays)
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
-/* With 16 registers: tiles of four or five pixels; inputs of a half near the processor; two levels from 512 channels on. */
+/* With 16 registers: tiles of four pixels; inputs of a half near the processor; two levels from 512 channels on. */
 Test(lower_vector, strassen_with_few_registers)
 {
     const struct {
