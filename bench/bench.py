@@ -97,7 +97,7 @@ def compile_command(compiler, target):
 
 
 def flags_for(target):
-    if target.startswith("x86-64-") and "," not in target:
+    if target.startswith(("x86-64-", "znver")) and "," not in target:
         return ["-O3", "-march=" + target]
     return ["-O3"] if "," in target or target == "aarch64" else ["-O3", "-march=native"]
 

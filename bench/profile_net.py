@@ -23,7 +23,7 @@ import bench
 from packages import Fault, run
 
 MOVES = ("convert", "copy", "zero_halo")
-VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "x86-64-v4": 64, "portable": 16}
+VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "znver1": 32, "x86-64-v4": 64, "portable": 16}
 
 
 # --- what cnnc says

@@ -39,14 +39,16 @@ const char options_help[] =
     "      --threads-max=N      most threads one run can use; default 1\n"
     "      --split-from=N       split steps among threads that take N microseconds or more, estimated by size;\n"
     "                           default 5; none where they take less than 10 N in all; 0: all\n"
-    "      --target=NAME        machine to write C for. native, the default: this machine; x86-64-v2, x86-64-v3,\n"
+    "      --target=NAME        machine to write C for. native, the default: this machine; x86-64-v2, x86-64-v3, "
+    "znver1,\n"
     "                           x86-64-v4, aarch64: for gcc or clang, with -march=NAME (aarch64: without) or, there,\n"
     "                           -march=native; portable: strict C99, any machine and compiler\n"
     "      --target=NAME,NAME   code for each, among which init chooses: see README.md; no -march\n"
     "      --no-winograd        direct sums only: a tenth of the rounding error or less, more time\n"
     "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 digits, numbers up to\n"
     "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32\n"
-    "      --tune[=FILE]        time kernels for each convolution here, with the C compiler CC; add the fastest to the\n"
+    "      --tune[=FILE]        time kernels for each convolution here, with the C compiler CC; add the fastest to "
+    "the\n"
     "                           database FILE (default: cnnc.tune) and use it\n"
     "      --tuned[=FILE]       use the database, time nothing\n"
     "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: ours\n"
@@ -389,6 +391,13 @@ static bool check_beside(Parse *parse, const Target *target)
             diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--target: %s and %s are machines of different kinds",
                           other->name, target->name);
             diag_help(parse->diag, "run cnnc once for each kind, with another -o");
+            return false;
+        }
+        if (other->architecture != NULL && target->architecture != NULL && other->level == target->level) {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place,
+                          "--target: %s and %s need the same of a processor, so nothing would choose between them",
+                          other->name, target->name);
+            diag_help(parse->diag, "leave one of them out");
             return false;
         }
         const Target *vector = other->architecture != NULL ? other : target;

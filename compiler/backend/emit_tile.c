@@ -211,10 +211,10 @@ static void emit_chains(const TileShape *t, int32_t b, CWriter *w)
 {
     cw_line(w, "const conv_taps n = *taps;");
     cw_open(w, "for (int first = 0; first < n.planes; first += %d)", t->chain);
-    cw_line(w, "const int end = n.planes - first < %d ? n.planes : first + %d;", t->chain, t->chain);
+    cw_line(w, "const int after = n.planes - first < %d ? n.planes : first + %d;", t->chain, t->chain);
     cw_line(w, "vector s[%d][%d];", t->vectors, t->rows * t->cols);
     emit_first_sums(t, w);
-    emit_planes(t, "n", "first", "end", "x", t->step, b, w);
+    emit_planes(t, "n", "first", "after", "x", t->step, b, w);
     cw_open(w, "if (first == 0)");
     emit_store_sums(t, "=", w);
     cw_chain(w, "else");

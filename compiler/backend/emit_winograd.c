@@ -111,6 +111,12 @@ static int32_t rounds_of(const Winograd *g)
     return (int32_t)(rounds < all ? rounds : all);
 }
 
+/* Rounds of the last plane, where all points have the same planes. */
+static int32_t last_rounds_of(const Winograd *g)
+{
+    return g->stride == 1 ? tile_last_rounds(g->s->in_channels / g->groups, g->b, round_of(g)) : rounds_of(g);
+}
+
 /* Cache lines that a chunk asks for: its share of `products` of each output. */
 static int32_t prefetch_lines(const Winograd *g, int32_t products, int32_t vectors)
 {
@@ -137,6 +143,7 @@ static TileShape shape_of(const Winograd *g, bool narrow, int32_t vectors)
                        .step = g->b,
                        .unroll = round_of(g),
                        .rounds = rounds_of(g),
+                       .short_plane = last_rounds_of(g) < rounds_of(g),
                        .chain = chain_of(g),
                        .prefetch = large ? prefetch_lines(g, round_of(g), vectors) : 0,
                        .row_prefetch = large ? 0 : prefetch_lines(g, g->b, vectors)};
@@ -500,8 +507,8 @@ static void emit_by_sets(const Winograd *g, CWriter *w)
 static void emit_taps(const Winograd *g, CWriter *w)
 {
     if (g->stride == 1) {
-        cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %d, %d, 0, 0, 0};", g->in_planes, rounds_of(g),
-                g->block * g->b);
+        cw_line(w, "static const conv_taps taps = {%" PRId64 ", 1, 1, %d, %d, 0, 0, 0};", g->in_planes,
+                last_rounds_of(g), g->block * g->b);
         return;
     }
     cw_open(w, "static const conv_taps taps[3] =");

@@ -136,10 +136,12 @@ static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {
     [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24, [9] = 36};
 
 /* A vector of weights takes the time of so many products at least, however few tiles need it (measured). */
-static const double least_uses = 6.0;
+static double least_uses(const Target *target)
+{
+    return target->registers < MANY_REGISTERS && target->products == 1 ? 4.0 : 6.0;
+}
 
-/* A vector of weights that comes from memory takes the time of so many products. */
-enum { STREAM_COST = 15, STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
+enum { STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
 
 /* Memory is asked ahead of time, but products and memory hide each other in part only (measured). */
 static double overlapped(double products, double stream)
@@ -150,7 +152,7 @@ static double overlapped(double products, double stream)
 /* So many vectors of weights from memory, or from a cache: nothing then. */
 static double stream_cost(const Target *target, double vectors)
 {
-    return 4 * vectors * target->channel_block >= STREAM_FROM ? STREAM_COST * vectors : 0;
+    return 4 * vectors * target->channel_block >= STREAM_FROM ? target->stream_cost * vectors : 0;
 }
 
 /* Of `in_planes` vectors of inputs a pixel, in S x S phases of which those that add nothing to a point are left out. */
@@ -171,9 +173,8 @@ static double winograd_cost(const Target *target, const KernelSizes *s, int32_t 
     double weights = points * in_planes * b * out_planes;
     double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
     double out = cols * output_cost[rows] + winograd_outputs(m, tap_rows) * output_cost[cols] + 2 * rows * cols;
-    double transforms = tiles * (all * in_planes * in + out_planes * out);
-    return groups *
-           (overlapped((tiles > least_uses ? tiles : least_uses) * weights, stream_cost(target, weights)) + transforms);
+    double transforms = tiles * (all * in_planes * in + out_planes * out), least = least_uses(target);
+    return groups * (overlapped((tiles > least ? tiles : least) * weights, stream_cost(target, weights)) + transforms);
 }
 
 static double direct_cost(const Target *target, const KernelSizes *s, double in_planes)
@@ -289,15 +290,16 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     return s->groups * (overlapped(products * filters, stream_cost(target, 9 * filters)) + transforms + far);
 }
 
-/* 0: none; else m of the cheapest tiles, which must cost less than `least`. With 16 registers of 8 floats for stride 2
- * alone, whose filters take few additions: else a chunk of few tiles spends its time on filters (1.35 of the time for 512
- * channels at 7x7). Not with narrower vectors, where a product waits for the load of its input (not measured).
+/* 0: none; else m of the cheapest tiles, which must cost less than `least`. With 16 registers of 8 floats where products
+ * are dear, and for stride 2 alone, whose filters take few additions: else a chunk of few tiles spends its time on filters
+ * (1.35 of the time for 512 channels at 7x7). Not with narrower vectors, where a product waits for the load of its input
+ * (not measured).
  * Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
 {
     enum { LEAST_FLOATS = 16, LEAST_FLOATS_OF_STRIDES = 8, MOST_TILES = 56 };
     bool wide = target->registers >= MANY_REGISTERS && target->vector_floats >= LEAST_FLOATS;
-    bool strides = s->stride_rows > 1 && target->vector_floats >= LEAST_FLOATS_OF_STRIDES;
+    bool strides = s->stride_rows > 1 && target->products == 1 && target->vector_floats >= LEAST_FLOATS_OF_STRIDES;
     if (!(wide || strides) || !takes_live(target, s)) {
         return 0;
     }
@@ -425,15 +427,16 @@ static bool takes_strassen(const Target *target, const KernelSizes *s)
 }
 
 /* Whether seven block products are worth the additions around them. Measured for even numbers of blocks with 32 registers;
- * with 16 for any number, where fewer than 128 channels on a side gained nothing, for more rounding errors. */
+ * with 16, where products are dear, for any number: fewer than 128 channels on a side gained nothing, for more rounding
+ * errors. Not where two vectors of products are made in a cycle, for which tiles of four pixels were not measured. */
 static bool is_strassen(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 32, LEAST_CHANNELS = 128 };
     int32_t in_blocks = ceil_div(s->in_channels, target->channel_block),
             out_blocks = ceil_div(s->out_channels, target->channel_block);
-    bool measured = target->registers >= MANY_REGISTERS
-                        ? in_blocks % 2 == 0 && out_blocks % 2 == 0
-                        : s->in_channels >= LEAST_CHANNELS && s->out_channels >= LEAST_CHANNELS;
+    bool measured = target->registers >= MANY_REGISTERS ? in_blocks % 2 == 0 && out_blocks % 2 == 0
+                                                        : target->products == 1 && s->in_channels >= LEAST_CHANNELS &&
+                                                              s->out_channels >= LEAST_CHANNELS;
     return takes_strassen(target, s) && measured && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
            strassen_pays(target, s);
 }

@@ -69,7 +69,7 @@ static void check_views(const Program *program)
 
 static void check_nets(const char *pattern, int at_least)
 {
-    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "znver1", "x86-64-v2", "aarch64"};
     glob_t found;
     cr_assert_eq(glob(pattern, 0, NULL, &found), 0);
     int count = 0;
@@ -200,13 +200,16 @@ Test(lower_vector, strassen_where_it_pays)
         {480, 14, 112, false, false} /* seven blocks of 16; few channels */,
         {480, 14, 144, false, true},
     };
-    const Target *wide = target_find(STR("x86-64-v4")), *narrow = target_find(STR("x86-64-v3"));
+    const Target *wide = target_find(STR("x86-64-v4")), *narrow = target_find(STR("znver1"));
+    const Target *fast = target_find(STR("x86-64-v3")); /* 16 registers, two products a cycle */
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         Kernel k = {.sizes = lower_build_sizes(layers[i].in, layers[i].side, layers[i].out, 1, 1)};
         cr_assert(select_vector_conv(wide, true, &k));
         cr_expect_eq(k.family, layers[i].pays ? KERNEL_STRASSEN : KERNEL_DIRECT, "%d -> %d at %d", (int)layers[i].in,
                      (int)layers[i].out, (int)layers[i].side);
-        Kernel direct = {.sizes = k.sizes}, few_registers = {.sizes = k.sizes};
+        Kernel direct = {.sizes = k.sizes}, few_registers = {.sizes = k.sizes}, cheap = {.sizes = k.sizes};
+        cr_assert(select_vector_conv(fast, true, &cheap));
+        cr_expect_eq(cheap.family, KERNEL_DIRECT);
         cr_assert(select_vector_conv(wide, false, &direct) && select_vector_conv(narrow, true, &few_registers));
         cr_expect_eq(direct.family, KERNEL_DIRECT);
         cr_expect_eq(few_registers.family, layers[i].narrow ? KERNEL_STRASSEN : KERNEL_DIRECT, "%d -> %d at %d",
@@ -244,14 +247,14 @@ Test(lower_vector, strassen_twice_where_it_pays)
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
-/* With 16 registers: tiles of four pixels; inputs of a half near the processor; two levels from 512 channels on. */
+/* With 16 registers and one product a cycle: tiles of four pixels; inputs of a half near the processor; two levels from 512 channels on. */
 Test(lower_vector, strassen_with_few_registers)
 {
     const struct {
         int32_t in, side, out;
         bool twice;
     } layers[] = {{728, 19, 728, true}, {1024, 14, 512, true}, {728, 19, 256, false}, {728, 7, 728, false}};
-    const Target *target = target_find(STR("x86-64-v3"));
+    const Target *target = target_find(STR("znver1"));
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         int32_t in = layers[i].in, side = layers[i].side;
         Kernel k = {.sizes = lower_build_sizes(in, side, layers[i].out, 1, 1), .vector = target->channel_block};
@@ -264,7 +267,7 @@ Test(lower_vector, strassen_with_few_registers)
     }
 }
 
-/* With 8 lanes: filters transformed where they are used for stride 2 alone; LeNet-5's 28 columns as rows of pixels, and its six
+/* With 8 lanes, of which one product is made in a cycle: filters transformed where they are used for stride 2 alone; LeNet-5's 28 columns as rows of pixels, and its six
  * planes by Winograd down the columns. */
 Test(lower_vector, families_with_8_lanes)
 {
@@ -276,7 +279,7 @@ Test(lower_vector, families_with_8_lanes)
                   {512, 7, 512, 3, 1, 1, KERNEL_WINOGRAD, 0},
                   {1, 32, 6, 5, 1, 0, KERNEL_ROWS, 4},
                   {6, 14, 16, 5, 1, 0, KERNEL_PLANAR, 5}};
-    const Target *target = target_find(STR("x86-64-v3"));
+    const Target *target = target_find(STR("znver1"));
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         int32_t in = layers[i].in, side = layers[i].side;
         Kernel k = {.sizes = reference_sizes(in, side, side, layers[i].out, layers[i].window, layers[i].stride,
@@ -285,6 +288,25 @@ Test(lower_vector, families_with_8_lanes)
         cr_assert(select_vector_conv(target, true, &k));
         cr_expect(k.family == layers[i].family && k.lines == layers[i].lines, "%d -> %d at %d", (int)in,
                   (int)layers[i].out, (int)side);
+    }
+}
+
+/* What weights from memory cost, in products, decides between few points, whose weights are few, and many. */
+Test(lower_vector, winograd_by_the_cost_of_memory)
+{
+    const struct {
+        const char *target;
+        int32_t channels, side, outputs;
+    } layers[] = {{"x86-64-v3", 256, 14, 3}, {"znver1", 256, 14, 5}, {"x86-64-v2", 256, 14, 5},
+                  {"x86-64-v3", 512, 7, 2},  {"znver1", 512, 7, 4},  {"x86-64-v2", 512, 7, 4},
+                  {"x86-64-v3", 64, 56, 7},  {"znver1", 64, 56, 7} /* weights that a cache keeps */};
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
+        int32_t channels = layers[i].channels, side = layers[i].side;
+        Kernel k = {.sizes = reference_sizes(channels, side, side, channels, 3, 1, 1, 0)};
+        k.sizes.groups = 1;
+        cr_assert(select_vector_conv(target_find(str_from(layers[i].target)), true, &k));
+        cr_expect(k.family == KERNEL_WINOGRAD && k.winograd == layers[i].outputs, "%s, %d at %d: F(%d)",
+                  layers[i].target, (int)channels, (int)side, (int)k.winograd);
     }
 }
 
@@ -425,7 +447,7 @@ Test(lower_vector, means_can_be_left_alone)
 Test(lower_vector, large_dense_layers_behind_a_relu_skip_zeros)
 {
     static const char dense[] = "tests/run/nets/vector_dense_nonzero.net";
-    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "znver1", "x86-64-v2", "aarch64"};
     for (size_t t = 0; t < sizeof names / sizeof names[0]; ++t) {
         Net net = lower_for(dense, names[t], true, false);
         static const char *const skip[] = {"behind_pool", "behind_relu", "behind_relu6", "before_sum"};

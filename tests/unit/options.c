@@ -77,6 +77,8 @@ Test(options, faults_are_named_with_a_remedy)
            "run cnnc once for each");
     refuse("cnnc a.net --target=portable,aarch64", "nothing would choose portable", "--target=aarch64");
     refuse("cnnc a.net --target=aarch64,portable", "nothing would choose portable", "--target=aarch64");
+    refuse("cnnc a.net --target=x86-64-v4,znver1,x86-64-v3", "znver1 and x86-64-v3 need the same of a processor",
+           "leave one");
     refuse("cnnc a.net --target=x86-64-v3,native", "does not go with others", "name all of them: native is");
     refuse("cnnc a.net --target=x86-64-v3,x86-64-v2 --emit=c", "--emit=c prints one file", "-o MODEL.c");
     refuse("cnnc a.net --split-from=-1", "--split-from wants a whole number from 0 to 1000000, not '-1'", NULL);

@@ -331,7 +331,7 @@ Test(tune, names_of_compilers)
 
 Test(tune, candidates_fit_and_can_be_written)
 {
-    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+    static const char *const names[] = {"x86-64-v4", "x86-64-v3", "znver1", "x86-64-v2", "aarch64"};
     const KernelSizes shapes[] = {lower_build_sizes(64, 14, 64, 3, 1), lower_build_sizes(64, 14, 256, 1, 1),
                                   lower_build_sizes(64, 14, 64, 3, 64), lower_build_sizes(64, 14, 64, 3, 32)};
     Arena *arena = arena_create();
