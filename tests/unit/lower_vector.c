@@ -193,7 +193,7 @@ Test(lower_vector, strassen_where_it_pays)
         {256, 56, 64, false, false},
         {64, 56, 256, false, false},
         {512, 14, 32, false, false},
-        {128, 147, 128, false, false},
+        {128, 147, 128, false, true} /* far images */,
         {512, 4, 512, false, false},
         {512 + 16, 14, 256, false, true} /* an odd number of blocks of 16 */,
         {512, 14, 512 - 16, false, true},
