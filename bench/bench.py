@@ -97,9 +97,9 @@ def compile_command(compiler, target):
 
 
 def flags_for(target):
-    if target.startswith(("x86-64-", "znver")) and "," not in target:
-        return ["-O3", "-march=" + target]
-    return ["-O3"] if "," in target or target == "aarch64" else ["-O3", "-march=native"]
+    if "," in target or target == "aarch64":
+        return ["-O3"]
+    return ["-O3", "-march=" + ("native" if target == "portable" else target)]
 
 
 def compile_ours(options, target, compiler, threads, folder):

@@ -383,15 +383,14 @@ static bool check_beside(Parse *parse, const Target *target)
             diag_help(parse->diag, "leave one of them out");
             return false;
         }
-        bool is_mixed = other->architecture != NULL && target->architecture != NULL &&
-                        strcmp(other->architecture, target->architecture) != 0;
-        if (is_mixed) {
+        bool both = other->architecture != NULL && target->architecture != NULL;
+        if (both && strcmp(other->architecture, target->architecture) != 0) {
             diag_error_in(parse->diag, DIAG_USAGE, usage_place, "--target: %s and %s are machines of different kinds",
                           other->name, target->name);
             diag_help(parse->diag, "run cnnc once for each kind, with another -o");
             return false;
         }
-        if (other->architecture != NULL && target->architecture != NULL && other->level == target->level) {
+        if (both && other->level == target->level) {
             diag_error_in(parse->diag, DIAG_USAGE, usage_place,
                           "--target: %s and %s need the same of a processor, so nothing would choose between them",
                           other->name, target->name);

@@ -104,8 +104,11 @@ int64_t strassen_factors_in_v(const Strassen *g)
 /* Of narrow vectors, product in product, a line in each round is as good as more (measured), and one tile fewer. */
 static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
 {
-    int64_t lines = int_div_up((int64_t)g->unroll * vectors * g->b, LINE), chunks = g->chunks;
-    return g->kernel->prefetch_bytes == 0 ? 0 : g->twice && g->b < LINE ? 1 : (int32_t)int_div_up(lines, chunks);
+    if (g->kernel->prefetch_bytes == 0) {
+        return 0;
+    }
+    int64_t lines = int_div_up((int64_t)g->unroll * vectors * g->b, LINE);
+    return g->twice && g->b < LINE ? 1 : (int32_t)int_div_up(lines, g->chunks);
 }
 
 bool strassen_has_odd_lanes(const Strassen *g)

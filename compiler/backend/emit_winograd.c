@@ -103,18 +103,15 @@ static int32_t round_of(const Winograd *g)
     return g->kernel->tile_round > 0 ? g->kernel->tile_round : 4;
 }
 
-/* Rounds of a plane: where it is the only one, as many as have channels. */
-static int32_t rounds_of(const Winograd *g)
-{
-    int64_t channels = g->in_planes == 1 && g->stride == 1 ? g->s->in_channels / g->groups : g->b;
-    int64_t rounds = (channels + round_of(g) - 1) / round_of(g), all = g->b / round_of(g);
-    return (int32_t)(rounds < all ? rounds : all);
-}
-
-/* Rounds of the last plane, where all points have the same planes. */
+/* Rounds of the last plane, which end with the channels where all points have the same planes. */
 static int32_t last_rounds_of(const Winograd *g)
 {
-    return g->stride == 1 ? tile_last_rounds(g->s->in_channels / g->groups, g->b, round_of(g)) : rounds_of(g);
+    return g->stride == 1 ? tile_last_rounds(g->s->in_channels / g->groups, g->b, round_of(g)) : g->b / round_of(g);
+}
+
+static int32_t rounds_of(const Winograd *g)
+{
+    return g->in_planes == 1 ? last_rounds_of(g) : g->b / round_of(g);
 }
 
 /* Cache lines that a chunk asks for: its share of `products` of each output. */

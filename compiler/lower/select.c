@@ -3,6 +3,8 @@
  *
  * One table of rules; the first whose condition holds decides. A faster kernel is a new row above the general one, with
  * its condition on target and shape and what it sets in the record. */
+#include <math.h>
+
 #include "lower/program.h"
 #include "lower/tiles.h"
 #include "support/ints.h"
@@ -173,8 +175,9 @@ static double winograd_cost(const Target *target, const KernelSizes *s, int32_t 
     double weights = points * in_planes * b * out_planes;
     double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
     double out = cols * output_cost[rows] + winograd_outputs(m, tap_rows) * output_cost[cols] + 2 * rows * cols;
-    double transforms = tiles * (all * in_planes * in + out_planes * out), least = least_uses(target);
-    return groups * (overlapped((tiles > least ? tiles : least) * weights, stream_cost(target, weights)) + transforms);
+    double transforms = tiles * (all * in_planes * in + out_planes * out);
+    double products = fmax(tiles, least_uses(target)) * weights;
+    return groups * (overlapped(products, stream_cost(target, weights)) + transforms);
 }
 
 static double direct_cost(const Target *target, const KernelSizes *s, double in_planes)

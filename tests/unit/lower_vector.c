@@ -247,7 +247,8 @@ Test(lower_vector, strassen_twice_where_it_pays)
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
-/* With 16 registers and one product a cycle: tiles of four pixels; inputs of a half near the processor; two levels from 512 channels on. */
+/* With 16 registers and one product a cycle: tiles of four pixels; inputs of a half near the processor; two levels from 512
+ * channels on. */
 Test(lower_vector, strassen_with_few_registers)
 {
     const struct {
@@ -267,8 +268,8 @@ Test(lower_vector, strassen_with_few_registers)
     }
 }
 
-/* With 8 lanes, of which one product is made in a cycle: filters transformed where they are used for stride 2 alone; LeNet-5's 28 columns as rows of pixels, and its six
- * planes by Winograd down the columns. */
+/* With 8 lanes, of which one product is made in a cycle: filters transformed where they are used for stride 2 alone; LeNet-5's
+ * 28 columns as rows of pixels, and its six planes by Winograd down the columns. */
 Test(lower_vector, families_with_8_lanes)
 {
     const struct {
