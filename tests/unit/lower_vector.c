@@ -226,6 +226,17 @@ static Kernel chosen_product(int32_t in, int32_t side, int32_t out)
     return k;
 }
 
+/* Without multiply-add, whose products round twice, from more channels on. */
+Test(lower_vector, strassen_rounds_more_without_fma)
+{
+    const Target *target = target_find(STR("x86-64-v2"));
+    for (int32_t channels = 128; channels <= 256; channels += 128) {
+        Kernel k = {.sizes = lower_build_sizes(channels, 28, channels, 1, 1)};
+        cr_assert(select_vector_conv(target, true, &k));
+        cr_expect_eq(k.family, channels < 256 ? KERNEL_DIRECT : KERNEL_STRASSEN, "%d", (int)channels);
+    }
+}
+
 /* Each of the seven products by seven more, where channels are many on both sides and pixels enough for their weights. */
 Test(lower_vector, strassen_twice_where_it_pays)
 {
