@@ -43,7 +43,7 @@ static Lines lines_of(const Kernel *kernel)
     l.v_row = lines_width(kernel);
     l.v_point = l.v_row * s->in_channels;
     l.depth = (int64_t)s->in_channels * s->kernel_cols;
-    if (f->kind != PACK_LINES || l.channels < 1 || f->winograd != l.m || s->out_rows < l.m || 2 * l.width < l.b ||
+    if (f->kind != PACK_LINES || l.channels < 1 || f->winograd.rows != l.m || s->out_rows < l.m || 2 * l.width < l.b ||
         s->stride_rows != 1 || s->stride_cols != 1 || s->dilation_rows != 1 || s->dilation_cols != 1 ||
         s->groups != 1 || kernel->epilogue.residual || kernel->tile_cols < 1 ||
         kernel->scratch_bytes < 4 * l.points * l.v_point ||

@@ -2,7 +2,7 @@
  * one row or column. Stride 2: the input in four phases (even or odd rows and columns) that are convolved with stride 1
  * and add up before the transform back; V has the planes of all phases that add to a point.
  *
- * The output is cut into tiles of m x m pixels. For a block of tiles
+ * The output is cut into tiles of m x m pixels, or of another m down than across. For a block of tiles
  *     NAME_input     transforms the inputs of each tile and channel: V [xi][channels/b][tile][b], where xi numbers the
  *                    points, (m + r - 1) along an axis of r taps;
  *     micro-kernel   for each set of output channels and each xi a matrix product with the transformed weights gives
@@ -30,14 +30,15 @@ static Winograd winograd_of(const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
     Winograd g = {.kernel = kernel, .s = s, .b = kernel->vector};
-    int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    WinogradTile m = kernel->winograd;
+    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
     g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
     bool format = g.live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
     bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
     int32_t taps = winograd_taps(s->kernel_rows, s->stride_rows);
-    bool many_points = g.live && winograd_points(m, taps) > WINOGRAD_FEW_POINTS;
-    if (m < 2 || m > WINOGRAD_MOST_OUTPUTS || many_points || !format || !window || f->vectors < 1 ||
-        kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
+    bool many_points = g.live && (m.rows != m.cols || winograd_points(m.rows, taps) > WINOGRAD_FEW_POINTS);
+    if (m.rows < 2 || m.rows > WINOGRAD_MOST_OUTPUTS || m.cols < 2 || m.cols > WINOGRAD_MOST_OUTPUTS || many_points ||
+        !format || !window || f->vectors < 1 || kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
         (kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel))) ||
         s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
         (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
@@ -45,10 +46,10 @@ static Winograd winograd_of(const Kernel *kernel)
     }
     g.stride = s->stride_rows;
     int32_t tap_rows = winograd_taps(s->kernel_rows, g.stride), tap_cols = winograd_taps(s->kernel_cols, g.stride);
-    g.out_rows = winograd_outputs(m, tap_rows);
-    g.out_cols = winograd_outputs(m, tap_cols);
-    g.point_rows = winograd_points(m, tap_rows);
-    g.point_cols = winograd_points(m, tap_cols);
+    g.out_rows = winograd_outputs(m.rows, tap_rows);
+    g.out_cols = winograd_outputs(m.cols, tap_cols);
+    g.point_rows = winograd_points(m.rows, tap_rows);
+    g.point_cols = winograd_points(m.cols, tap_cols);
     g.area = g.point_rows * g.point_cols;
     g.groups = s->groups;
     g.in_planes = (in_channels + g.b - 1) / g.b;

@@ -183,7 +183,7 @@ static int32_t plane_floats(const Winograd *g)
 static TileShape shape_of(const Winograd *g)
 {
     int32_t ahead = (9 * g->b + g->point_rows * g->chunks - 1) / (g->point_rows * g->chunks);
-    return (TileShape){.live = g->kernel->winograd,
+    return (TileShape){.live = g->kernel->winograd.rows,
                        .cols = g->chunk,
                        .step = g->stride,
                        .ahead = g->kernel->prefetch_bytes > 0 ? ahead : 0};

@@ -69,7 +69,7 @@ const char *conv_choice_fault(const Target *target, const KernelSizes *sizes, co
     int64_t sums = (int64_t)(choice->tile_rows > 0 ? choice->tile_rows : 1) * choice->tile_cols *
                    (choice->vectors > 0 ? choice->vectors : 1);
     if (choice->family == KERNEL_WINOGRAD_LIVE) { /* a row of points each */
-        sums *= winograd_points(choice->winograd, winograd_taps(sizes->kernel_rows, sizes->stride_rows));
+        sums *= winograd_points(choice->winograd.rows, winograd_taps(sizes->kernel_rows, sizes->stride_rows));
     }
     return sums > CHOICE_MOST_SUMS ? "its tile has more sums than any target has registers" : NULL;
 }

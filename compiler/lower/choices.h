@@ -8,9 +8,9 @@
 #include "support/map.h"
 
 typedef struct ConvChoice {
-    KernelFamily family; /* DIRECT, PLANAR, WINOGRAD, WINOGRAD_LIVE, DEPTHWISE, GROUPED */
-    int32_t winograd;    /* WINOGRAD, WINOGRAD_LIVE: m; else 0 */
-    int32_t vectors;     /* DIRECT, PLANAR, WINOGRAD: vectors of output channels of a tile; else 0 */
+    KernelFamily family;   /* DIRECT, PLANAR, WINOGRAD, WINOGRAD_LIVE, DEPTHWISE, GROUPED */
+    WinogradTile winograd; /* WINOGRAD, WINOGRAD_LIVE (square); else none */
+    int32_t vectors;       /* DIRECT, PLANAR, WINOGRAD: vectors of output channels of a tile; else 0 */
     /* DEPTHWISE: rows and columns of a tile. Others: 0, and the most pixels of a tile (of a chunk of WINOGRAD's product;
      * 2-D tiles of WINOGRAD_LIVE), to be shaped as the image's rows allow; so a choice fits whether or not a 1x1 sees rows. */
     int32_t tile_rows, tile_cols;

@@ -157,12 +157,20 @@ static bool prologue_equal(const Prologue *a, const Prologue *b)
     return a->kind == b->kind && activation_equal(&a->act, &b->act);
 }
 
+void winograd_tile_describe(WinogradTile tile, StrBuf *out)
+{
+    strbuf_printf(out, "%d", (int)tile.rows);
+    if (tile.cols != tile.rows) {
+        strbuf_printf(out, "x%d", (int)tile.cols);
+    }
+}
+
 bool pack_format_equal(const PackFormat *a, const PackFormat *b)
 {
     return a->kind == b->kind && a->row_block == b->row_block && a->col_block == b->col_block && a->lanes == b->lanes &&
            a->vectors == b->vectors && a->in_block == b->in_block && a->window_rows == b->window_rows &&
-           a->window_cols == b->window_cols && a->winograd == b->winograd && a->phases == b->phases &&
-           a->phase_lanes == b->phase_lanes && a->storage == b->storage;
+           a->window_cols == b->window_cols && winograd_tile_equal(a->winograd, b->winograd) &&
+           a->phases == b->phases && a->phase_lanes == b->phase_lanes && a->storage == b->storage;
 }
 
 /* Members that only kernels of vector targets use. */
@@ -171,10 +179,10 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
            a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles && a->input_ahead == b->input_ahead &&
-           a->prefetch_bytes == b->prefetch_bytes && a->winograd == b->winograd && a->max_pool == b->max_pool &&
-           a->avg_pool == b->avg_pool && a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows &&
-           a->lane_cols == b->lane_cols && a->out_step == b->out_step && a->lines == b->lines &&
-           a->skips_zeros == b->skips_zeros;
+           a->prefetch_bytes == b->prefetch_bytes && winograd_tile_equal(a->winograd, b->winograd) &&
+           a->max_pool == b->max_pool && a->avg_pool == b->avg_pool && a->lane_phases == b->lane_phases &&
+           a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols && a->out_step == b->out_step &&
+           a->lines == b->lines && a->skips_zeros == b->skips_zeros;
 }
 
 bool kernel_equal(const Kernel *a, const Kernel *b)
@@ -480,7 +488,9 @@ Str kernel_base_name(Arena *arena, const Kernel *kernel)
         break;
     case KERNEL_WINOGRAD:
     case KERNEL_WINOGRAD_LIVE:
-        strbuf_printf(&name, "%s%d_", kernel_family_name(kernel->family), (int)kernel->winograd);
+        strbuf_printf(&name, "%s", kernel_family_name(kernel->family));
+        winograd_tile_describe(kernel->winograd, &name);
+        strbuf_printf(&name, "_");
         name_product(&name, "", kernel);
         name_pool(&name, kernel);
         break;

@@ -304,10 +304,10 @@ static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t h
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
     int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
     if (is_winograd(layout->family)) {
-        bottom =
-            winograd_reach(s->out_rows, s->kernel_rows, s->stride_rows, layout->winograd) - s->pad_top - s->in_rows;
-        right =
-            winograd_reach(s->out_cols, s->kernel_cols, s->stride_cols, layout->winograd) - s->pad_left - s->in_cols;
+        bottom = winograd_reach(s->out_rows, s->kernel_rows, s->stride_rows, layout->winograd.rows) - s->pad_top -
+                 s->in_rows;
+        right = winograd_reach(s->out_cols, s->kernel_cols, s->stride_cols, layout->winograd.cols) - s->pad_left -
+                s->in_cols;
     }
     halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
     halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);

@@ -177,8 +177,8 @@ static Buffer *phases_in_lanes(Lowering *l, const Node *node, Kernel *kernel)
     KernelSizes *s = &kernel->sizes;
     int32_t stride = s->stride_rows, channels = stride * stride * s->in_channels;
     int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
-    int32_t rows = winograd_reach(s->out_rows, tap_rows, 1, kernel->winograd);
-    int32_t cols = winograd_reach(s->out_cols, tap_cols, 1, kernel->winograd);
+    int32_t rows = winograd_reach(s->out_rows, tap_rows, 1, kernel->winograd.rows);
+    int32_t cols = winograd_reach(s->out_cols, tap_cols, 1, kernel->winograd.cols);
     Buffer *in = lower_operand(l, node->inputs[0]);
     Layout layout = layout_blocked(type_f32_3(channels, rows, cols), l->program->target->channel_block);
     Buffer *lanes = lower_temporary(l, in->name, layout);

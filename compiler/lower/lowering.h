@@ -12,7 +12,7 @@ typedef struct NodeLayout {
     bool blocked;           /* its steps write it in blocks */
     bool vector_conv;       /* a convolution with a vector kernel: */
     KernelFamily family;
-    int32_t winograd;
+    WinogradTile winograd;
     bool space_to_depth;    /* a first layer, whose phases lie in lanes */
     bool lines_take_pool;   /* a first layer whose rows a pool can be made of at once */
     bool tiles_take_pool;   /* one by Winograd, whose tiles a max pool can be made of */

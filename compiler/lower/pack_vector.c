@@ -50,8 +50,8 @@ static int64_t point_inputs(const PackFormat *f, int32_t inputs, bool last_row, 
 int64_t pack_winograd_inputs(const PackFormat *f, int32_t inputs)
 {
     int32_t stride = stride_of(f);
-    int64_t rows = winograd_points(f->winograd, winograd_taps(f->window_rows, stride));
-    int64_t cols = winograd_points(f->winograd, winograd_taps(f->window_cols, stride));
+    int64_t rows = winograd_points(f->winograd.rows, winograd_taps(f->window_rows, stride));
+    int64_t cols = winograd_points(f->winograd.cols, winograd_taps(f->window_cols, stride));
     bool row_ends = rows > 1, col_ends = cols > 1; /* the last point is infinity */
     return (rows - row_ends) * (cols - col_ends) * point_inputs(f, inputs, false, false) +
            (row_ends ? (cols - col_ends) * point_inputs(f, inputs, true, false) : 0) +
@@ -144,8 +144,8 @@ void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t i
 {
     int32_t stride = stride_of(f);
     int64_t width = int_align_up(rows, f->lanes), window = (int64_t)f->window_rows * f->window_cols;
-    AxisTransform down = axis_transform(f->winograd, winograd_taps(f->window_rows, stride));
-    AxisTransform across = axis_transform(f->winograd, winograd_taps(f->window_cols, stride));
+    AxisTransform down = axis_transform(f->winograd.rows, winograd_taps(f->window_rows, stride));
+    AxisTransform across = axis_transform(f->winograd.cols, winograd_taps(f->window_cols, stride));
     memset(out, 0, (size_t)pack_winograd_size(f, rows, inputs) * sizeof *out);
     for (int32_t phase = 0; phase < stride * stride; ++phase) {
         int32_t qr = phase / stride, qc = phase % stride;
@@ -177,14 +177,14 @@ void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t i
 
 int64_t pack_lines_size(const PackFormat *f, int32_t rows, int32_t inputs)
 {
-    return winograd_points(f->winograd, f->window_rows) * (int64_t)inputs * f->window_cols *
+    return winograd_points(f->winograd.rows, f->window_rows) * (int64_t)inputs * f->window_cols *
            int_align_up(rows, f->lanes);
 }
 
 /* out is [point][inputs][window column][rows padded to lanes]. */
 void pack_lines(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
-    AxisTransform down = axis_transform(f->winograd, f->window_rows);
+    AxisTransform down = axis_transform(f->winograd.rows, f->window_rows);
     int64_t width = int_align_up(rows, f->lanes), cols = (int64_t)inputs * f->window_cols;
     memset(out, 0, (size_t)pack_lines_size(f, rows, inputs) * sizeof *out);
     for (int64_t i = 0; i < down.points * cols; ++i) {

@@ -118,7 +118,7 @@ typedef enum PackKind {
      *   which is the order in which the image lies in memory. */
     PACK_VECTORS,
     /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
-     * m x m outputs at once: an axis of r taps has T = winograd_points(m, r) points p, 0, 1, -1, 2, -2, 1/2, -1/2 as far
+     * m outputs at once along each axis (not the same m for both): an axis of r taps has T = winograd_points(m, r) points p, 0, 1, -1, 2, -2, 1/2, -1/2 as far
      * as they are needed and infinity; nine points are 17/8, -17/8, 9/8, -9/8, 11/16, -11/16, 1/4, -1/4 and infinity, whose
      * errors are a fraction of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
      * finite points, j from 0 on:
@@ -141,7 +141,7 @@ typedef enum PackKind {
      * lanes of each block (backend/emit_strassen_twice.c), L = lanes / 2: input L * p + l of a quarter is lane l of block p of
      * a half, or lane L + l; so are outputs, and of an odd number of blocks zeros come last. */
     PACK_STRASSEN_TWICE,
-    /* [oc sets][T][I][KW][V][lanes]: each column of a window G g with the G of m = `winograd` outputs and KH taps, as above;
+    /* [oc sets][T][I][KW][V][lanes]: each column of a window G g with the G of m = `winograd`.rows outputs and KH taps, as above;
      * along a row the taps are as they were. Padding as of VECTORS with in_block 1. */
     PACK_LINES
 } PackKind;
@@ -161,12 +161,27 @@ uint16_t storage_encode(Storage storage,
                         float value);                 /* F16, BF16: nearest, ties to even; |value| <= storage_largest */
 float storage_decode(Storage storage, uint16_t bits); /* exact */
 
+/* Outputs of a tile of Winograd's convolution down and across, m of each axis: 2 to 7, which an axis of one tap ignores. 0, 0:
+ * none. */
+typedef struct WinogradTile {
+    int32_t rows, cols;
+} WinogradTile;
+static inline WinogradTile winograd_square(int32_t m)
+{
+    return (WinogradTile){m, m};
+}
+static inline bool winograd_tile_equal(WinogradTile a, WinogradTile b)
+{
+    return a.rows == b.rows && a.cols == b.cols;
+}
+void winograd_tile_describe(WinogradTile tile, StrBuf *out); /* "4", "4x2" */
+
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
     int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
     int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
-    int32_t winograd;                     /* WINOGRAD, LINES: m, 2 to 7 */
+    WinogradTile winograd;                /* WINOGRAD, LINES (rows) */
     int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                     /* WINOGRAD */
     Storage storage;                      /* of 16 bits in weights of DENSE only */
@@ -424,7 +439,7 @@ typedef struct Kernel {
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;
                                     WINOGRAD_LIVE: those of the next plane */
-    int32_t winograd;            /* Both WINOGRADs: m, 2 to 7 (LIVE of stride 1: 6), along each axis of more than one tap. The halo of `in` covers whole tiles:
+    WinogradTile winograd;       /* Both WINOGRADs: of LIVE square, of stride 1 at most 6. The halo of `in` covers whole tiles:
                                     winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
     int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
     int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
@@ -448,15 +463,16 @@ int64_t dense_scratch_bytes(const Kernel *kernel);
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
  * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);
-/* WINOGRAD with a max pool and odd m: tiles come by 2 x 2 neighbours, whose pixels [2m][2m][b] lie in scratch behind M until
- * they are pooled. */
+/* WINOGRAD with a max pool and tiles odd either way: they come by 2 x 2 neighbours, whose pixels [2 rows][2 columns][b] lie in
+ * scratch behind M until they are pooled. */
 static inline bool winograd_quads(const Kernel *kernel)
 {
-    return kernel->max_pool && kernel->winograd % 2 != 0;
+    return kernel->max_pool && (kernel->winograd.rows % 2 != 0 || kernel->winograd.cols % 2 != 0);
 }
 static inline int64_t winograd_quad_bytes(const Kernel *kernel)
 {
-    return winograd_quads(kernel) ? 16 * (int64_t)kernel->winograd * kernel->winograd * kernel->vector : 0;
+    WinogradTile tile = kernel->winograd;
+    return winograd_quads(kernel) ? 16 * (int64_t)tile.rows * tile.cols * kernel->vector : 0;
 }
 /* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
 int64_t lines_width(const Kernel *kernel);
@@ -472,11 +488,12 @@ static inline bool lines_take_pool(const Kernel *kernel)
 static inline bool winograd_takes_pool(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int32_t m = kernel->winograd;
+    WinogradTile m = kernel->winograd;
     bool window = is_winograd(kernel->family) && winograd_taps(s->kernel_rows, s->stride_rows) > 1 &&
                   winograd_taps(s->kernel_cols, s->stride_cols) > 1;
-    return window && (m % 2 == 0 || (kernel->family == KERNEL_WINOGRAD && (s->out_rows + m - 1) / m % 2 == 0 &&
-                                     (s->out_cols + m - 1) / m % 2 == 0));
+    bool even = m.rows % 2 == 0 && m.cols % 2 == 0;
+    return window && (even || (kernel->family == KERNEL_WINOGRAD && (s->out_rows + m.rows - 1) / m.rows % 2 == 0 &&
+                               (s->out_cols + m.cols - 1) / m.cols % 2 == 0));
 }
 /* STRASSEN: pixels of x follow each other without gaps and are multiplied as they are, so that the factors that are no
  * sums are read where they lie. */
@@ -589,9 +606,9 @@ void select_conv(const Target *target, Kernel *kernel);
  * on plain values). Layouts and tiles are the caller's. */
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel);
 /* Whether a family (WINOGRAD: with this m) could carry out a convolution at all: what a choice from outside may be. */
-bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winograd, const KernelSizes *sizes);
+bool vector_conv_fits(const Target *target, KernelFamily family, WinogradTile winograd, const KernelSizes *sizes);
 /* Replaces what select_vector_conv decided by a family that fits. */
-void vector_conv_take(const Target *target, KernelFamily family, int32_t winograd, Kernel *kernel);
+void vector_conv_take(const Target *target, KernelFamily family, WinogradTile winograd, Kernel *kernel);
 
 /* tiles.c: completes a record of any family whose sizes, layouts, epilogue and weight_format.storage are filled: the rest of
  * weight_format, tile_pixels,

@@ -87,8 +87,10 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
     if (kernel->tile_round > 0) {
         strbuf_printf(out, " by %d", (int)kernel->tile_round);
     }
-    if (kernel->winograd > 0) {
-        strbuf_printf(out, ", F(%d), %d tiles a block", (int)kernel->winograd, (int)kernel->block_tiles);
+    if (kernel->winograd.rows > 0) {
+        strbuf_printf(out, ", F(");
+        winograd_tile_describe(kernel->winograd, out);
+        strbuf_printf(out, "), %d tiles a block", (int)kernel->block_tiles);
     } else if (kernel->lines > 0) {
         strbuf_printf(out, ", F(%d) down columns", (int)kernel->lines);
     } else if (kernel->pixels_outer) {

@@ -34,8 +34,8 @@ int64_t segment_elements(const Segment *segment)
 static void describe_points(const PackFormat *format, StrBuf *out)
 {
     int32_t stride = format->phases > 1 ? format->phases : 1;
-    int32_t rows = winograd_points(format->winograd, winograd_taps(format->window_rows, stride));
-    int32_t cols = winograd_points(format->winograd, winograd_taps(format->window_cols, stride));
+    int32_t rows = winograd_points(format->winograd.rows, winograd_taps(format->window_rows, stride));
+    int32_t cols = winograd_points(format->winograd.cols, winograd_taps(format->window_cols, stride));
     int32_t points = format->kind == PACK_LINES || rows > cols ? rows : cols;
     if (points > WINOGRAD_FEW_POINTS) {
         strbuf_printf(out, " points");
@@ -51,14 +51,16 @@ void pack_format_describe(const PackFormat *format, StrBuf *out)
     if (format->kind == PACK_ROWS) {
         strbuf_printf(out, "%dx%d", (int)format->row_block, (int)format->col_block);
     } else if (format->kind == PACK_WINOGRAD) {
-        strbuf_printf(out, "winograd %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
-                      (int)format->window_cols, (int)format->vectors, (int)format->lanes);
+        strbuf_printf(out, "winograd ");
+        winograd_tile_describe(format->winograd, out);
+        strbuf_printf(out, " window %dx%d vectors %dx%d", (int)format->window_rows, (int)format->window_cols,
+                      (int)format->vectors, (int)format->lanes);
         if (format->phases > 1) {
             strbuf_printf(out, " phases %d%s", (int)format->phases, format->phase_lanes ? " in lanes" : "");
         }
         describe_points(format, out);
     } else if (format->kind == PACK_LINES) {
-        strbuf_printf(out, "lines %d window %dx%d vectors %dx%d", (int)format->winograd, (int)format->window_rows,
+        strbuf_printf(out, "lines %d window %dx%d vectors %dx%d", (int)format->winograd.rows, (int)format->window_rows,
                       (int)format->window_cols, (int)format->vectors, (int)format->lanes);
         describe_points(format, out);
     } else if (pack_is_strassen(format)) {

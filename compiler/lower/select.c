@@ -158,15 +158,16 @@ static double stream_cost(const Target *target, double vectors)
 }
 
 /* Of `in_planes` vectors of inputs a pixel, in S x S phases of which those that add nothing to a point are left out. */
-static double winograd_cost(const Target *target, const KernelSizes *s, int32_t m, double in_planes, bool phases_apart)
+static double winograd_cost(const Target *target, const KernelSizes *s, WinogradTile m, double in_planes,
+                            bool phases_apart)
 {
     double b = target->channel_block, groups = s->groups, stride = s->stride_rows;
     double out_planes = ceil_div(s->out_channels / s->groups, target->channel_block);
     int32_t tap_rows = winograd_taps(s->kernel_rows, s->stride_rows);
     int32_t tap_cols = winograd_taps(s->kernel_cols, s->stride_rows);
-    int32_t rows = winograd_points(m, tap_rows), cols = winograd_points(m, tap_cols);
-    double tiles = (double)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
-                   ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
+    int32_t rows = winograd_points(m.rows, tap_rows), cols = winograd_points(m.cols, tap_cols);
+    double tiles = (double)ceil_div(s->out_rows, winograd_outputs(m.rows, tap_rows)) *
+                   ceil_div(s->out_cols, winograd_outputs(m.cols, tap_cols));
     double all = stride * stride, points = all * rows * cols; /* each in each phase */
     if (phases_apart && s->stride_rows > 1) {
         points = (stride * (rows - 1) + winograd_phases(s->kernel_rows, s->stride_rows, true)) *
@@ -174,7 +175,7 @@ static double winograd_cost(const Target *target, const KernelSizes *s, int32_t 
     }
     double weights = points * in_planes * b * out_planes;
     double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
-    double out = cols * output_cost[rows] + winograd_outputs(m, tap_rows) * output_cost[cols] + 2 * rows * cols;
+    double out = cols * output_cost[rows] + winograd_outputs(m.rows, tap_rows) * output_cost[cols] + 2 * rows * cols;
     double transforms = tiles * (all * in_planes * in + out_planes * out);
     double products = fmax(tiles, least_uses(target)) * weights;
     return groups * (overlapped(products, stream_cost(target, weights)) + transforms);
@@ -200,36 +201,53 @@ static bool has_transform(int32_t m, int32_t taps)
     return taps == 1 || (points <= WINOGRAD_MOST_POINTS && known[points][m]);
 }
 
-/* Along both axes. */
-static bool has_transforms(const KernelSizes *s, int32_t m)
+static bool is_tile_side(int32_t m)
 {
-    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS && has_transform(m, winograd_taps(s->kernel_rows, s->stride_rows)) &&
-           has_transform(m, winograd_taps(s->kernel_cols, s->stride_rows));
+    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS;
+}
+
+/* Along both axes; of windows of one row or column, tiles are said as squares. */
+static bool has_transforms(const KernelSizes *s, WinogradTile m)
+{
+    bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
+    return is_tile_side(m.rows) && is_tile_side(m.cols) && (!line || m.rows == m.cols) &&
+           has_transform(m.rows, winograd_taps(s->kernel_rows, s->stride_rows)) &&
+           has_transform(m.cols, winograd_taps(s->kernel_cols, s->stride_rows));
+}
+
+/* Tiles of another m down than across: measured with 16 registers and one product a cycle. */
+static bool takes_oblongs(const Target *target)
+{
+    return target->registers < MANY_REGISTERS && target->products == 1;
 }
 
 /* Tiles of 7x7 have two to three times the errors of smaller ones (F(5x5,5x5) as F(6x6,3x3)), for which something must be
  * gained: of stride 2, where four phases add up, more. */
-static double coarseness(const KernelSizes *s, int32_t m)
+static double coarseness(const KernelSizes *s, WinogradTile m)
 {
     const double coarse = 1.05, coarse_phases = 1.2;
-    bool both = s->kernel_rows > 1 && s->kernel_cols > 1;
-    return !both || m < WINOGRAD_MOST_OUTPUTS ? 1.0 : s->stride_rows > 1 ? coarse_phases : coarse;
+    bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
+    double axes = (m.rows == WINOGRAD_MOST_OUTPUTS) + (m.cols == WINOGRAD_MOST_OUTPUTS);
+    return line ? 1.0 : pow(s->stride_rows > 1 ? coarse_phases : coarse, axes / 2);
 }
 
-/* 0: none; else m of the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. */
-static int32_t cheapest_winograd(const Target *target, const KernelSizes *s, double in_planes, bool phases_apart,
-                                 double *cheapest)
+/* None, or the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. */
+static WinogradTile cheapest_winograd(const Target *target, const KernelSizes *s, double in_planes, bool phases_apart,
+                                      double *cheapest)
 {
-    int32_t best = 0;
+    WinogradTile best = {0};
     double least = 0.9 * *cheapest;
-    for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
-        if (has_transforms(s, m)) {
-            double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
-            best = cost < least ? m : best;
-            least = cost < least ? cost : least;
+    WinogradTile m;
+    for (m.rows = 2; m.rows <= WINOGRAD_MOST_OUTPUTS; ++m.rows) {
+        for (m.cols = 2; m.cols <= WINOGRAD_MOST_OUTPUTS; ++m.cols) {
+            if (has_transforms(s, m) && (m.rows == m.cols || takes_oblongs(target))) {
+                double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
+                best = cost < least ? m : best;
+                least = cost < least ? cost : least;
+            }
         }
     }
-    *cheapest = best > 0 ? least : *cheapest;
+    *cheapest = best.rows > 0 ? least : *cheapest;
     return best;
 }
 
@@ -310,7 +328,7 @@ static int32_t live_of(const Target *target, const KernelSizes *s, double least)
     for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
         bool near =
             has_live_transform(s, m) && (int64_t)ceil_div(s->out_rows, m) * ceil_div(s->out_cols, m) <= MOST_TILES;
-        double cost = near ? coarseness(s, m) * live_cost(target, s, m) : least;
+        double cost = near ? coarseness(s, winograd_square(m)) * live_cost(target, s, m) : least;
         best = cost < least ? m : best;
         least = cost < least ? cost : least;
     }
@@ -327,12 +345,12 @@ static bool select_winograd(const Target *target, Kernel *kernel)
         return false;
     }
     double planes = ceil_div(in_channels, target->channel_block), least = direct_cost(target, s, planes);
-    int32_t m = cheapest_winograd(target, s, planes, true, &least);
-    least *= m > 0 ? 0.95 : 0.9; /* of stored filters a twentieth, of direct sums a tenth */
+    WinogradTile m = cheapest_winograd(target, s, planes, true, &least);
+    least *= m.rows > 0 ? 0.95 : 0.9; /* of stored filters a twentieth, of direct sums a tenth */
     int32_t live = vector_kernel_ready[KERNEL_WINOGRAD_LIVE] ? live_of(target, s, least) : 0;
     kernel->family = live > 0 ? KERNEL_WINOGRAD_LIVE : KERNEL_WINOGRAD;
-    kernel->winograd = live > 0 ? live : m;
-    return kernel->winograd > 0;
+    kernel->winograd = live > 0 ? winograd_square(live) : m;
+    return kernel->winograd.rows > 0;
 }
 
 /* A first layer of a stride: its phases are few channels each, which lie side by side in the lanes of a vector. */
@@ -341,11 +359,11 @@ static bool takes_phases_in_lanes(const Target *target, const KernelSizes *s)
     return is_planar(target, s) && s->stride_rows > 1 && is_undilated(s) && s->out_channels >= target->channel_block;
 }
 
-static int32_t space_to_depth_of(const Target *target, const KernelSizes *s)
+static WinogradTile space_to_depth_of(const Target *target, const KernelSizes *s)
 {
     int32_t stride = s->stride_rows, lanes = stride * stride * s->in_channels;
     if (!takes_phases_in_lanes(target, s)) {
-        return 0;
+        return (WinogradTile){0};
     }
     /* Lanes that do not exist cost no products where there is one vector of them. */
     double planes = ceil_div(lanes, target->channel_block);
@@ -454,7 +472,8 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     const bool *ready = vector_kernel_ready;
     kernel->vector = target->vector_floats;
-    kernel->winograd = kernel->lane_phases = kernel->lines = 0;
+    kernel->winograd = (WinogradTile){0};
+    kernel->lane_phases = kernel->lines = 0;
     if (is_dense(target, s)) {
         kernel->family = KERNEL_DENSE;
         become_dense(kernel);
@@ -478,8 +497,8 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
         return true;
     }
     if (is_planar(target, s)) {
-        kernel->winograd = winograd && ready[KERNEL_SPACE_TO_DEPTH] ? space_to_depth_of(target, s) : 0;
-        if (kernel->winograd > 0) {
+        kernel->winograd = winograd && ready[KERNEL_SPACE_TO_DEPTH] ? space_to_depth_of(target, s) : (WinogradTile){0};
+        if (kernel->winograd.rows > 0) {
             kernel->family = KERNEL_WINOGRAD;
             kernel->lane_phases = s->stride_rows;
             return true;
@@ -505,7 +524,7 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
 
 /* --- what a choice from outside may be */
 
-bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winograd, const KernelSizes *sizes)
+bool vector_conv_fits(const Target *target, KernelFamily family, WinogradTile winograd, const KernelSizes *sizes)
 {
     /* With a residual: where rows are the rule they are no choice, and where they are not, sizes do not tell. */
     Kernel rules = {.sizes = *sizes, .epilogue.residual = true};
@@ -521,7 +540,8 @@ bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winogra
             return takes_strassen(target, sizes);
         }
         if (family == KERNEL_WINOGRAD_LIVE) {
-            return takes_live(target, sizes) && has_live_transform(sizes, winograd);
+            return takes_live(target, sizes) && winograd.rows == winograd.cols &&
+                   has_live_transform(sizes, winograd.rows);
         }
         return family == KERNEL_WINOGRAD ? takes_winograd(target, sizes) && has_transforms(sizes, winograd)
                                          : family == KERNEL_DIRECT && is_direct(target, sizes);
@@ -529,7 +549,7 @@ bool vector_conv_fits(const Target *target, KernelFamily family, int32_t winogra
     return family == rules.family;
 }
 
-void vector_conv_take(const Target *target, KernelFamily family, int32_t winograd, Kernel *kernel)
+void vector_conv_take(const Target *target, KernelFamily family, WinogradTile winograd, Kernel *kernel)
 {
     kernel->family = family;
     kernel->winograd = winograd;

@@ -267,7 +267,7 @@ static void choose_lines(Kernel *kernel, int32_t vectors, int32_t lanes)
     kernel->weight_format = vectors_format(kernel, vectors, 1);
     kernel->weight_format.kind = PACK_LINES;
     kernel->weight_format.lanes = kernel->weight_format.row_block = lanes;
-    kernel->weight_format.winograd = kernel->lines;
+    kernel->weight_format.winograd = (WinogradTile){.rows = kernel->lines};
     kernel->scratch_bytes = 4 * winograd_points(kernel->lines, s->kernel_rows) * s->in_channels * lines_width(kernel);
 }
 
@@ -363,13 +363,13 @@ int32_t winograd_live_chunk(const Target *target, int32_t points, int64_t tiles)
 
 static int64_t live_tiles(const Kernel *kernel)
 {
-    return (int64_t)ceil_div(kernel->sizes.out_rows, kernel->winograd) *
-           ceil_div(kernel->sizes.out_cols, kernel->winograd);
+    return (int64_t)ceil_div(kernel->sizes.out_rows, kernel->winograd.rows) *
+           ceil_div(kernel->sizes.out_cols, kernel->winograd.cols);
 }
 
 static int32_t live_points(const Kernel *kernel)
 {
-    return winograd_points(kernel->winograd, winograd_taps(kernel->sizes.kernel_rows, kernel->sizes.stride_rows));
+    return winograd_points(kernel->winograd.rows, winograd_taps(kernel->sizes.kernel_rows, kernel->sizes.stride_rows));
 }
 
 int64_t winograd_live_scratch(const Kernel *kernel)
@@ -398,14 +398,15 @@ static void choose_winograd_live(const Target *target, Kernel *kernel)
 static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int32_t m = kernel->winograd, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    WinogradTile m = kernel->winograd;
+    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
     int32_t stride = s->stride_rows;
     int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
-    int32_t area = winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
+    int32_t area = winograd_points(m.rows, tap_rows) * winograd_points(m.cols, tap_cols);
     int32_t planes = ceil_div(out_channels, kernel->vector), vectors = planes > 1 ? 2 : 1;
     int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m.rows, tap_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m.cols, tap_cols));
     int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
     bool many = target->registers >= MANY_REGISTERS; /* V and M are to stay near; with 16, V alone does better */
     int64_t near = WINOGRAD_NEAR / (4 * area * (in_blocks + (many ? vectors : 0)) * kernel->vector);
@@ -759,11 +760,12 @@ static void take_direct(Kernel *kernel, const ConvChoice *choice)
 static void take_winograd(Kernel *kernel, const ConvChoice *choice)
 {
     const KernelSizes *s = &kernel->sizes;
-    int32_t m = kernel->winograd, stride = s->stride_rows;
+    WinogradTile m = kernel->winograd;
+    int32_t stride = s->stride_rows;
     int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m, tap_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m, tap_cols));
-    int64_t area = (int64_t)winograd_points(m, tap_rows) * winograd_points(m, tap_cols);
+    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m.rows, tap_rows)) *
+                    ceil_div(s->out_cols, winograd_outputs(m.cols, tap_cols));
+    int64_t area = (int64_t)winograd_points(m.rows, tap_rows) * winograd_points(m.cols, tap_cols);
     int64_t in_blocks = (int64_t)stride * stride * ceil_div(s->in_channels / s->groups, kernel->vector);
     kernel->block_tiles = winograd_even_block(kernel, tiles, choice->block_tiles);
     kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);

@@ -42,34 +42,34 @@ static int32_t most_live_tiles(const List *list, int32_t m)
 }
 
 /* Tiles as the rules of a first try have them. */
-static void add_usual(List *list, const ConvChoice *best, KernelFamily family, int32_t m)
+static void add_usual(List *list, const ConvChoice *best, KernelFamily family, WinogradTile tile)
 {
     enum { BLOCK = 32 };
     ConvChoice choice = {.family = family,
-                         .winograd = m,
+                         .winograd = tile,
                          .vectors = 2,
                          .tile_cols = most_pixels(list->target, 2),
                          .prefetch = best->prefetch};
     choice.block_tiles = is_winograd(family) ? BLOCK : 0;
     if (family == KERNEL_WINOGRAD_LIVE) {
         choice.vectors = 0;
-        choice.tile_cols = most_live_tiles(list, m);
+        choice.tile_cols = most_live_tiles(list, tile.rows);
     }
-    if (family != best->family || m != best->winograd) {
+    if (family != best->family || !winograd_tile_equal(tile, best->winograd)) {
         add(list, choice);
     }
 }
 
 static void add_algorithms(List *list, const ConvChoice *best)
 {
-    add_usual(list, best, KERNEL_DIRECT, 0);
-    add_usual(list, best, KERNEL_PLANAR, 0);
+    add_usual(list, best, KERNEL_DIRECT, (WinogradTile){0});
+    add_usual(list, best, KERNEL_PLANAR, (WinogradTile){0});
     if (best->family != KERNEL_STRASSEN) {
         add(list, (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = best->tile_cols});
     }
     for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
-        add_usual(list, best, KERNEL_WINOGRAD, m);
-        add_usual(list, best, KERNEL_WINOGRAD_LIVE, m);
+        add_usual(list, best, KERNEL_WINOGRAD, winograd_square(m));
+        add_usual(list, best, KERNEL_WINOGRAD_LIVE, winograd_square(m));
     }
 }
 
@@ -91,10 +91,19 @@ static void add_tiles(List *list, const ConvChoice *best)
     }
 }
 
+/* Another m on one of the axes, as images of sides that no m divides may want. */
+static void add_oblongs(List *list, const ConvChoice *best)
+{
+    for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
+        add_usual(list, best, KERNEL_WINOGRAD, (WinogradTile){best->winograd.rows, m});
+        add_usual(list, best, KERNEL_WINOGRAD, (WinogradTile){m, best->winograd.cols});
+    }
+}
+
 /* As many tiles of a chunk as registers hold, and fewer, of which the image may be a whole number. */
 static void add_live_tiles(List *list, const ConvChoice *best)
 {
-    for (int32_t tiles = most_live_tiles(list, best->winograd) + 1; tiles > 0; --tiles) {
+    for (int32_t tiles = most_live_tiles(list, best->winograd.rows) + 1; tiles > 0; --tiles) {
         ConvChoice choice = *best;
         choice.tile_cols = tiles;
         add(list, choice);
@@ -174,6 +183,9 @@ Candidates tune_candidates(Arena *arena, TuneStage stage, const Target *target, 
             add_live_tiles(&list, best);
         } else if (best->family != KERNEL_STRASSEN) { /* its tiles are the rules' */
             add_tiles(&list, best);
+        }
+        if (best->family == KERNEL_WINOGRAD) {
+            add_oblongs(&list, best);
         }
         break;
     case STAGE_ORDER:

@@ -14,7 +14,7 @@ typedef struct Attribute {
     int32_t least, most;
 } Attribute;
 
-static const Attribute attr_m = {"m", offsetof(ConvChoice, winograd), 1, WINOGRAD_MOST_POINTS};
+static const Attribute attr_m = {"m", offsetof(ConvChoice, winograd.rows), 1, WINOGRAD_MOST_POINTS};
 static const Attribute attr_vectors = {"vectors", offsetof(ConvChoice, vectors), 1, CHOICE_MOST_VECTORS};
 static const Attribute attr_rows = {"rows", offsetof(ConvChoice, tile_rows), 1, CHOICE_MOST_SUMS};
 static const Attribute attr_tile = {"tile", offsetof(ConvChoice, tile_cols), 1, CHOICE_MOST_SUMS};
@@ -54,7 +54,12 @@ void choice_format(const ConvChoice *choice, StrBuf *out)
     ConvChoice copy = *choice;
     strbuf_printf(out, "%s", kernel_family_name(choice->family));
     for (size_t i = 0; form->attributes[i] != NULL; ++i) {
-        strbuf_printf(out, " %s=%d", form->attributes[i]->name, (int)*member_of(&copy, form->attributes[i]));
+        strbuf_printf(out, " %s=", form->attributes[i]->name);
+        if (form->attributes[i] == &attr_m) {
+            winograd_tile_describe(choice->winograd, out);
+        } else {
+            strbuf_printf(out, "%d", (int)*member_of(&copy, form->attributes[i]));
+        }
     }
     if (form->has_order && choice->pixels_outer) { /* weights stay in the cache: nothing to fetch ahead */
         strbuf_printf(out, " order=pixels block=%d", (int)choice->block_tiles);
@@ -172,6 +177,11 @@ static ConvChoice take_choice(Reader *r)
         const Attribute *attribute = form->attributes[i];
         take(r, arena_printf(r->arena, " %s=", attribute->name).ptr);
         *member_of(&choice, attribute) = take_int(r, attribute->least, attribute->most);
+        if (attribute == &attr_m) { /* "4", "4x2" */
+            bool oblong = is_ok(r) && comes_next(r, STR("x"));
+            r->at += oblong;
+            choice.winograd.cols = oblong ? take_int(r, attribute->least, attribute->most) : choice.winograd.rows;
+        }
     }
     if (form->has_order) {
         take(r, " order=");

@@ -293,8 +293,9 @@ static int64_t phases_at(int kernel, int stride, bool last)
 static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, int64_t inputs, int64_t groups)
 {
     const PackFormat *f = &k->weight_format;
-    int kr = f->window_rows, kc = f->window_cols, m = f->winograd, S = f->phases > 1 ? f->phases : 1;
-    int rr = (kr + S - 1) / S, rc = (kc + S - 1) / S, tr = winograd_points(m, rr), tc = winograd_points(m, rc);
+    int kr = f->window_rows, kc = f->window_cols, mr = f->winograd.rows, mc = f->winograd.cols,
+        S = f->phases > 1 ? f->phases : 1;
+    int rr = (kr + S - 1) / S, rc = (kc + S - 1) / S, tr = winograd_points(mr, rr), tc = winograd_points(mc, rc);
     int64_t O = rows / groups, blocks = ceil_div(O, f->lanes), padded = ceil_div(inputs, f->lanes) * f->lanes;
     int64_t products = 0;
     for (int xi = 0; xi < tr * tc; ++xi) {
@@ -320,7 +321,7 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
                 for (int at = 0; at < rr * rc; ++at) {
                     int64_t y = at / rc * S + qr, x = at % rc * S + qc;
                     if (y < kr && x < kc) {
-                        sum += winograd_g(m, rr, xi / tc, at / rc) * winograd_g(m, rc, xi % tc, at % rc) *
+                        sum += winograd_g(mr, rr, xi / tc, at / rc) * winograd_g(mc, rc, xi % tc, at % rc) *
                                values[((r * inputs + input) * kr + y) * kc + x];
                     }
                 }
@@ -337,7 +338,7 @@ static Memory pack_lines(const Kernel *k, const float *values, int64_t rows, int
 {
     const PackFormat *f = &k->weight_format;
     int64_t L = f->lanes, planes = ceil_div(rows, L), KR = f->window_rows, KC = f->window_cols;
-    int64_t T = winograd_points(f->winograd, f->window_rows), depth = T * inputs * KC;
+    int64_t T = winograd_points(f->winograd.rows, f->window_rows), depth = T * inputs * KC;
     Memory packed = memory_create(planes * L * depth, true);
     for (int64_t row = 0; row < planes * L; ++row) {
         int64_t set = row / (L * f->vectors), first = set * f->vectors * L;
@@ -346,8 +347,8 @@ static Memory pack_lines(const Kernel *k, const float *values, int64_t rows, int
             int64_t t = i / (inputs * KC), input = i / KC % inputs, x = i % KC;
             double sum = 0.0;
             for (int64_t y = 0; row < rows && y < KR; ++y) {
-                sum +=
-                    winograd_g(f->winograd, f->window_rows, t, y) * values[((row * inputs + input) * KR + y) * KC + x];
+                sum += winograd_g(f->winograd.rows, f->window_rows, t, y) *
+                       values[((row * inputs + input) * KR + y) * KC + x];
             }
             packed.values[first * depth + i * width + row - first] = (float)sum;
         }
@@ -997,7 +998,7 @@ static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m)
     k->tile_round = rows ? 0 : pick(b, 0, 1);
     set_format(b, k, rows ? 1 : pick(b, 1, 4), 1);
     k->weight_format.kind = PACK_LINES;
-    k->weight_format.winograd = m;
+    k->weight_format.winograd.rows = m;
     k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * s.in_channels * lines_width(k);
     if (rows) {
         k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
@@ -1469,7 +1470,7 @@ Test(vector_kernels, zero_halo)
 /* Makes it one whose filters are transformed where they are used. */
 static void take_live(Batch *b, Kernel *k)
 {
-    int32_t stride = k->sizes.stride_rows, points = winograd_points(k->winograd, winograd_taps(3, stride));
+    int32_t stride = k->sizes.stride_rows, points = winograd_points(k->winograd.rows, winograd_taps(3, stride));
     k->family = KERNEL_WINOGRAD_LIVE;
     set_format(b, k, 1, 1);
     k->tile_cols = pick(b, 1, k->block_tiles < 26 / points ? k->block_tiles : 26 / points);
@@ -1480,7 +1481,7 @@ static void take_live(Batch *b, Kernel *k)
     cr_assert_eq(k->scratch_bytes, winograd_live_scratch(k));
 }
 
-static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_t kernel_cols, int32_t m,
+static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_t kernel_cols, WinogradTile m,
                          int32_t stride, int32_t groups)
 {
     int32_t most = !live && i % 4 == 2 ? 160 : 4 * b->b; /* more than 64: several chains of additions */
@@ -1497,15 +1498,15 @@ static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_
     s.out_rows = (s.in_rows + s.pad_top + s.pad_bottom - kernel_rows) / stride + 1;
     s.out_cols = (s.in_cols + s.pad_left + s.pad_right - kernel_cols) / stride + 1;
     int32_t tap_rows = winograd_taps(kernel_rows, stride), tap_cols = winograd_taps(kernel_cols, stride);
-    int32_t mr = winograd_outputs(m, tap_rows), mc = winograd_outputs(m, tap_cols);
+    int32_t mr = winograd_outputs(m.rows, tap_rows), mc = winograd_outputs(m.cols, tap_cols);
     int32_t down = (s.out_rows + mr - 1) / mr, across = (s.out_cols + mc - 1) / mc, tiles = down * across;
-    bool pairs = m % 2 == 0 || (!live && down % 2 == 0 && across % 2 == 0);
+    bool pairs = (m.rows % 2 == 0 && m.cols % 2 == 0) || (!live && down % 2 == 0 && across % 2 == 0);
     bool pool = pairs && kernel_rows > 1 && kernel_cols > 1 && i % 3 == 0 && s.out_rows > 1 && s.out_cols > 1;
     Kernel *k = add(b, KERNEL_WINOGRAD, s, pick(b, 0, 3) > 0, !pool && pick(b, 0, 1), rectifiers[i / 4 % 3]);
-    k->in =
-        image(b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
-              at_least(winograd_reach(s.out_rows, kernel_rows, stride, m) - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
-              at_least(winograd_reach(s.out_cols, kernel_cols, stride, m) - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
+    k->in = image(
+        b->b, s.in_channels, s.in_rows, s.in_cols, s.pad_top + pick(b, 0, 1), s.pad_left + pick(b, 0, 1),
+        at_least(winograd_reach(s.out_rows, kernel_rows, stride, m.rows) - s.pad_top - s.in_rows, 0) + pick(b, 0, 1),
+        at_least(winograd_reach(s.out_cols, kernel_cols, stride, m.cols) - s.pad_left - s.in_cols, 0) + pick(b, 0, 1));
     k->winograd = m;
     k->max_pool = pool;
     if (pool) {
@@ -1520,7 +1521,7 @@ static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_
     k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
     k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
     int64_t in_planes = stride * stride * ceil_div(s.in_channels / groups, b->b);
-    k->scratch_bytes = 4 * winograd_points(m, tap_rows) * winograd_points(m, tap_cols) *
+    k->scratch_bytes = 4 * winograd_points(m.rows, tap_rows) * winograd_points(m.cols, tap_cols) *
                            ((in_planes + k->weight_format.vectors) * k->block_tiles * b->b + 32) +
                        winograd_quad_bytes(k);
     if (live) {
@@ -1538,13 +1539,36 @@ static void fill_winograd(Batch *b)
     enum { COUNT = sizeof windows / sizeof windows[0] };
     for (int i = 0; i < 3 * COUNT; ++i) {
         const int32_t *window = windows[i % COUNT];
-        add_winograd(b, i, false, window[0], window[1], window[2], window[3], i % 5 == 4 && window[3] == 1 ? 2 : 1);
+        add_winograd(b, i, false, window[0], window[1], winograd_square(window[2]), window[3],
+                     i % 5 == 4 && window[3] == 1 ? 2 : 1);
     }
 }
 
 Test(vector_kernels, winograd)
 {
     check_widths("winograd", fill_winograd, 2e-5);
+}
+
+/* Another m down than across, max pools among them. */
+static void fill_winograd_of_oblongs(Batch *b)
+{
+    static const int32_t tiles[][4] = {{3, 2, 4, 1}, {3, 4, 2, 1}, {3, 3, 4, 1}, {3, 5, 2, 1}, {3, 6, 3, 1},
+                                       {5, 2, 4, 1}, {3, 2, 4, 2}, {3, 4, 3, 2}, {2, 2, 4, 1}, {3, 2, 6, 1}};
+    enum { COUNT = sizeof tiles / sizeof tiles[0] };
+    int pools = 0, quads = 0;
+    for (int i = 0; i < 4 * COUNT; ++i) {
+        const int32_t *tile = tiles[i % COUNT];
+        add_winograd(b, i, false, tile[0], tile[0], (WinogradTile){tile[1], tile[2]}, tile[3],
+                     i % 5 == 4 && tile[3] == 1 ? 2 : 1);
+        pools += b->kernels[b->count - 1]->max_pool;
+        quads += winograd_quads(b->kernels[b->count - 1]);
+    }
+    cr_assert(quads >= 1 && pools > quads);
+}
+
+Test(vector_kernels, winograd_of_oblongs)
+{
+    check_widths("winograd_of_oblongs", fill_winograd_of_oblongs, 2e-5);
 }
 
 /* Tiles of 7x7, and nine points along an axis: errors are up to three times those of F(6x6,3x3), 2e-5 of the largest output in the
@@ -1557,7 +1581,8 @@ static void fill_winograd_of_9(Batch *b)
     int quads = 0;
     for (int i = 0; i < 4 * COUNT; ++i) {
         const int32_t *window = windows[i % COUNT];
-        add_winograd(b, i, false, window[0], window[1], window[2], window[3], i % 5 == 4 && window[3] == 1 ? 2 : 1);
+        add_winograd(b, i, false, window[0], window[1], winograd_square(window[2]), window[3],
+                     i % 5 == 4 && window[3] == 1 ? 2 : 1);
         quads += winograd_quads(b->kernels[b->count - 1]);
     }
     cr_assert_geq(quads, 3);
@@ -1571,10 +1596,10 @@ Test(vector_kernels, winograd_of_9)
 static void fill_winograd_live(Batch *b)
 {
     for (int i = 0; i < 40; ++i) {
-        add_winograd(b, i, true, 3, 3, i % 5 + 2, 1, i % 7 == 6 ? 2 : 1);
+        add_winograd(b, i, true, 3, 3, winograd_square(i % 5 + 2), 1, i % 7 == 6 ? 2 : 1);
     }
     for (int i = 0; i < 24; ++i) {
-        add_winograd(b, i, true, 3, 3, i % 3 + 2, 2, 1);
+        add_winograd(b, i, true, 3, 3, winograd_square(i % 3 + 2), 2, 1);
     }
 }
 
@@ -1587,7 +1612,7 @@ Test(vector_kernels, winograd_live)
 static void fill_winograd_live_of_7(Batch *b)
 {
     for (int i = 0; i < 16; ++i) {
-        add_winograd(b, i, true, 3, 3, 7, 2, 1);
+        add_winograd(b, i, true, 3, 3, winograd_square(7), 2, 1);
     }
 }
 

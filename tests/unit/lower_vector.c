@@ -308,17 +308,19 @@ Test(lower_vector, winograd_by_the_cost_of_memory)
 {
     const struct {
         const char *target;
-        int32_t channels, side, outputs;
-    } layers[] = {{"x86-64-v3", 256, 14, 3}, {"znver1", 256, 14, 5}, {"x86-64-v2", 256, 14, 5},
-                  {"x86-64-v3", 512, 7, 2},  {"znver1", 512, 7, 4},  {"x86-64-v2", 512, 7, 4},
-                  {"x86-64-v3", 64, 56, 7},  {"znver1", 64, 56, 7} /* weights that a cache keeps */};
+        int32_t channels, side;
+        WinogradTile tile;
+    } layers[] = {{"x86-64-v3", 256, 14, {3, 3}}, {"znver1", 256, 14, {5, 7}}, {"x86-64-v2", 256, 14, {5, 7}},
+                  {"x86-64-v3", 512, 7, {2, 2}},  {"znver1", 512, 7, {2, 4}},  {"x86-64-v2", 512, 7, {4, 4}},
+                  {"x86-64-v3", 64, 56, {7, 7}},  {"znver1", 64, 56, {7, 7}} /* weights that a cache keeps */};
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         int32_t channels = layers[i].channels, side = layers[i].side;
         Kernel k = {.sizes = reference_sizes(channels, side, side, channels, 3, 1, 1, 0)};
         k.sizes.groups = 1;
         cr_assert(select_vector_conv(target_find(str_from(layers[i].target)), true, &k));
-        cr_expect(k.family == KERNEL_WINOGRAD && k.winograd == layers[i].outputs, "%s, %d at %d: F(%d)",
-                  layers[i].target, (int)channels, (int)side, (int)k.winograd);
+        cr_expect(k.family == KERNEL_WINOGRAD && winograd_tile_equal(k.winograd, layers[i].tile),
+                  "%s, %d at %d: F(%dx%d)", layers[i].target, (int)channels, (int)side, (int)k.winograd.rows,
+                  (int)k.winograd.cols);
     }
 }
 

@@ -348,15 +348,16 @@ static double to_output(int m, int i, int xi)
 }
 
 /* Output (i, j) of a tile whose only pixel that is not zero is (y, x). */
-static double winograd_output(const PackBench *bench, int m, int64_t first, int64_t step, const int at[4])
+static double winograd_output(const PackBench *bench, int down, int across, int64_t first, int64_t step,
+                              const int at[4])
 {
-    int t = m + 2;
+    int rows = down + 2, cols = across + 2;
     double sum = 0;
-    for (int u = 0; u < t; ++u) {
-        for (int v = 0; v < t; ++v) {
-            double pixel = from_input(m, u, at[2]) * from_input(m, v, at[3]);
-            sum += to_output(m, at[0], u) * to_output(m, at[1], v) * pixel *
-                   (double)float_at(bench, first + (u * t + v) * step);
+    for (int u = 0; u < rows; ++u) {
+        for (int v = 0; v < cols; ++v) {
+            double pixel = from_input(down, u, at[2]) * from_input(across, v, at[3]);
+            sum += to_output(down, at[0], u) * to_output(across, at[1], v) * pixel *
+                   (double)float_at(bench, first + (u * cols + v) * step);
         }
     }
     return sum;
@@ -365,34 +366,35 @@ static double winograd_output(const PackBench *bench, int m, int64_t first, int6
 Test(pack, winograd_filters_convolve)
 {
     enum { OUT = 21, IN = 5, LANES = 8, VECTORS = 2, PADDED_IN = 8, PADDED_OUT = 24 };
-    static const int tiles[] = {2, 4, 7};
-    for (int n = 0; n < 3; ++n) {
-        const int m = tiles[n];
-        const double tolerance = m == 7 ? 1e-5 : 1e-6; /* of float filters times the largest coefficients */
+    static const int tiles[][2] = {{2, 2}, {4, 4}, {7, 7}, {2, 4}, {7, 2}};
+    for (size_t n = 0; n < sizeof tiles / sizeof tiles[0]; ++n) {
+        const int down = tiles[n][0], across = tiles[n][1];
+        const double tolerance = down == 7 ? 1e-5 : 1e-6; /* of float filters times the largest coefficients */
         PackBench bench = pack_bench("pack-winograd");
         Node *weight = weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, 3, 3, 0});
         PackFormat format = vectors(VECTORS, LANES, LANES, 3, 3);
         format.kind = PACK_WINOGRAD;
-        format.winograd = m;
+        format.winograd = (WinogradTile){down, across};
         const Segment *segment = add_segment(&bench, weight, format, OUT, IN * 9, 1);
         const float *values = formula_values(&bench, weight);
         cr_assert(pack(&bench, weights_formula(bench.base.arena)));
         assert_header(&bench);
-        int t = m + 2;
-        cr_assert_eq(segment_elements(segment), (int64_t)t * t * PADDED_IN * PADDED_OUT);
+        int rows = down + 2, cols = across + 2, area = rows * cols;
+        cr_assert_eq(segment_elements(segment), (int64_t)area * PADDED_IN * PADDED_OUT);
         for (int o = 0; o < PADDED_OUT; ++o) {
             int set = o / (VECTORS * LANES), width = set == 0 ? VECTORS * LANES : LANES;
             for (int c = 0; c < PADDED_IN; ++c) {
-                int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * t * t * PADDED_IN +
+                int64_t first = segment->offset / 4 + (int64_t)set * VECTORS * LANES * area * PADDED_IN +
                                 (int64_t)c * width + o % (VECTORS * LANES);
-                for (int k = 0; k < m * m * t * t; ++k) {
-                    const int at[4] = {k / (t * t) / m, k / (t * t) % m, k % (t * t) / t, k % t};
+                for (int k = 0; k < down * across * area; ++k) {
+                    const int at[4] = {k / area / across, k / area % across, k % area / cols, k % cols};
                     int ky = at[2] - at[0], kx = at[3] - at[1];
                     bool inside = o < OUT && c < IN && ky >= 0 && ky < 3 && kx >= 0 && kx < 3;
                     double want = inside ? (double)values[((o * IN + c) * 3 + ky) * 3 + kx] : 0;
-                    double got = winograd_output(&bench, m, first, (int64_t)PADDED_IN * width, at);
-                    cr_assert_float_eq(got, want, tolerance, "F(%d), output %d, input %d, tap %d,%d: %g instead of %g",
-                                       m, o, c, ky, kx, got, want);
+                    double got = winograd_output(&bench, down, across, first, (int64_t)PADDED_IN * width, at);
+                    cr_assert_float_eq(got, want, tolerance,
+                                       "F(%dx%d), output %d, input %d, tap %d,%d: %g instead of %g", down, across, o, c,
+                                       ky, kx, got, want);
                 }
             }
         }
@@ -412,7 +414,7 @@ Test(pack, lines_convolve)
             weights_bench_weight(&bench.base, "a.weight", ROLE_WEIGHT, (const int32_t[]){OUT, IN, taps, KC, 0});
         PackFormat format = vectors(VECTORS, LANES, 1, taps, KC);
         format.kind = PACK_LINES;
-        format.winograd = m;
+        format.winograd.rows = m;
         const Segment *segment = add_segment(&bench, weight, format, OUT, IN * taps * KC, 1);
         const float *values = formula_values(&bench, weight);
         cr_assert(pack(&bench, weights_formula(bench.base.arena)));

@@ -42,7 +42,8 @@ static const char good[] =
     "\n# the end\n\n[x86-64-v3 | A processor, family 1 model 2 | gcc 12.2.0 -O3] # other\n"
     "conv3x3 s1x1 p1x1 d1x1 g16 64x56x56 -> 64x56x56 = grouped tile=6\n"
     "conv7x7 s2x2 p3x3 d1x1 g1 3x224x224 -> 64x112x112 = planar vectors=2 tile=6\n"
-    "conv3x3 s1x1 p1x1 d1x1 g1 512x7x7 -> 512x7x7 = winograd_live m=4 tile=2 block=4 prefetch=yes\n";
+    "conv3x3 s1x1 p1x1 d1x1 g1 512x7x7 -> 512x7x7 = winograd_live m=4 tile=2 block=4 prefetch=yes\n"
+    "conv3x3 s1x1 p1x1 d1x1 g1 256x7x7 -> 256x7x7 = winograd m=2x4 vectors=2 tile=4 block=8 prefetch=yes\n";
 
 Test(tune, reads_choices)
 {
@@ -54,8 +55,8 @@ Test(tune, reads_choices)
     cr_assert_eq(map_count(v4->choices), 4u);
     const ConvChoice *w = map_get(v4->choices, STR(KEY));
     cr_assert(w != NULL);
-    cr_assert(w->family == KERNEL_WINOGRAD && w->winograd == 4 && w->vectors == 2 && w->tile_cols == 14 &&
-              w->block_tiles == 28 && !w->prefetch && !w->pixels_outer && w->tile_rows == 0);
+    cr_assert(w->family == KERNEL_WINOGRAD && winograd_tile_equal(w->winograd, winograd_square(4)) && w->vectors == 2 &&
+              w->tile_cols == 14 && w->block_tiles == 28 && !w->prefetch && !w->pixels_outer && w->tile_rows == 0);
     const ConvChoice *d = map_get(v4->choices, STR("conv1x1 s2x1 p0x0 d1x1 g1 8x9x9 -> 80x5x9"));
     cr_assert(d != NULL);
     cr_assert(d->family == KERNEL_DIRECT && d->vectors == 3 && d->tile_cols == 9 && d->pixels_outer &&
@@ -64,11 +65,14 @@ Test(tune, reads_choices)
     cr_assert(w3 != NULL && w3->family == KERNEL_DEPTHWISE && w3->tile_rows == 2 && w3->tile_cols == 7);
     TuningSection *v3 =
         tuning_find(read.database, STR("x86-64-v3"), STR("A processor, family 1 model 2"), STR("gcc 12.2.0 -O3"));
-    cr_assert(v3 != NULL && map_count(v3->choices) == 3);
+    cr_assert(v3 != NULL && map_count(v3->choices) == 4);
     const ConvChoice *live = map_get(v3->choices, STR("conv3x3 s1x1 p1x1 d1x1 g1 512x7x7 -> 512x7x7"));
     cr_assert(live != NULL);
-    cr_assert(live->family == KERNEL_WINOGRAD_LIVE && live->winograd == 4 && live->vectors == 0 &&
-              live->tile_cols == 2 && live->block_tiles == 4 && live->prefetch);
+    cr_assert(live->family == KERNEL_WINOGRAD_LIVE && winograd_tile_equal(live->winograd, winograd_square(4)) &&
+              live->vectors == 0 && live->tile_cols == 2 && live->block_tiles == 4 && live->prefetch);
+    const ConvChoice *oblong = map_get(v3->choices, STR("conv3x3 s1x1 p1x1 d1x1 g1 256x7x7 -> 256x7x7"));
+    cr_assert(oblong != NULL);
+    cr_assert(oblong->family == KERNEL_WINOGRAD && oblong->winograd.rows == 2 && oblong->winograd.cols == 4);
     release(&read);
 }
 
@@ -199,6 +203,8 @@ Test(tune, faults_of_entries)
     refuse_entry(KEY " = direct vectors=2 tile=4 order=pixels prefetch=no", 86, "' block=' is wanted here");
     refuse_entry(KEY " = grouped tile=4 tile=4", 64, "complete before this");
     refuse_entry(KEY " = winograd m=4", 62, "' vectors=' is wanted here");
+    refuse_entry(KEY " = winograd m=4x vectors=2", 63, "a whole number from 1 to 9");
+    refuse_entry(KEY " = winograd m=4x2x2", 64, "' vectors=' is wanted here");
 }
 
 Test(tune, all_faults_of_a_file_are_told)
