@@ -337,11 +337,6 @@ static void emit_output(const Strassen *g, CWriter *w)
 
 /* --- seven products */
 
-void emit_strassen_names(CWriter *w)
-{
-    cw_line(w, "enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22 };");
-}
-
 void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w)
 {
     if (a == b) {
@@ -419,11 +414,6 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
     if (prefetch > 0) {
         cw_line(w, "const float *next = w + %" PRId64 " * vectors; /* the next product's */", floats);
     }
-    if (prefetch > 0 && g->chunks > 1) {
-        int64_t step = g->in_planes * g->rounds * LINE;
-        emit_strassen_either("ahead", cexpr_format("vectors == %d", (int)g->vectors).text, step * prefetch,
-                             step * prefetch_lines(g, g->last_vectors), w);
-    }
     cw_line(w, "vector sums[%d]; /* [vectors][width] */", g->vectors * g->chunk);
     cw_open(w, "for (int i = 0; i < %d;)", g->run);
     emit_strassen_either("width", cexpr_format("i < %d", (int)(g->wide * g->chunk)).text, g->chunk,
@@ -433,7 +423,10 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
     emit_strassen_start("no_sums", w);
     emit_calls(g, w);
     if (prefetch > 0 && g->chunks > 1) {
-        cw_line(w, "next += ahead;");
+        int64_t step = g->in_planes * g->rounds * LINE;
+        int64_t ahead = step * prefetch, last_ahead = step * prefetch_lines(g, g->last_vectors);
+        CExpr either = cexpr_format("vectors == %d ? %" PRId64 " : %" PRId64, (int)g->vectors, ahead, last_ahead);
+        cw_line(w, "next += %s;", ahead == last_ahead ? cexpr_int(ahead).text : either.text);
     }
     emit_strassen_end("width * vectors", output, w);
     cw_line(w, "i += width;");
@@ -603,7 +596,6 @@ void emit_strassen(const Kernel *kernel, CWriter *w)
     emit_head_comment(&g, w);
     emit_kernel_head(kernel, w);
     emit_taps(&g, w);
-    emit_strassen_names(w);
     cw_line(w, "float *const v = %s; /* [%" PRId64 "][%" PRId64 "][%d][%d], the first stride padded */",
             emit_scratch(kernel).text, strassen_factors_in_v(&g), g.in_planes, g.half, g.b);
     (g.twice ? emit_strassen_twice : emit_jobs)(&g, w);

@@ -36,7 +36,6 @@ bool strassen_has_odd_lanes(const Strassen *g);
 int64_t strassen_factors_in_v(const Strassen *g);
 
 /* The text of a kernel, piece by piece. What they declare is in quotes. */
-void emit_strassen_names(CWriter *w); /* "enum { W11_X11, .. }" */
 /* "const int name = condition ? a : b;" */
 void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w);
 /* "static const float name[b]": 1 for the first `ones` lanes and for those of the last plane that are channels, else 0. */
@@ -59,7 +58,7 @@ void emit_strassen_end(const char *size, const char *output, CWriter *w);
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w);
 
 /* --- emit_strassen_twice.c */
-/* The functions NAME_quarters, NAME_quarter, NAME_product, before the kernel; the kernel's body, from scratch behind v on. */
+/* The function NAME_product, before the kernel; the kernel's body, from scratch behind v on. */
 void emit_strassen_inner(const Strassen *g, CWriter *w);
 void emit_strassen_twice(const Strassen *g, CWriter *w);
 

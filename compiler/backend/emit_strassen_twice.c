@@ -8,9 +8,10 @@
  * Order: products outside, sets of output channels inside, so that one factor of x and the sums of its quarters stay in
  * the second level of the cache for all sets; the sums U, U3 of all sets wait in scratch meanwhile.
  *
- *     NAME_quarters  writes the sums of a factor's quarters, [2][planes][pixel of a run][T2, T3 and T4, T1 side by side]
- *     NAME_product   the product of one factor and a set of channels, added to what is there;
- *     NAME_quarter   a chunk of one of its quarters, whose lanes go to where they belong. */
+ *     strassen_quarters  writes the sums of a factor's quarters, [2][planes][pixel of a run][T2, T3 and T4, T1 side by side]
+ *     NAME_product       the product of one factor and a set of channels, added to what is there;
+ *     strassen_quarter   a chunk of one of its quarters, whose lanes go to where they belong.
+ * Those without a NAME are shared (embed/vector_strassen.c). */
 #include <inttypes.h>
 
 #include "backend/emit_strassen.h"
@@ -33,68 +34,6 @@ static int64_t quarters_stride(const Strassen *g)
     return g->in_planes * g->run * g->b + STRASSEN_PAD;
 }
 
-static void emit_quarters(const Strassen *g, CWriter *w)
-{
-    int32_t lanes = g->b / 2;
-    bool odd = strassen_has_odd_lanes(g);
-    cw_comment(w, "The sums of the quarters of a factor, which lies as in_x says: to v.%s",
-               odd ? " One that ends with the last input: lanes past it count as zeros in the last quarter." : "");
-    cw_line(w, "static void " STR_FMT "_quarters(const conv_taps *in_x, const float *x,%s float *v)",
-            STR_ARG(g->kernel->name), odd ? " int ends," : "");
-    cw_body(w);
-    if (odd) {
-        emit_strassen_lanes(g, "exist", lanes, w);
-    }
-    cw_open(w, "for (int plane = 0; plane < in_x->planes; ++plane, x += in_x->plane_step)");
-    if (odd) {
-        cw_line(w, "const int last = ends && plane == %" PRId64 ";", g->lower_in_planes - 1);
-        cw_line(w, "const vector_half exists = *(const vector_half *)(exist + last * %d);", lanes);
-    }
-    cw_open(w, "for (int i = 0; i < %d; ++i, v += %d)", g->run, g->b);
-    cw_line(w, "const float *const left = x + i * %d, *const right = left%s;", g->b,
-            emit_offset((int64_t)right_of(g) * g->b).text);
-    static const char *const names[4] = {"x11", "x21", "x12", "x22"};
-    for (int k = 0; k < 4; ++k) {
-        cw_line(w, "const vector_half %s = *(const vector_half *)(%s%s)%s;", names[k], k < 2 ? "left" : "right",
-                emit_offset(k % 2 * lanes).text, odd && k == 3 ? " * exists" : "");
-    }
-    cw_line(w, "const vector_half t1 = x12 - x11, t2 = x22 - t1;");
-    static const char *const sums[4] = {"t2", "x22 - x12", "t2 - x21", "t1"};
-    for (int k = 0; k < 4; ++k) {
-        CExpr at = cexpr_sum((Term[]){{"v", 1}, {NULL, 0}}, k / 2 * quarters_stride(g) + k % 2 * lanes);
-        cw_line(w, "*(vector_half *)(%s) = %s;", at.text, sums[k]);
-    }
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_blank(w);
-}
-
-static void emit_quarter(const Strassen *g, CWriter *w)
-{
-    cw_comment(w,
-               "result = before (NULL: zeros) + sums [planes/2][width][%d lanes of two planes], from place `at` on, "
-               "[planes][%d][%d].%s",
-               g->b / 2, g->half, g->b, shares_middle(g) ? " The first `skip` pixels are there already." : "");
-    cw_line(w,
-            "static void " STR_FMT
-            "_quarter(const vector *sums, int planes, int width,%s int at, const vector *before, vector *result)",
-            STR_ARG(g->kernel->name), shares_middle(g) ? " int skip," : "");
-    cw_body(w);
-    cw_open(w, "for (int plane = 0; plane < planes; ++plane, at += %d)", g->half * g->b);
-    cw_line(w, "const float *const from = (const float *)(sums + plane / 2 * width) + plane %% 2 * %d;", g->b / 2);
-    cw_open(w, "for (int i = %s; i < width; ++i)", shares_middle(g) ? "skip > 0 ? skip : 0" : "0");
-    cw_line(w, "vector_half value = *(const vector_half *)(from + i * %d);", g->b);
-    cw_open(w, "if (before != NULL)");
-    cw_line(w, "value += *(const vector_half *)((const float *)before + at + i * %d);", g->b);
-    cw_close(w, "");
-    cw_line(w, "*(vector_half *)((float *)result + at + i * %d) = value;", g->b);
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_blank(w);
-}
-
 static void emit_product(const Strassen *g, CWriter *w)
 {
     int32_t lanes = g->b / 2;
@@ -108,7 +47,6 @@ static void emit_product(const Strassen *g, CWriter *w)
             "int planes, const vector *before, vector *result, float *sums_u)",
             STR_ARG(g->kernel->name));
     cw_body(w);
-    emit_strassen_names(w);
     cw_line(w, "const conv_taps in_v = {in_x->planes, 1, 1, %d, %" PRId64 ", 0, 0, 0};", g->rounds,
             (int64_t)g->run * g->b);
     cw_line(w, "const conv_taps *const taps[%d] = {in_x, in_x, &in_v, &in_v, &in_v, &in_v, in_x};", PRODUCTS);
@@ -120,8 +58,8 @@ static void emit_product(const Strassen *g, CWriter *w)
     emit_strassen_quarter("quarters of result", w);
     cw_line(w, "const int at = lower * %d + right * %d;", lanes, right_of(g) * g->b);
     emit_strassen_product(g,
-                          cexpr_format(STR_FMT "_quarter(sums, planes, width,%s at + i * %d, before, result);",
-                                       STR_ARG(g->kernel->name), shares_middle(g) ? " right ? 1 - i : 0," : "", g->b)
+                          cexpr_format("strassen_quarter(sums, planes, width, %s, at + i * %d, %d, before, result);",
+                                       shares_middle(g) ? "right ? 1 - i : 0" : "0", g->b, g->half * g->b)
                               .text,
                           w);
     cw_close(w, "");
@@ -131,8 +69,6 @@ static void emit_product(const Strassen *g, CWriter *w)
 
 void emit_strassen_inner(const Strassen *g, CWriter *w)
 {
-    emit_quarters(g, w);
-    emit_quarter(g, w);
     emit_product(g, w);
 }
 
@@ -157,8 +93,12 @@ static void emit_sets(const Strassen *g, CWriter *w)
     Str name = g->kernel->name;
     int64_t floats = PRODUCTS * g->inputs * g->b;
     cw_open(w, "for (%s n = 0; n < %d; ++n)", g->index, PRODUCTS);
-    cw_line(w, STR_FMT "_quarters(taps[n], factors[n],%s quarters);", STR_ARG(name),
-            strassen_has_odd_lanes(g) ? " n == W12_X21 || n == W22_T4 || n == S4_X22," : "");
+    if (strassen_has_odd_lanes(g)) {
+        cw_line(w, "const float *const exist = n == W12_X21 || n == W22_T4 || n == S4_X22 ? exists + %d : NULL;",
+                g->b / 2);
+    }
+    cw_line(w, "strassen_quarters(taps[n], factors[n], %d, %d, %s, quarters, %" PRId64 ");", g->run, right_of(g) * g->b,
+            strassen_has_odd_lanes(g) ? "exist" : "NULL", quarters_stride(g));
     cw_open(w, "for (%s set = first_set; set < first_set + sets; ++set)", g->index);
     emit_strassen_place(g, w);
     emit_strassen_either("planes", cexpr_format("set < %" PRId64, g->sets - 1).text,
@@ -180,6 +120,9 @@ static void emit_sets(const Strassen *g, CWriter *w)
 
 void emit_strassen_twice(const Strassen *g, CWriter *w)
 {
+    if (strassen_has_odd_lanes(g)) {
+        emit_strassen_lanes(g, "exists", g->b / 2, w);
+    }
     emit_places(g, w);
     emit_split(w, "job", g->blocks * g->sets);
     cw_blank(w);

@@ -142,8 +142,8 @@ static bool same_shape(const TileShape *a, const TileShape *b)
     return a->rows == b->rows && a->cols == b->cols && a->vectors == b->vectors && a->step == b->step &&
            a->unroll == b->unroll && a->rounds == b->rounds && a->prefetch == b->prefetch &&
            a->row_prefetch == b->row_prefetch && a->second_step == b->second_step && a->input_ahead == b->input_ahead &&
-           a->short_plane == b->short_plane && a->goes_on == b->goes_on && a->plane_ahead == b->plane_ahead && a->chain == b->chain && a->half == b->half &&
-           a->live == b->live && a->ahead == b->ahead;
+           a->short_plane == b->short_plane && a->goes_on == b->goes_on && a->plane_ahead == b->plane_ahead &&
+           a->chain == b->chain && a->half == b->half && a->live == b->live && a->ahead == b->ahead;
 }
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)
@@ -241,6 +241,15 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
         cw_blank(w);
     }
     emit_tiles(program, w);
+    if (text_uses(text, "W11_X11")) {
+        cw_comment(w, "The products of Strassen's algorithm: a factor of weights, a factor of inputs.");
+        cw_line(w, "enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22 };");
+        cw_blank(w);
+    }
+    if (text_uses(text, "strassen_quarters")) {
+        cw_raw(w, str_from(embedded_vector_strassen_c));
+        cw_blank(w);
+    }
 }
 
 /* --- families */

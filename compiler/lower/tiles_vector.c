@@ -529,20 +529,23 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
 
 /* Whether each of the seven products is made by seven again. What it saves is an eighth of the products; what a vector of
  * inputs or outputs costs more was fitted to measurements of 25 layers (bench/NOTES.md), with 32 registers and half vectors
- * that are half the work. Few channels leave tiles too little to do between their ends; images of few pixels wait for
+ * that take as long as whole ones; less where they take half. Few channels leave tiles too little to do between their ends; images of few pixels wait for
  * weights, of which there are three times the filter's. */
 static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
 {
-    enum { LEAST_PIXELS = 96, LEAST_CHANNELS = 512, LEAST_LANES = 8 };
-    static const double cost_of_vector = 24.0, worth = 0.985;
-    int32_t b = target->channel_block;
+    enum { LEAST_PIXELS = 96, LEAST_LANES = 8 };
+    static const double worth = 0.985;
+    bool quick_halves = target->registers < MANY_REGISTERS && target->products == 1;
+    double cost_of_input = 24.0, cost_of_output = quick_halves ? 16.0 : 24.0;
+    int32_t b = target->channel_block, least_channels = quick_halves ? 256 : 512;
     double pixels = s->out_rows * (double)s->out_cols;
     double in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
-    if (b < LEAST_LANES || pixels < LEAST_PIXELS || in_planes * b < LEAST_CHANNELS || out_planes * b < LEAST_CHANNELS) {
+    if (b < LEAST_LANES || pixels < LEAST_PIXELS || in_planes * b < least_channels || out_planes * b < least_channels) {
         return false;
     }
     double products = pixels * in_planes * b * out_planes * 7.0 / 8.0; /* of seven */
-    return products * 7.0 / 8.0 + cost_of_vector * pixels * (in_planes + out_planes) < worth * products;
+    double sums = pixels * (cost_of_input * in_planes + cost_of_output * out_planes);
+    return products * 7.0 / 8.0 + sums < worth * products;
 }
 
 /* Vectors and pixels of a tile: 28 sums of 32 registers; of 16 a dozen, or eight where a set of one vector would be left over.
