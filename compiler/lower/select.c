@@ -76,11 +76,6 @@ static void become_dense(Kernel *kernel)
 
 /* --- vector targets */
 
-static int32_t ceil_div(int32_t a, int32_t b)
-{
-    return (int32_t)int_div_up(a, b);
-}
-
 /* Where a channel's data are worth blocks at all: vectors are plain in every target. */
 static bool is_image(int32_t rows, int32_t cols)
 {

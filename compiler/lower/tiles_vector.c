@@ -11,8 +11,6 @@ enum {
     PIXELS_BLOCK = 256 * 1024,     /* bytes of input that stay there beside them, where there are more weights */
     PROLOGUE_BLOCK = 112 * 1024,   /* bytes of input that are normalised at once */
     PROLOGUE_PAD = 16,             /* floats, as below */
-    WINOGRAD_STREAM = 600 * 1024,  /* bytes of transformed weights that come from memory */
-    WINOGRAD_AHEAD = 8 * 1024,
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
     DENSE_FAR = 2 * 1024 * 1024,      /* bytes of weights that come from beyond the second level */
@@ -24,21 +22,6 @@ enum {
     WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
     WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
 };
-
-static int32_t ceil_div(int64_t a, int64_t b)
-{
-    return (int32_t)int_div_up(a, b);
-}
-
-/* `count` in equal pieces of at most `most`: the size of the largest. */
-static int32_t even_piece(int64_t count, int32_t most)
-{
-    return ceil_div(count, ceil_div(count, most));
-}
-
-/* Many registers: a tile of two vectors of channels and 14 pixels has 28 accumulators, and whatever an image's width
- * leaves over is still enough to hide the latency of sums. */
-enum { MANY_PIXELS = 14 };
 
 /* Tiles of up to `pixels` pixels: a stretch of a row, or several short rows. */
 static void choose_tile(Kernel *kernel, int32_t pixels)
@@ -78,10 +61,6 @@ typedef struct TileWork {
     int32_t taps;                       /* of the window: an input is read again by as many products */
     int32_t step;                       /* bytes from pixel to pixel */
 } TileWork;
-
-typedef struct Split {
-    int32_t vectors, rows, cols; /* of a tile */
-} Split;
 
 /* In half cycles / SHARES. Two products a cycle; 18 bytes a cycle from the second level, where weights of more than the
  * first level come from, and inputs but for those that a window shares; the lesser of both is hidden but for an eighth. With
@@ -151,8 +130,7 @@ static Split best_split(const TileWork *work)
     return best;
 }
 
-/* Products of a round that gcc keeps in registers (bench/NOTES.md). */
-static int32_t round_of(const Target *target, Split split)
+int32_t split_round(const Target *target, Split split)
 {
     return split.vectors == 2 && split.rows * split.cols > rates_of(target)->near_pixels ? 2 : 4;
 }
@@ -162,11 +140,11 @@ static int32_t choose_split(const Target *target, Kernel *kernel, Split split)
 {
     kernel->tile_rows = split.rows;
     kernel->tile_cols = split.cols;
-    kernel->tile_round = round_of(target, split);
+    kernel->tile_round = split_round(target, split);
     return split.vectors;
 }
 
-static PackFormat vectors_format(const Kernel *kernel, int32_t vectors, int32_t in_block)
+PackFormat vectors_format(const Kernel *kernel, int32_t vectors, int32_t in_block)
 {
     const KernelSizes *s = &kernel->sizes;
     return (PackFormat){.kind = PACK_VECTORS,
@@ -389,7 +367,7 @@ static void choose_winograd_live(const Target *target, Kernel *kernel)
     kernel->block_tiles = winograd_block(target, kernel, tiles, WINOGRAD_TILES);
     kernel->tile_cols = even_piece(kernel->block_tiles, kernel->tile_cols);
     kernel->weight_format = vectors_format(kernel, 1, 1);
-    kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
+    kernel->prefetch_bytes = weights > STREAMED ? STREAM_AHEAD : 0;
     kernel->scratch_bytes = winograd_live_scratch(kernel);
 }
 
@@ -439,148 +417,8 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         kernel->weight_format.phases = kernel->lane_phases;
         kernel->weight_format.phase_lanes = true;
     }
-    kernel->prefetch_bytes = stream > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
+    kernel->prefetch_bytes = stream > STREAMED ? STREAM_AHEAD : 0;
     kernel->scratch_bytes = winograd_scratch(kernel, area, in_blocks);
-}
-
-bool strassen_in_place(const Kernel *kernel)
-{
-    const Layout *in = &kernel->in;
-    return kernel->sizes.stride_rows == 1 && kernel->prologue.kind == PROLOGUE_NONE &&
-           in->row_stride == (int64_t)in->cols * in->block && in->plane_stride == in->rows * in->row_stride;
-}
-
-/* Runs of pixels in a half, and planes of a vector of products. */
-static int32_t strassen_cuts(const PackFormat *format)
-{
-    return format->kind == PACK_STRASSEN_TWICE ? 2 : 1;
-}
-
-/* Of output channels: their halves' planes, cut into as many as the vectors of a product hold. */
-static int32_t strassen_sets(const Kernel *kernel)
-{
-    const PackFormat *f = &kernel->weight_format;
-    return ceil_div(ceil_div(kernel->sizes.out_channels, 2 * kernel->vector), strassen_cuts(f) * f->vectors);
-}
-
-int64_t strassen_scratch_bytes(const Kernel *kernel)
-{
-    enum { PAD = 16, SUMS = 2, QUARTERS = 2 };
-    const KernelSizes *s = &kernel->sizes;
-    const PackFormat *f = &kernel->weight_format;
-    int64_t in_planes = ceil_div(s->in_channels, 2 * kernel->vector);
-    int64_t factors = strassen_in_place(kernel) ? 4 : STRASSEN_PRODUCTS;
-    int64_t half = kernel->block_tiles * (int64_t)kernel->vector;
-    int64_t run = ceil_div(kernel->block_tiles, strassen_cuts(f)) * (int64_t)kernel->vector;
-    int64_t floats = factors * (in_planes * half + PAD) + SUMS * (f->vectors * run + PAD);
-    if (f->kind == PACK_STRASSEN_TWICE) {
-        int64_t planes = 2 * f->vectors;
-        floats +=
-            QUARTERS * (in_planes * run + PAD) + SUMS * (strassen_sets(kernel) * planes * half + PAD) + planes * half;
-    }
-    return 4 * floats;
-}
-
-/* What the halves' inputs cost (measured): beyond `cache` bytes, beyond `far` bytes, for which each set of channels waits;
- * and pixels whose products take as long as reading weights again that are more than `weights` bytes. */
-typedef struct StrassenCost {
-    int64_t cache, far;
-    double cache_cost, far_cost;
-    int64_t weights;
-    double read_again;
-} StrassenCost;
-
-static const StrassenCost strassen_many = {700 * 1024, 3 * 1024 * 1024, 1.01, 1.03, 700 * 1024, 1.0};
-static const StrassenCost strassen_few = {200 * 1024, 700 * 1024, 1.04, 1.1, 4 * 1024 * 1024, 2.0};
-
-/* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
- * and x (twice: one factor and the sums of its quarters) for each set of channels, and had better come from the second
- * level of the cache. `most` pixels are a tile. */
-static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t most, int64_t weight_bytes)
-{
-    enum { FEW_JOBS = 8 };
-    bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
-    int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
-    /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
-    int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
-    const StrassenCost *c = target->registers >= MANY_REGISTERS ? &strassen_many : &strassen_few;
-    int64_t far = twice ? c->far / 2 : c->far;
-    int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
-    double read_again = weight_bytes > c->weights ? c->read_again : 0.2;
-    int32_t best = ceil_div(pixels, 2);
-    double least = 0.0;
-    for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
-        int32_t half = ceil_div(pixels, 2 * blocks);
-        if ((2 * blocks - 1) * (int64_t)half >= pixels) {
-            continue;
-        }
-        int32_t run = ceil_div(half, runs);
-        double cost = blocks * runs * (run + 0.5 * ceil_div(run, most)) * (1.0 + read_again / half);
-        int64_t bytes = half * pixel_bytes;
-        cost *= bytes > far ? c->far_cost : bytes > c->cache ? c->cache_cost : 1.0;
-        cost *= twice && blocks * sets < FEW_JOBS ? 1.025 : 1.0; /* threads share sets and blocks */
-        if (blocks == 1 || cost < least) {
-            best = half;
-            least = cost;
-        }
-    }
-    return best;
-}
-
-/* Whether each of the seven products is made by seven again. What it saves is an eighth of the products; what a vector of
- * inputs or outputs costs more was fitted to measurements of 25 layers (bench/NOTES.md), with 32 registers and half vectors
- * that take as long as whole ones; less where they take half. Few channels leave tiles too little to do between their ends; images of few pixels wait for
- * weights, of which there are three times the filter's. */
-static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
-{
-    enum { LEAST_PIXELS = 96, LEAST_LANES = 8 };
-    static const double worth = 0.985;
-    bool quick_halves = target->registers < MANY_REGISTERS && target->products == 1;
-    double cost_of_input = 24.0, cost_of_output = quick_halves ? 16.0 : 24.0;
-    int32_t b = target->channel_block, least_channels = quick_halves ? 256 : 512;
-    double pixels = s->out_rows * (double)s->out_cols;
-    double in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
-    if (b < LEAST_LANES || pixels < LEAST_PIXELS || in_planes * b < least_channels || out_planes * b < least_channels) {
-        return false;
-    }
-    double products = pixels * in_planes * b * out_planes * 7.0 / 8.0; /* of seven */
-    double sums = pixels * (cost_of_input * in_planes + cost_of_output * out_planes);
-    return products * 7.0 / 8.0 + sums < worth * products;
-}
-
-/* Vectors and pixels of a tile: 28 sums of 32 registers; of 16 a dozen, or eight where a set of one vector would be left over.
- * Few shapes, which the layers of a network share. */
-static Split strassen_split(const Target *target, const KernelSizes *s, int32_t b, bool twice)
-{
-    enum { FEW_PIXELS = 4 };
-    int32_t planes = ceil_div(s->out_channels, 2 * b), all = twice ? ceil_div(planes, 2) : planes;
-    int32_t vectors = planes > 1 ? 2 : 1;
-    if (target->registers >= MANY_REGISTERS) {
-        return (Split){vectors, 1, MANY_PIXELS};
-    }
-    return (Split){all > 2 && all % 3 != 1 ? 3 : vectors, 1, FEW_PIXELS};
-}
-
-static void choose_strassen(const Target *target, Kernel *kernel)
-{
-    const KernelSizes *s = &kernel->sizes;
-    bool twice = strassen_twice_pays(target, s);
-    Split split = strassen_split(target, s, kernel->vector, twice);
-    kernel->weight_format = vectors_format(kernel, split.vectors, kernel->vector);
-    kernel->weight_format.kind = twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN;
-    int64_t weights =
-        STRASSEN_PRODUCTS * int_align_up(s->in_channels, 2 * kernel->vector) *
-        int_align_up(s->out_channels, 2 * kernel->vector); /* bytes: 7 x 4 x a half x a half; twice: 7/4 */
-    kernel->block_tiles = strassen_half(target, kernel, split.cols, weights);
-    int32_t run = ceil_div(kernel->block_tiles, strassen_cuts(&kernel->weight_format));
-    kernel->tile_rows = 1;
-    kernel->tile_cols = even_piece(run, split.cols);
-    if (target->registers < MANY_REGISTERS) {
-        kernel->tile_round = round_of(target, split);
-        kernel->input_ahead = true;
-    }
-    kernel->prefetch_bytes = weights > WINOGRAD_STREAM ? WINOGRAD_AHEAD : 0;
-    kernel->scratch_bytes = strassen_scratch_bytes(kernel);
 }
 
 static void choose_grouped(const Target *target, Kernel *kernel)
@@ -675,7 +513,7 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
         choose_winograd_live(target, kernel);
         return;
     case KERNEL_STRASSEN:
-        choose_strassen(target, kernel);
+        tiles_choose_strassen(target, kernel);
         return;
     case KERNEL_GROUPED:
         choose_grouped(target, kernel);
@@ -772,7 +610,7 @@ static void take_winograd(Kernel *kernel, const ConvChoice *choice)
     int64_t in_blocks = (int64_t)stride * stride * ceil_div(s->in_channels / s->groups, kernel->vector);
     kernel->block_tiles = winograd_even_block(kernel, tiles, choice->block_tiles);
     kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
-    kernel->prefetch_bytes = choice->prefetch ? WINOGRAD_AHEAD : 0;
+    kernel->prefetch_bytes = choice->prefetch ? STREAM_AHEAD : 0;
     kernel->scratch_bytes = int_align_up(winograd_scratch(kernel, area, in_blocks), BLOB_ALIGN);
 }
 
@@ -792,7 +630,7 @@ void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
     } else if (kernel->family == KERNEL_WINOGRAD_LIVE) {
         kernel->block_tiles = even_piece(live_tiles(kernel), choice->block_tiles);
         kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
-        kernel->prefetch_bytes = choice->prefetch ? WINOGRAD_AHEAD : 0;
+        kernel->prefetch_bytes = choice->prefetch ? STREAM_AHEAD : 0;
         kernel->scratch_bytes = int_align_up(winograd_live_scratch(kernel), BLOB_ALIGN);
     } else if (kernel->family == KERNEL_GROUPED) {
         choose_tile(kernel, choice->tile_cols);
