@@ -199,11 +199,11 @@ static void emit_load(const Prologue *prologue, const char *name, const char *at
     }
 }
 
-void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWriter *w)
+void emit_strassen_lanes(const Strassen *g, const char *name, CWriter *w)
 {
     StrBuf lanes = {0};
     for (int32_t lane = 0; lane < g->b; ++lane) {
-        bool is_one = lane < ones || lane <= (g->s->in_channels - 1) % g->b;
+        bool is_one = lane <= (g->s->in_channels - 1) % g->b;
         strbuf_printf(&lanes, "%s%d", lane > 0 ? ", " : "", is_one);
     }
     cw_line(w, "static const float %s[%d] = {%s};", name, g->b, lanes.ptr);
@@ -272,7 +272,7 @@ static void emit_input(const Strassen *g, CWriter *w)
             STR_ARG(g->kernel->name), norm ? " const float *norm," : "");
     cw_body(w);
     if (strassen_has_odd_lanes(g)) {
-        emit_strassen_lanes(g, "last_exist", 0, w);
+        emit_strassen_lanes(g, "last_exist", w);
     }
     cw_open(w, "for (%s plane = 0; plane < %" PRId64 "; ++plane)", g->index, g->lower_in_planes);
     emit_input_plane(g, false, w);

@@ -38,8 +38,8 @@ int64_t strassen_factors_in_v(const Strassen *g);
 /* The text of a kernel, piece by piece. What they declare is in quotes. */
 /* "const int name = condition ? a : b;" */
 void emit_strassen_either(const char *name, const char *condition, int64_t a, int64_t b, CWriter *w);
-/* "static const float name[b]": 1 for the first `ones` lanes and for those of the last plane that are channels, else 0. */
-void emit_strassen_lanes(const Strassen *g, const char *name, int32_t ones, CWriter *w);
+/* "static const float name[b]": 1 for the lanes of the last plane that are channels, else 0. */
+void emit_strassen_lanes(const Strassen *g, const char *name, CWriter *w);
 /* "first", "second", "skip": the halves of block number `block`, where pixels are clamped the first of `second` to skip. */
 void emit_strassen_halves(const Strassen *g, CWriter *w);
 bool strassen_is_clamped(const Strassen *g);

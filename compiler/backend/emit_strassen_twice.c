@@ -34,7 +34,7 @@ static int64_t quarters_stride(const Strassen *g)
     return g->in_planes * g->run * g->b + STRASSEN_PAD;
 }
 
-static void emit_product(const Strassen *g, CWriter *w)
+void emit_strassen_inner(const Strassen *g, CWriter *w)
 {
     int32_t lanes = g->b / 2;
     cw_comment(w,
@@ -65,11 +65,6 @@ static void emit_product(const Strassen *g, CWriter *w)
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
-}
-
-void emit_strassen_inner(const Strassen *g, CWriter *w)
-{
-    emit_product(g, w);
 }
 
 /* Scratch behind V. */
@@ -121,7 +116,7 @@ static void emit_sets(const Strassen *g, CWriter *w)
 void emit_strassen_twice(const Strassen *g, CWriter *w)
 {
     if (strassen_has_odd_lanes(g)) {
-        emit_strassen_lanes(g, "exists", g->b / 2, w);
+        emit_strassen_lanes(g, "exists", w);
     }
     emit_places(g, w);
     emit_split(w, "job", g->blocks * g->sets);

@@ -118,9 +118,9 @@ typedef enum PackKind {
      *   which is the order in which the image lies in memory. */
     PACK_VECTORS,
     /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
-     * m outputs at once along each axis (not the same m for both): an axis of r taps has T = winograd_points(m, r) points p, 0, 1, -1, 2, -2, 1/2, -1/2 as far
-     * as they are needed and infinity; nine points are 17/8, -17/8, 9/8, -9/8, 11/16, -11/16, 1/4, -1/4 and infinity, whose
-     * errors are a fraction of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
+     * m outputs at once along each axis, each with an m of its own: an axis of r taps has T = winograd_points(m, r) points
+     * p, 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed and infinity; nine points are 17/8, -17/8, 9/8, -9/8, 11/16,
+     * -11/16, 1/4, -1/4 and infinity, whose errors are a fraction of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
      * finite points, j from 0 on:
      *   G [i][j] = p_i^j / N_i (r columns)   B^T[i] = coefficients of the product of x - p_k over k != i, lowest first
      *   A^T[j][i] = p_i^j (m rows)           at infinity: G = 0 .. 0 1, A^T = 0 .. 0 1 downwards, B^T of all points.

@@ -135,7 +135,7 @@ static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {
 /* A vector of weights takes the time of so many products at least, however few tiles need it (measured). */
 static double least_uses(const Target *target)
 {
-    return target->registers < MANY_REGISTERS && target->products == 1 ? 4.0 : 6.0;
+    return has_dear_products(target) ? 4.0 : 6.0;
 }
 
 enum { STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
@@ -201,19 +201,18 @@ static bool is_tile_side(int32_t m)
     return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS;
 }
 
-/* Along both axes; of windows of one row or column, tiles are said as squares. */
-static bool has_transforms(const KernelSizes *s, WinogradTile m)
+/* A window of one row or column. */
+static bool is_line(const KernelSizes *s)
 {
-    bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
-    return is_tile_side(m.rows) && is_tile_side(m.cols) && (!line || m.rows == m.cols) &&
-           has_transform(m.rows, winograd_taps(s->kernel_rows, s->stride_rows)) &&
-           has_transform(m.cols, winograd_taps(s->kernel_cols, s->stride_rows));
+    return s->kernel_rows == 1 || s->kernel_cols == 1;
 }
 
-/* Tiles of another m down than across: measured with 16 registers and one product a cycle. */
-static bool takes_oblongs(const Target *target)
+/* Along both axes; of lines, tiles are said as squares. */
+static bool has_transforms(const KernelSizes *s, WinogradTile m)
 {
-    return target->registers < MANY_REGISTERS && target->products == 1;
+    return is_tile_side(m.rows) && is_tile_side(m.cols) && (!is_line(s) || m.rows == m.cols) &&
+           has_transform(m.rows, winograd_taps(s->kernel_rows, s->stride_rows)) &&
+           has_transform(m.cols, winograd_taps(s->kernel_cols, s->stride_rows));
 }
 
 /* Tiles of 7x7 have two to three times the errors of smaller ones (F(5x5,5x5) as F(6x6,3x3)), for which something must be
@@ -221,12 +220,12 @@ static bool takes_oblongs(const Target *target)
 static double coarseness(const KernelSizes *s, WinogradTile m)
 {
     const double coarse = 1.05, coarse_phases = 1.2;
-    bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
     double axes = (m.rows == WINOGRAD_MOST_OUTPUTS) + (m.cols == WINOGRAD_MOST_OUTPUTS);
-    return line ? 1.0 : pow(s->stride_rows > 1 ? coarse_phases : coarse, axes / 2);
+    return is_line(s) ? 1.0 : pow(s->stride_rows > 1 ? coarse_phases : coarse, axes / 2);
 }
 
-/* None, or the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. */
+/* None, or the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. Another m down than
+ * across was measured for dear products only. */
 static WinogradTile cheapest_winograd(const Target *target, const KernelSizes *s, double in_planes, bool phases_apart,
                                       double *cheapest)
 {
@@ -235,7 +234,7 @@ static WinogradTile cheapest_winograd(const Target *target, const KernelSizes *s
     WinogradTile m;
     for (m.rows = 2; m.rows <= WINOGRAD_MOST_OUTPUTS; ++m.rows) {
         for (m.cols = 2; m.cols <= WINOGRAD_MOST_OUTPUTS; ++m.cols) {
-            if (has_transforms(s, m) && (m.rows == m.cols || takes_oblongs(target))) {
+            if (has_transforms(s, m) && (m.rows == m.cols || has_dear_products(target))) {
                 double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
                 best = cost < least ? m : best;
                 least = cost < least ? cost : least;
@@ -258,8 +257,7 @@ static bool takes_winograd(const Target *target, const KernelSizes *s)
     int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
     int32_t block = target->channel_block;
     bool groups_fit = s->groups == 1 || (in_channels % block == 0 && out_channels % block == 0);
-    bool line = s->kernel_rows == 1 || s->kernel_cols == 1;
-    bool strides_fit = s->stride_rows == 1 || (s->stride_rows == 2 && s->groups == 1 && !line &&
+    bool strides_fit = s->stride_rows == 1 || (s->stride_rows == 2 && s->groups == 1 && !is_line(s) &&
                                                s->kernel_rows % 2 == 1 && s->kernel_cols % 2 == 1);
     return groups_fit && is_undilated(s) && strides_fit && s->out_rows >= LEAST_ROWS && s->out_cols >= LEAST_ROWS &&
            s->kernel_rows * s->kernel_cols > 1;
@@ -275,8 +273,7 @@ static bool takes_live(const Target *target, const KernelSizes *s)
 static bool has_live_transform(const KernelSizes *s, int32_t m)
 {
     int32_t taps = winograd_taps(3, s->stride_rows);
-    return m >= 2 && m <= WINOGRAD_MOST_OUTPUTS && winograd_points(m, taps) <= WINOGRAD_FEW_POINTS &&
-           has_transform(m, taps);
+    return is_tile_side(m) && winograd_points(m, taps) <= WINOGRAD_FEW_POINTS && has_transform(m, taps);
 }
 
 /* Additions that take nine taps to all points, by stride and points of an axis. One takes three tenths of a product's time

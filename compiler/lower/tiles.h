@@ -8,6 +8,11 @@
 
 /* AVX-512 and aarch64 have them; with 16 other tiles, and other kernels, are best. */
 enum { MANY_REGISTERS = 32 };
+/* Few registers and one vector of products a cycle: what pays there was measured by itself. */
+static inline bool has_dear_products(const Target *target)
+{
+    return target->registers < MANY_REGISTERS && target->products == 1;
+}
 
 /* The same as tiles_choose for a record with vector > 1; scratch_bytes is not rounded yet, members start at zero. */
 void tiles_choose_vector(const Target *target, Kernel *kernel);

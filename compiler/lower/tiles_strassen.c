@@ -95,7 +95,7 @@ static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 96, LEAST_LANES = 8 };
     static const double worth = 0.985;
-    bool quick_halves = target->registers < MANY_REGISTERS && target->products == 1;
+    bool quick_halves = has_dear_products(target);
     double cost_of_input = 24.0, cost_of_output = quick_halves ? 16.0 : 24.0;
     int32_t b = target->channel_block, least_channels = quick_halves ? 256 : 512;
     double pixels = s->out_rows * (double)s->out_cols;

@@ -285,11 +285,34 @@ static void choose_rows(const Target *target, Kernel *kernel)
     }
 }
 
-/* V and M of a block; `area` points of a tile. */
-static int64_t winograd_scratch(const Kernel *kernel, int64_t area, int64_t in_blocks)
+/* Of both families: tiles of an image, points of a tile, vectors of inputs at a point, of all phases. */
+static int64_t image_tiles(const Kernel *kernel)
 {
-    return 4 * area *
-               ((in_blocks + kernel->weight_format.vectors) * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD) +
+    const KernelSizes *s = &kernel->sizes;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, s->stride_rows);
+    int32_t tap_cols = winograd_taps(s->kernel_cols, s->stride_rows);
+    return (int64_t)ceil_div(s->out_rows, winograd_outputs(kernel->winograd.rows, tap_rows)) *
+           ceil_div(s->out_cols, winograd_outputs(kernel->winograd.cols, tap_cols));
+}
+
+static int64_t tile_points(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    return (int64_t)winograd_points(kernel->winograd.rows, winograd_taps(s->kernel_rows, s->stride_rows)) *
+           winograd_points(kernel->winograd.cols, winograd_taps(s->kernel_cols, s->stride_rows));
+}
+
+static int64_t point_planes(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    return (int64_t)s->stride_rows * s->stride_rows * ceil_div(s->in_channels / s->groups, kernel->vector);
+}
+
+/* V and M of a block. */
+static int64_t winograd_scratch(const Kernel *kernel)
+{
+    int64_t vectors = point_planes(kernel) + kernel->weight_format.vectors;
+    return 4 * tile_points(kernel) * (vectors * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD) +
            winograd_quad_bytes(kernel);
 }
 
@@ -339,12 +362,6 @@ int32_t winograd_live_chunk(const Target *target, int32_t points, int64_t tiles)
     return best;
 }
 
-static int64_t live_tiles(const Kernel *kernel)
-{
-    return (int64_t)ceil_div(kernel->sizes.out_rows, kernel->winograd.rows) *
-           ceil_div(kernel->sizes.out_cols, kernel->winograd.cols);
-}
-
 static int32_t live_points(const Kernel *kernel)
 {
     return winograd_points(kernel->winograd.rows, winograd_taps(kernel->sizes.kernel_rows, kernel->sizes.stride_rows));
@@ -352,16 +369,14 @@ static int32_t live_points(const Kernel *kernel)
 
 int64_t winograd_live_scratch(const Kernel *kernel)
 {
-    const KernelSizes *s = &kernel->sizes;
-    int64_t points = live_points(kernel), phases = (int64_t)s->stride_rows * s->stride_cols;
-    int64_t planes = phases * ceil_div(s->in_channels / s->groups, kernel->vector);
-    return 4 * (planes + 1) * int_align_up(kernel->block_tiles, kernel->tile_cols) * points * points * kernel->vector;
+    int64_t slots = int_align_up(kernel->block_tiles, kernel->tile_cols);
+    return 4 * (point_planes(kernel) + 1) * slots * tile_points(kernel) * kernel->vector;
 }
 
 static void choose_winograd_live(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int64_t tiles = live_tiles(kernel), weights = 4 * 9 * (int64_t)s->in_channels * s->out_channels / s->groups;
+    int64_t tiles = image_tiles(kernel), weights = 4 * 9 * (int64_t)s->in_channels * s->out_channels / s->groups;
     kernel->tile_rows = 1;
     kernel->tile_cols = winograd_live_chunk(target, live_points(kernel), tiles);
     kernel->block_tiles = winograd_block(target, kernel, tiles, WINOGRAD_TILES);
@@ -376,15 +391,9 @@ static void choose_winograd_live(const Target *target, Kernel *kernel)
 static void choose_winograd(const Target *target, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    WinogradTile m = kernel->winograd;
-    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    int32_t stride = s->stride_rows;
-    int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
-    int32_t area = winograd_points(m.rows, tap_rows) * winograd_points(m.cols, tap_cols);
+    int32_t stride = s->stride_rows, out_channels = s->out_channels / s->groups;
     int32_t planes = ceil_div(out_channels, kernel->vector), vectors = planes > 1 ? 2 : 1;
-    int64_t in_blocks = (int64_t)stride * stride * ceil_div(in_channels, kernel->vector);
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m.rows, tap_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m.cols, tap_cols));
+    int64_t tiles = image_tiles(kernel), area = tile_points(kernel), in_blocks = point_planes(kernel);
     int64_t stream = 4 * area * in_blocks * kernel->vector * int_align_up(out_channels, kernel->vector);
     bool many = target->registers >= MANY_REGISTERS; /* V and M are to stay near; with 16, V alone does better */
     int64_t near = WINOGRAD_NEAR / (4 * area * (in_blocks + (many ? vectors : 0)) * kernel->vector);
@@ -409,7 +418,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     }
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_WINOGRAD;
-    kernel->weight_format.winograd = m;
+    kernel->weight_format.winograd = kernel->winograd;
     kernel->weight_format.phases = stride > 1 ? stride : 0;
     if (kernel->lane_phases > 0) {
         kernel->weight_format.window_rows = kernel->lane_rows;
@@ -418,7 +427,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         kernel->weight_format.phase_lanes = true;
     }
     kernel->prefetch_bytes = stream > STREAMED ? STREAM_AHEAD : 0;
-    kernel->scratch_bytes = winograd_scratch(kernel, area, in_blocks);
+    kernel->scratch_bytes = winograd_scratch(kernel);
 }
 
 static void choose_grouped(const Target *target, Kernel *kernel)
@@ -600,18 +609,10 @@ static void take_direct(Kernel *kernel, const ConvChoice *choice)
 
 static void take_winograd(Kernel *kernel, const ConvChoice *choice)
 {
-    const KernelSizes *s = &kernel->sizes;
-    WinogradTile m = kernel->winograd;
-    int32_t stride = s->stride_rows;
-    int32_t tap_rows = winograd_taps(s->kernel_rows, stride), tap_cols = winograd_taps(s->kernel_cols, stride);
-    int64_t tiles = (int64_t)ceil_div(s->out_rows, winograd_outputs(m.rows, tap_rows)) *
-                    ceil_div(s->out_cols, winograd_outputs(m.cols, tap_cols));
-    int64_t area = (int64_t)winograd_points(m.rows, tap_rows) * winograd_points(m.cols, tap_cols);
-    int64_t in_blocks = (int64_t)stride * stride * ceil_div(s->in_channels / s->groups, kernel->vector);
-    kernel->block_tiles = winograd_even_block(kernel, tiles, choice->block_tiles);
+    kernel->block_tiles = winograd_even_block(kernel, image_tiles(kernel), choice->block_tiles);
     kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
     kernel->prefetch_bytes = choice->prefetch ? STREAM_AHEAD : 0;
-    kernel->scratch_bytes = int_align_up(winograd_scratch(kernel, area, in_blocks), BLOB_ALIGN);
+    kernel->scratch_bytes = int_align_up(winograd_scratch(kernel), BLOB_ALIGN);
 }
 
 void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
@@ -628,7 +629,7 @@ void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
     } else if (kernel->family == KERNEL_WINOGRAD) {
         take_winograd(kernel, choice);
     } else if (kernel->family == KERNEL_WINOGRAD_LIVE) {
-        kernel->block_tiles = even_piece(live_tiles(kernel), choice->block_tiles);
+        kernel->block_tiles = even_piece(image_tiles(kernel), choice->block_tiles);
         kernel->tile_cols = even_piece(kernel->block_tiles, choice->tile_cols);
         kernel->prefetch_bytes = choice->prefetch ? STREAM_AHEAD : 0;
         kernel->scratch_bytes = int_align_up(winograd_live_scratch(kernel), BLOB_ALIGN);

@@ -10,15 +10,16 @@ enum { MOST_SIZE = 1 << 24 };
 
 typedef struct Attribute {
     const char *name;
-    size_t member; /* offset of an int32_t in ConvChoice */
+    size_t member; /* offset in ConvChoice of an int32_t, or */
     int32_t least, most;
+    bool is_tile; /* of a WinogradTile: "4", "2x4" */
 } Attribute;
 
-static const Attribute attr_m = {"m", offsetof(ConvChoice, winograd.rows), 1, WINOGRAD_MOST_POINTS};
-static const Attribute attr_vectors = {"vectors", offsetof(ConvChoice, vectors), 1, CHOICE_MOST_VECTORS};
-static const Attribute attr_rows = {"rows", offsetof(ConvChoice, tile_rows), 1, CHOICE_MOST_SUMS};
-static const Attribute attr_tile = {"tile", offsetof(ConvChoice, tile_cols), 1, CHOICE_MOST_SUMS};
-static const Attribute attr_block = {"block", offsetof(ConvChoice, block_tiles), 1, 1 << 16};
+static const Attribute attr_m = {"m", offsetof(ConvChoice, winograd), 1, WINOGRAD_MOST_POINTS, true};
+static const Attribute attr_vectors = {"vectors", offsetof(ConvChoice, vectors), 1, CHOICE_MOST_VECTORS, false};
+static const Attribute attr_rows = {"rows", offsetof(ConvChoice, tile_rows), 1, CHOICE_MOST_SUMS, false};
+static const Attribute attr_tile = {"tile", offsetof(ConvChoice, tile_cols), 1, CHOICE_MOST_SUMS, false};
+static const Attribute attr_block = {"block", offsetof(ConvChoice, block_tiles), 1, 1 << 16, false};
 
 typedef struct Form {
     KernelFamily family;
@@ -37,9 +38,9 @@ static const Form forms[] = {
 };
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
 
-static int32_t *member_of(ConvChoice *choice, const Attribute *attribute)
+static void *member_of(ConvChoice *choice, const Attribute *attribute)
 {
-    return (int32_t *)(void *)((char *)choice + attribute->member);
+    return (char *)choice + attribute->member;
 }
 
 void choice_format(const ConvChoice *choice, StrBuf *out)
@@ -54,11 +55,13 @@ void choice_format(const ConvChoice *choice, StrBuf *out)
     ConvChoice copy = *choice;
     strbuf_printf(out, "%s", kernel_family_name(choice->family));
     for (size_t i = 0; form->attributes[i] != NULL; ++i) {
-        strbuf_printf(out, " %s=", form->attributes[i]->name);
-        if (form->attributes[i] == &attr_m) {
-            winograd_tile_describe(choice->winograd, out);
+        const Attribute *attribute = form->attributes[i];
+        const void *member = member_of(&copy, attribute);
+        strbuf_printf(out, " %s=", attribute->name);
+        if (attribute->is_tile) {
+            winograd_tile_describe(*(const WinogradTile *)member, out);
         } else {
-            strbuf_printf(out, "%d", (int)*member_of(&copy, form->attributes[i]));
+            strbuf_printf(out, "%d", (int)*(const int32_t *)member);
         }
     }
     if (form->has_order && choice->pixels_outer) { /* weights stay in the cache: nothing to fetch ahead */
@@ -158,6 +161,16 @@ static bool take_yes(Reader *r, const char *yes, const char *no)
     return false;
 }
 
+static WinogradTile take_tile(Reader *r, int32_t least, int32_t most)
+{
+    WinogradTile tile = winograd_square(take_int(r, least, most));
+    if (is_ok(r) && comes_next(r, STR("x"))) {
+        r->at += 1;
+        tile.cols = take_int(r, least, most);
+    }
+    return tile;
+}
+
 static ConvChoice take_choice(Reader *r)
 {
     ConvChoice choice = {0};
@@ -176,11 +189,11 @@ static ConvChoice take_choice(Reader *r)
     for (size_t i = 0; form->attributes[i] != NULL; ++i) {
         const Attribute *attribute = form->attributes[i];
         take(r, arena_printf(r->arena, " %s=", attribute->name).ptr);
-        *member_of(&choice, attribute) = take_int(r, attribute->least, attribute->most);
-        if (attribute == &attr_m) { /* "4", "4x2" */
-            bool oblong = is_ok(r) && comes_next(r, STR("x"));
-            r->at += oblong;
-            choice.winograd.cols = oblong ? take_int(r, attribute->least, attribute->most) : choice.winograd.rows;
+        void *member = member_of(&choice, attribute);
+        if (attribute->is_tile) {
+            *(WinogradTile *)member = take_tile(r, attribute->least, attribute->most);
+        } else {
+            *(int32_t *)member = take_int(r, attribute->least, attribute->most);
         }
     }
     if (form->has_order) {

@@ -265,8 +265,8 @@ Test(lower_vector, strassen_with_few_registers)
     const struct {
         int32_t in, side, out;
         bool twice;
-    } layers[] = {{728, 19, 728, true},  {256, 14, 1024, true},  {256, 37, 728, true},
-                  {256, 14, 512, false}, {1024, 14, 256, false}, {728, 7, 728, false}};
+    } layers[] = {{728, 19, 728, true},  {1024, 14, 512, true}, {256, 14, 1024, true},  {256, 37, 728, true},
+                  {728, 19, 256, false}, {256, 14, 512, false}, {1024, 14, 256, false}, {728, 7, 728, false}};
     const Target *target = target_find(STR("znver1"));
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         int32_t in = layers[i].in, side = layers[i].side;
