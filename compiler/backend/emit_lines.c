@@ -1,32 +1,15 @@
 /* lines: convolution of a few planes by Winograd's F(m, KH) down the columns: m rows of the output come from products of
  * m + KH - 1 transformed rows of the input, T points, where direct sums would take m * KH. Along a row all is as it is
  * in the two kinds of direct sums, so no lane waits for channels that do not exist:
- *     rows     vectors are pixels of a row (emit_rows.c);
+ *     rows     vectors are pixels of a row (emit_rows.c; emit_lines_rows.c is that part of it);
  *     planar   vectors are output channels (emit_conv_direct.c); the micro-kernel sums up each point.
  *
  * A group is m rows of the output. The last one begins so far up that it ends with the image; rows that the group before
- * has written are left alone, so that each is computed in one way. Groups are shared out.
- *
- * Of rows, a pool 2x2 may be all that is stored: two rows become one, then its even and odd places. */
+ * has written are left alone, so that each is computed in one way. Groups are shared out. */
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "backend/emit_vector.h"
-
-typedef struct Lines {
-    const Kernel *kernel;
-    const KernelSizes *s;
-    int32_t b, m, points;
-    bool pools;
-    int32_t rows, cols; /* of the result: all, or those that are in windows of the pool */
-    int32_t groups;
-    int32_t channels, sets; /* of a set */
-    bool partial;           /* the last set has fewer channels */
-    int32_t width;          /* columns of a plane that are read */
-    int64_t v_row, v_point; /* floats of V from plane to plane, from point to point */
-    int64_t depth;          /* products of an output at one point */
-    const char *index;
-} Lines;
+#include "backend/emit_lines.h"
 
 static Lines lines_of(const Kernel *kernel)
 {
@@ -35,6 +18,7 @@ static Lines lines_of(const Kernel *kernel)
     Lines l = {.kernel = kernel, .s = s, .b = kernel->vector, .m = kernel->lines};
     l.points = winograd_points(l.m, s->kernel_rows);
     l.pools = kernel->max_pool || kernel->avg_pool;
+    l.pairs = lines_pairs(kernel);
     l.rows = l.pools ? 2 * kernel->out.rows : s->out_rows;
     l.cols = l.pools ? 2 * kernel->out.cols : s->out_cols;
     l.groups = (l.rows + l.m - 1) / l.m;
@@ -109,6 +93,11 @@ static void emit_input(const Lines *l, CWriter *w)
     CExpr to = cexpr_sum((Term[]){{"to", 1}, {"r", l->v_point}, {col, col != NULL}, {NULL, 0}}, 0);
     cw_line(w, "vector_store_anywhere(%s, t[r]);", to.text);
     cw_close(w, "");
+    if (l->pairs) {
+        cw_open(w, "if (col == %d)", last);
+        emit_lines_twice(l, w);
+        cw_close(w, "");
+    }
     for (int scopes = vectors > 1 ? 3 : 2; scopes > 0; --scopes) {
         cw_close(w, "");
     }
@@ -117,40 +106,33 @@ static void emit_input(const Lines *l, CWriter *w)
 
 /* --- what both kinds begin with and end with */
 
-/* The points of one vector of sums. */
-static void emit_sum(const Lines *l, const char *place, CWriter *w)
+bool lines_uneven(const Lines *l)
+{
+    return l->rows % l->m != 0;
+}
+
+void emit_line(const Lines *l, const char *place, CWriter *w)
 {
     cw_line(w, "vector sum[%d];", l->points);
     emit_open_unrolled(w, "t", l->points);
     cw_line(w, "sum[t] = sums[t][%s];", place);
     cw_close(w, "");
-}
-
-static bool is_uneven(const Lines *l)
-{
-    return l->rows % l->m != 0;
-}
-
-static void emit_transform(const Lines *l, CWriter *w)
-{
     cw_line(w, "vector line[%d];", l->m);
     cw_line(w, "winograd_output%d_%d(sum, line);", l->points, l->m);
 }
 
-/* Rows of `line[m]` to `y`, which is (row, r = 0). */
-static void emit_outputs(const Lines *l, const char *bias, const char *store, int64_t offset, const char *column,
-                         CWriter *w)
+void emit_line_outputs(const Lines *l, const char *bias, const char *store, int64_t offset, const char *column,
+                       CWriter *w)
 {
     const Kernel *kernel = l->kernel;
-    emit_transform(l, w);
     emit_open_unrolled(w, "r", l->m);
-    if (is_uneven(l)) {
+    if (lines_uneven(l)) {
         cw_open(w, "if (r >= written)");
     }
     cw_line(w, "const vector value = line[r]%s;", bias);
     CExpr to = cexpr_sum((Term[]){{"y", 1}, {"r", kernel->out.row_stride}, {column, offset}, {NULL, 0}}, 0);
     cw_line(w, "%s(%s, %s);", store, to.text, emit_vector_activation(&kernel->epilogue.act, "value").text);
-    if (is_uneven(l)) {
+    if (lines_uneven(l)) {
         cw_close(w, "");
     }
     cw_close(w, "");
@@ -160,7 +142,9 @@ static void emit_head(const Lines *l, CWriter *w)
 {
     const KernelSizes *s = l->s;
     const Epilogue *e = &l->kernel->epilogue;
-    bool rows = l->kernel->family == KERNEL_ROWS;
+    const char *vectors = l->kernel->family != KERNEL_ROWS ? "output channels"
+                          : l->pairs ? "pixels of a row, its last half vector of two channels at once"
+                                     : "pixels of a row";
     cw_comment(w,
                "Convolution %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Winograd's F(%d,%d) "
                "down the columns.\nVectors are %s. weights [%d/%d][%d][%d][%d][%d].",
@@ -170,8 +154,8 @@ static void emit_head(const Lines *l, CWriter *w)
                l->kernel->max_pool   ? ", max pool 2x2"
                : l->kernel->avg_pool ? ", average pool 2x2"
                                      : "",
-               l->m, s->kernel_rows, rows ? "pixels of a row" : "output channels", s->out_channels, l->channels,
-               l->points, s->in_channels, s->kernel_cols, l->channels);
+               l->m, s->kernel_rows, vectors, s->out_channels, l->channels, l->points, s->in_channels, s->kernel_cols,
+               l->channels);
     emit_kernel_head(l->kernel, w);
 }
 
@@ -183,7 +167,7 @@ static void open_groups(const Lines *l, CWriter *w)
     emit_split(w, "group", l->groups);
     cw_blank(w);
     cw_open(w, "for (int group = first_group; group < end_group; ++group)");
-    if (is_uneven(l)) {
+    if (lines_uneven(l)) {
         int32_t last = l->rows - l->m;
         cw_line(w, "const int row = group < %d ? group * %d : %d;", l->groups - 1, l->m, last);
         cw_line(w, "const int written = group * %d - row; /* rows, by the group before */", l->m);
@@ -203,187 +187,6 @@ static void open_sets(const Lines *l, CWriter *w)
     CExpr weights = cexpr_sum(
         (Term[]){{"a->weights", 1}, {"set", l->sets > 1 ? l->points * l->depth * l->channels : 0}, {NULL, 0}}, 0);
     cw_line(w, "const float *const weights = %s;", weights.text);
-}
-
-/* --- rows */
-
-/* "const int col1 = first + 16 < 12 ? first + 16 : 12;": where each vector of the pass begins. */
-static void emit_columns(const Lines *l, int32_t vectors, bool one, CWriter *w)
-{
-    int32_t last = l->cols - l->b;
-    if (l->pools && !one) { /* neighbours, of which one vector of the pool is made */
-        cw_line(w, "const int col0 = first < %d ? first : %d;", last - l->b, last - l->b);
-        cw_line(w, "const int col1 = col0 + %d;", l->b);
-        return;
-    }
-    for (int32_t i = 0; i < vectors; ++i) {
-        CExpr col = cexpr_sum((Term[]){{"first", 1}, {NULL, 0}}, i * l->b);
-        if (one) {
-            cw_line(w, "const int col%d = %d;", i, i * l->b < last ? i * l->b : last);
-        } else {
-            cw_line(w, "const int col%d = %s < %d ? %s : %d;", i, col.text, last, col.text, last);
-        }
-    }
-}
-
-/* The sums of all points, one after the other: those of one stay in registers. */
-static void emit_row_sums(const Lines *l, int32_t vectors, CWriter *w)
-{
-    const KernelSizes *s = l->s;
-    int32_t c = l->channels, size = c * vectors;
-    cw_line(w, "vector sums[%d][%d];", l->points, size);
-    cw_open(w, "for (int t = 0; t < %d; ++t)", l->points);
-    cw_line(w, "vector s[%d];", size);
-    emit_open_unrolled(w, "i", size);
-    cw_line(w, "s[i] = vector_all(0.0f);");
-    cw_close(w, "");
-    cw_line(w, "const float *u = weights + t * %" PRId64 ";", l->depth * c);
-    cw_open(w, "for (int plane = 0; plane < %d; ++plane)", s->in_channels);
-    cw_line(w, "const float *from = %s;",
-            cexpr_sum((Term[]){{"v", 1}, {"t", l->v_point}, {"plane", l->v_row}, {NULL, 0}}, 0).text);
-    cw_line(w, "CNN_KEEP_LOOP");
-    cw_open(w, "for (int kx = 0; kx < %d; ++kx, ++from, u += %d)", s->kernel_cols, c);
-    for (int32_t i = 0; i < vectors; ++i) {
-        cw_line(w, "const vector x%d = vector_load_anywhere(from + col%d);", i, i);
-    }
-    emit_open_unrolled(w, "c", c);
-    for (int32_t i = 0; i < vectors; ++i) {
-        cw_line(w, "s[%s] += x%d * u[c];", cexpr_sum((Term[]){{"c", vectors}, {NULL, 0}}, i).text, i);
-    }
-    for (int scopes = 3; scopes > 0; --scopes) {
-        cw_close(w, "");
-    }
-    emit_open_unrolled(w, "i", size);
-    cw_line(w, "sums[t][i] = s[i];");
-    cw_close(w, "");
-    cw_close(w, "");
-}
-
-/* The vector of pooled rows that ends with the last one: it begins in the row before. */
-static void emit_last_pooled(const Lines *l, CWriter *w)
-{
-    int32_t cols = l->kernel->out.cols, n = l->m / 2;
-    StrBuf lanes = {0};
-    for (int32_t lane = 0; lane < l->b; ++lane) {
-        int32_t place = lane - (l->b - cols); /* in the last row */
-        strbuf_printf(&lanes, ", %d", (int)(place < 0 ? cols + place : l->b + place));
-    }
-    cw_line(w, "vector_store_anywhere(y + %" PRId64 ", vector_shuffle(pooled[%d], pooled[%d]%s));",
-            (n - 1) * l->kernel->out.row_stride + cols - l->b, (int)n - 2, (int)n - 1, lanes.ptr);
-    strbuf_free(&lanes);
-}
-
-/* `pooled[m / 2]` to `y`. Rows of less than a vector are written past their end where the next one is written later. */
-static void emit_pooled_stores(const Lines *l, CWriter *w)
-{
-    const Layout *out = &l->kernel->out;
-    int32_t n = l->m / 2;
-    bool overlap = out->cols < l->b && out->row_stride == out->cols && n > 1 && !is_uneven(l);
-    emit_open_unrolled(w, "r", overlap ? n - 1 : n);
-    if (is_uneven(l)) {
-        cw_open(w, "if (2 * r >= written)");
-    }
-    CExpr to = cexpr_sum((Term[]){{"y", 1}, {"r", out->row_stride}, {NULL, 0}}, 0);
-    if (out->cols >= l->b || overlap) {
-        cw_line(w, "vector_store_anywhere(%s, pooled[r]);", to.text);
-    } else {
-        cw_line(w, "memcpy(%s, &pooled[r], %d * sizeof(float));", to.text, (int)out->cols);
-    }
-    if (is_uneven(l)) {
-        cw_close(w, "");
-    }
-    cw_close(w, "");
-    if (overlap) {
-        emit_last_pooled(l, w);
-    }
-}
-
-/* Channel c of a pass of two vectors, by way of the pool. */
-static void emit_pooled_channel(const Lines *l, bool one, CWriter *w)
-{
-    const Kernel *kernel = l->kernel;
-    const char *bias = kernel->epilogue.bias ? " + bias" : "";
-    CExpr y = cexpr_sum((Term[]){{"a->y", 1},
-                                 {"channel", kernel->out.plane_stride},
-                                 {"row / 2", kernel->out.row_stride},
-                                 {"col0 / 2", !one},
-                                 {NULL, 0}},
-                        0);
-    cw_line(w, "float *const y = %s;", y.text);
-    cw_line(w, "vector rows[%d][2];", l->m / 2);
-    cw_open(w, "for (int k = 0; k < 2; ++k)");
-    emit_sum(l, "c * 2 + k", w);
-    emit_transform(l, w);
-    emit_open_unrolled(w, "r", l->m / 2);
-    cw_line(w, "const vector upper = line[2 * r]%s, lower = line[2 * r + 1]%s;", bias, bias);
-    cw_line(w, kernel->max_pool ? "rows[r][k] = vector_max(%s, %s);" : "rows[r][k] = %s + %s;",
-            emit_vector_activation(&kernel->epilogue.act, "upper").text,
-            emit_vector_activation(&kernel->epilogue.act, "lower").text);
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_line(w, "vector pooled[%d];", l->m / 2);
-    emit_open_unrolled(w, "r", l->m / 2);
-    cw_line(w, "const vector left = rows[r][0], right = rows[r][1];");
-    emit_pool_lanes(l->b, l->cols < 2 * l->b ? l->cols - l->b : l->b, kernel->max_pool, w);
-    cw_line(w, "pooled[r] = value%s;", kernel->max_pool ? "" : " * 0.25f");
-    cw_close(w, "");
-    emit_pooled_stores(l, w);
-}
-
-static void emit_channel(const Lines *l, int32_t vectors, bool one, CWriter *w)
-{
-    const Kernel *kernel = l->kernel;
-    if (vectors > 1) {
-        cw_open(w, "for (int k = 0; k < %d; ++k)", vectors);
-    }
-    int32_t last = l->cols - l->b;
-    CExpr at = cexpr_sum((Term[]){{"k", vectors > 1 ? l->b : 0}, {"first", !one}, {NULL, 0}}, 0);
-    if (last > 0) {
-        cw_line(w, "const int col = %s < %d ? %s : %d;", at.text, last, at.text, last);
-    }
-    emit_sum(l, cexpr_sum((Term[]){{"c", vectors}, {"k", vectors > 1}, {NULL, 0}}, 0).text, w);
-    CExpr y = cexpr_sum((Term[]){{"a->y", 1},
-                                 {"channel", kernel->out.plane_stride},
-                                 {"row", kernel->out.row_stride},
-                                 {"col", last > 0},
-                                 {NULL, 0}},
-                        0);
-    cw_line(w, "float *const y = %s;", y.text);
-    emit_outputs(l, kernel->epilogue.bias ? " + bias" : "", "vector_store_anywhere", 0, NULL, w);
-    if (vectors > 1) {
-        cw_close(w, "");
-    }
-}
-
-static void emit_rows_kind(const Lines *l, CWriter *w)
-{
-    const Kernel *kernel = l->kernel;
-    int32_t vectors = kernel->tile_cols / l->b;
-    bool one = l->cols <= kernel->tile_cols;
-    CExpr channel = cexpr_sum((Term[]){{"set", l->sets > 1 ? l->channels : 0}, {"c", 1}, {NULL, 0}}, 0);
-    if (!one) {
-        cw_open(w, "for (int first = 0; first < %d; first += %d)", l->cols, kernel->tile_cols);
-    }
-    emit_columns(l, vectors, one, w);
-    emit_row_sums(l, vectors, w);
-    cw_open(w, "for (int c = 0; c < %d; ++c)", l->channels);
-    cw_line(w, "const %s channel = %s;", l->index, channel.text);
-    if (l->partial) {
-        cw_open(w, "if (channel == %d)", l->s->out_channels);
-        cw_line(w, "break;");
-        cw_close(w, "");
-    }
-    if (kernel->epilogue.bias) {
-        cw_line(w, "const float bias = a->bias[channel];");
-    }
-    if (l->pools) {
-        emit_pooled_channel(l, one, w);
-    } else {
-        emit_channel(l, vectors, one, w);
-    }
-    for (int scopes = 1 + !one; scopes > 0; --scopes) {
-        cw_close(w, "");
-    }
 }
 
 /* --- planar */
@@ -462,8 +265,8 @@ static void emit_tile_lines(const Lines *l, const TileShape *shape, CWriter *w)
                          emit_interior(&kernel->out));
     cw_line(w, "float *const y = %s;", to.text);
     cw_open(w, "for (int p = 0; p < %d; ++p)", shape->cols);
-    emit_sum(l, cexpr_sum((Term[]){{"k", many ? shape->cols : 0}, {"p", 1}, {NULL, 0}}, 0).text, w);
-    emit_outputs(l, kernel->epilogue.bias ? " + bias" : "", "vector_store", l->b, "p", w);
+    emit_line(l, cexpr_sum((Term[]){{"k", many ? shape->cols : 0}, {"p", 1}, {NULL, 0}}, 0).text, w);
+    emit_line_outputs(l, kernel->epilogue.bias ? " + bias" : "", "vector_store", l->b, "p", w);
     for (int scopes = 1 + many; scopes > 0; --scopes) {
         cw_close(w, "");
     }
@@ -507,7 +310,7 @@ void emit_lines(const Kernel *kernel, CWriter *w)
     open_groups(&l, w);
     open_sets(&l, w);
     if (kernel->family == KERNEL_ROWS) {
-        emit_rows_kind(&l, w);
+        emit_lines_rows(&l, w);
     } else {
         emit_planar_kind(&l, w);
     }

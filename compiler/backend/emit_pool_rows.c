@@ -20,12 +20,20 @@ static CExpr half(const char *row, const char *col, int32_t offset, int32_t floa
     return load;
 }
 
+/* Lanes of 8 stay in their half of a vector until both are one, since only some instructions cross halves, and slowly. */
+static int32_t lane_in_half(int32_t lane)
+{
+    static const int32_t order[] = {0, 1, 4, 5, 2, 3, 6, 7}; /* its own inverse */
+    return order[lane];
+}
+
 void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w)
 {
-    StrBuf lanes[2] = {{0}, {0}};
+    bool halves = b == 8 && second == b;
+    StrBuf lanes[3] = {{0}, {0}, {0}};
     for (int32_t k = 0; k < 2; ++k) {
         for (int32_t lane = 0; lane < b; ++lane) {
-            int32_t place = 2 * lane + k, behind = place - second;
+            int32_t place = 2 * (halves ? lane_in_half(lane) : lane) + k, behind = place - second;
             int32_t number = place < b ? place : behind < b ? b + behind : 0; /* 0: there is no such pixel */
             strbuf_printf(&lanes[k], ", %d", (int)number);
         }
@@ -33,8 +41,15 @@ void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w)
     cw_line(w, "const vector even = vector_shuffle(left, right%s);", lanes[0].ptr);
     cw_line(w, "const vector odd = vector_shuffle(left, right%s);", lanes[1].ptr);
     cw_line(w, "vector value = %s;", is_max ? "vector_max(even, odd)" : "even + odd");
-    strbuf_free(&lanes[0]);
-    strbuf_free(&lanes[1]);
+    if (halves) {
+        for (int32_t lane = 0; lane < b; ++lane) {
+            strbuf_printf(&lanes[2], ", %d", (int)lane_in_half(lane));
+        }
+        cw_line(w, "value = vector_shuffle(value, value%s);", lanes[2].ptr);
+    }
+    for (int k = 0; k < 3; ++k) {
+        strbuf_free(&lanes[k]);
+    }
 }
 
 /* A row of less than a vector. Where rows follow each other, its last lanes go where the next rows are written after it;

@@ -240,6 +240,10 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
         cw_raw(w, str_from(embedded_vector_libm_c));
         cw_blank(w);
     }
+    if (text_uses(text, "vector_pair")) {
+        cw_raw(w, str_from(embedded_vector_pairs_c));
+        cw_blank(w);
+    }
     emit_tiles(program, w);
     if (text_uses(text, "W11_X11")) {
         cw_comment(w, "The products of Strassen's algorithm: a factor of weights, a factor of inputs.");

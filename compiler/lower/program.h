@@ -476,6 +476,9 @@ static inline int64_t winograd_quad_bytes(const Kernel *kernel)
 }
 /* PLANAR, ROWS with lines: floats of a row of the transformed input, V [T][in_channels][lines_width]. */
 int64_t lines_width(const Kernel *kernel);
+/* ROWS with lines of a row that ends with half a vector: that half of two channels is computed at once. V's rows then end
+ * with its last b columns, each of them twice. */
+bool lines_pairs(const Kernel *kernel);
 /* Whether such a kernel can do the 2x2 pool of its result: it has pairs of rows, and more than one vector of columns. */
 static inline bool lines_take_pool(const Kernel *kernel)
 {

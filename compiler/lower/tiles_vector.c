@@ -233,9 +233,20 @@ static void choose_direct(const Target *target, Kernel *kernel)
     kernel->input_ahead = reads_ahead(kernel);
 }
 
+/* With 8 lanes, where it was measured. The columns that the half reads are in the last vector of the input. */
+bool lines_pairs(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    int32_t half = kernel->vector / 2;
+    return kernel->family == KERNEL_ROWS && kernel->lines > 0 && kernel->vector == 8 && s->out_cols > kernel->vector &&
+           s->out_cols % kernel->vector == half && s->kernel_cols - 1 <= half && s->out_channels % 2 == 0 &&
+           kernel->weight_format.lanes % 2 == 0;
+}
+
 int64_t lines_width(const Kernel *kernel)
 {
-    return int_align_up(kernel->sizes.out_cols + kernel->sizes.kernel_cols - 1, kernel->vector);
+    int64_t width = int_align_up(kernel->sizes.out_cols + kernel->sizes.kernel_cols - 1, kernel->vector);
+    return lines_pairs(kernel) ? width + 2 * kernel->vector : width;
 }
 
 /* Of V; a set of `vectors` vectors of `lanes` channels. */

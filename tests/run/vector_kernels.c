@@ -978,17 +978,22 @@ static const OpKind rectifiers[] = {OP_RELU, OP_IDENTITY, OP_LEAKY_RELU};
 
 /* --- lines: both kinds of few planes, by Winograd down the columns */
 
-static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m)
+/* `half`: rows end with half a vector (lines_pairs, with 8 lanes). */
+static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m, bool half)
 {
-    bool rows = pick(b, 0, 1);
+    bool rows = half || pick(b, 0, 1);
     KernelSizes s = {.in_channels = pick(b, 1, 8), .out_channels = pick(b, 1, rows ? 17 : 5 * b->b), .groups = 1};
     s.kernel_rows = kernel_rows;
-    s.kernel_cols = pick(b, 1, 7);
+    s.kernel_cols = pick(b, 1, half ? b->b / 2 + 1 : 7);
     s.stride_rows = s.stride_cols = s.dilation_rows = s.dilation_cols = 1;
     s.pad_top = pick(b, 0, 2);
     s.pad_left = pick(b, 0, s.kernel_cols / 2);
     s.out_rows = m + pick(b, 0, 2 * m);
     s.out_cols = rows ? b->b + pick(b, 0, 2 * b->b) : pick(b, b->b / 2, 2 * b->b);
+    if (half) {
+        s.out_cols = b->b * pick(b, 1, 5) + b->b / 2;
+        s.out_channels += s.out_channels % 2;
+    }
     s.in_rows = s.out_rows + kernel_rows - 1 - s.pad_top;
     s.in_cols = s.out_cols + s.kernel_cols - 1 - s.pad_left;
     Kernel *k = add(b, rows ? KERNEL_ROWS : KERNEL_PLANAR, s, pick(b, 0, 3) > 0, false, rectifiers[i % 3]);
@@ -999,11 +1004,12 @@ static void add_lines(Batch *b, int i, int32_t kernel_rows, int32_t m)
     set_format(b, k, rows ? 1 : pick(b, 1, 4), 1);
     k->weight_format.kind = PACK_LINES;
     k->weight_format.winograd.rows = m;
-    k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * s.in_channels * lines_width(k);
     if (rows) {
         k->out = image(1, s.out_channels, s.out_rows, s.out_cols, 0, 0, 0, 0);
-        k->weight_format.lanes = pick(b, 1, 8);
+        k->weight_format.lanes = half ? 2 * pick(b, 1, 4) : pick(b, 1, 8);
+        cr_assert(!half || b->b != 8 || lines_pairs(k));
     }
+    k->scratch_bytes = 4 * winograd_points(m, kernel_rows) * s.in_channels * lines_width(k);
     if (rows && lines_take_pool(k) && pick(b, 0, 3) > 0) {
         k->max_pool = pick(b, 0, 1);
         k->avg_pool = !k->max_pool;
@@ -1017,8 +1023,8 @@ static void fill_lines(Batch *b)
     static const int32_t windows[][2] = {{3, 2}, {3, 3}, {3, 4}, {3, 5}, {3, 6}, {5, 2}, {5, 4},
                                          {5, 5}, {2, 4}, {4, 4}, {7, 2}, {3, 7}, {7, 3}};
     enum { COUNT = sizeof windows / sizeof windows[0] };
-    for (int i = 0; i < 8 * COUNT; ++i) {
-        add_lines(b, i, windows[i % COUNT][0], windows[i % COUNT][1]);
+    for (int i = 0; i < 12 * COUNT; ++i) {
+        add_lines(b, i, windows[i % COUNT][0], windows[i % COUNT][1], i >= 8 * COUNT);
     }
 }
 

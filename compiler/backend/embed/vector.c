@@ -49,7 +49,7 @@ CNN_INLINE vector vector_load_first(const float *p, size_t floats)
 CNN_INLINE vector vector_all(float value)
 {
     const vector zero = {0.0f};
-    return zero + value;
+    return value - zero; /* value as it is; value + 0 would be computed, since it makes 0 of -0 */
 }
 
 /* In each lane `a` where the mask is all ones, `b` where it is zero. With ^, of which gcc makes a blend; of | it does not. */
