@@ -41,30 +41,38 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
     return 4 * floats;
 }
 
-/* What the halves' inputs cost (measured): beyond `cache` bytes, beyond `far` bytes, for which each set of channels waits;
- * and pixels whose products take as long as reading weights again that are more than `weights` bytes. */
+/* What a pixel of a half adds to what is used again and again, in bytes for each channel of the inputs (one level: 4 factors
+ * in V and 3 in x of half the channels; two: a factor and the sums of its quarters) and of the outputs (sums of results); what
+ * it costs (measured) beyond `cache` and beyond `far` bytes; pixels whose products take as long as reading weights again
+ * that are more than `weights` bytes of one level; and how few jobs, pieces of the work that threads share, are too few. */
 typedef struct StrassenCost {
+    int32_t of_inputs, of_outputs;
     int64_t cache, far;
     double cache_cost, far_cost;
     int64_t weights;
     double read_again;
+    int32_t few_jobs;
 } StrassenCost;
 
-static const StrassenCost strassen_many = {700 * 1024, 3 * 1024 * 1024, 1.01, 1.03, 700 * 1024, 1.0};
-static const StrassenCost strassen_few = {200 * 1024, 700 * 1024, 1.04, 1.1, 4 * 1024 * 1024, 2.0};
+static const StrassenCost strassen_costs[2][2] = {
+    /* 32 registers: one level, two */
+    {{14, 0, 700 * 1024, 3 * 1024 * 1024, 1.01, 1.03, 700 * 1024, 1.0, 0},
+     {4, 0, 700 * 1024, 3 * 512 * 1024, 1.01, 1.03, 700 * 1024, 1.0, 8}},
+    /* 16 registers */
+    {{14, 0, 200 * 1024, 1500 * 1024, 1.014, 1.1, 4 * 1024 * 1024, 2.0, 6},
+     {4, 4, 400 * 1024, 1500 * 1024, 1.037, 1.1, 1200 * 1024, 2.0, 8}},
+};
 
 /* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
  * and x (twice: one factor and the sums of its quarters) for each set of channels, and had better come from the second
  * level of the cache. `most` pixels are a tile. */
 static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t most, int64_t weight_bytes)
 {
-    enum { FEW_JOBS = 8 };
     bool twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
     int64_t pixels = (int64_t)kernel->sizes.out_rows * kernel->sizes.out_cols;
-    /* 4 factors in V, 3 in x, of half the channels; twice: one factor and the sums of its quarters */
-    int64_t pixel_bytes = (twice ? 4 : 14) * (int64_t)kernel->sizes.in_channels;
-    const StrassenCost *c = target->registers >= MANY_REGISTERS ? &strassen_many : &strassen_few;
-    int64_t far = twice ? c->far / 2 : c->far;
+    const StrassenCost *c = &strassen_costs[target->registers < MANY_REGISTERS][twice];
+    int64_t pixel_bytes = (int64_t)c->of_inputs * kernel->sizes.in_channels;
+    pixel_bytes += (int64_t)c->of_outputs * kernel->sizes.out_channels;
     int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
     double read_again = weight_bytes > c->weights ? c->read_again : 0.2;
     int32_t best = ceil_div(pixels, 2);
@@ -77,8 +85,8 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
         int32_t run = ceil_div(half, runs);
         double cost = blocks * runs * (run + 0.5 * ceil_div(run, most)) * (1.0 + read_again / half);
         int64_t bytes = half * pixel_bytes;
-        cost *= bytes > far ? c->far_cost : bytes > c->cache ? c->cache_cost : 1.0;
-        cost *= twice && blocks * sets < FEW_JOBS ? 1.025 : 1.0; /* threads share sets and blocks */
+        cost *= bytes > c->far ? c->far_cost : bytes > c->cache ? c->cache_cost : 1.0;
+        cost *= blocks * sets < c->few_jobs ? 1.025 : 1.0;
         if (blocks == 1 || cost < least) {
             best = half;
             least = cost;
