@@ -1,7 +1,8 @@
 /* depthwise on vectors: each channel is filtered on its own, so a vector of channels is filtered by vectors of weights.
  *
  * The sums of a tile of pixels stay in registers while the taps pass by; the image has its zeros around it, so there
- * are no tests for borders. Tile functions are shared by all layers of the same window, stride and tile. */
+ * are no tests for borders. Tile functions are shared by all layers of the same window, stride and tile, and of the same
+ * epilogue where they apply it (Kernel.tile_ends): with 32 registers sums by way of the stack cost less than that. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -22,9 +23,44 @@ static CExpr tile_name(const DepthwiseTile *t)
                            (int)s->dilation_cols);
     }
     if (t->act->op != OP_IDENTITY) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_%s", op_info(t->act->op)->name);
+        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_%s", op_info(t->act->op)->name);
+    }
+    if (t->ends) {
+        bool acts = t->ends->act.op != OP_IDENTITY;
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_to%s%s%s%s", t->ends->bias ? "_bias" : "",
+                 t->ends->residual ? "_residual" : "", acts ? "_" : "", acts ? op_info(t->ends->act.op)->name : "");
     }
     return name;
+}
+
+/* The sums s[cols] of a tile of one row, with what follows them, to y. */
+static void emit_ends(const DepthwiseTile *t, CWriter *w)
+{
+    CExpr at = cexpr_sum((Term[]){{"p", t->b}, {NULL, 0}}, 0);
+    emit_open_unrolled(w, "p", t->cols);
+    if (t->ends->residual) {
+        cw_line(w, "s[p] += vector_load(residual + %s);", at.text);
+    }
+    cw_line(w, "vector_store(y + %s, %s);", at.text, emit_vector_activation(&t->ends->act, "s[p]").text);
+    cw_close(w, "");
+}
+
+static void emit_tile_head(const DepthwiseTile *t, CWriter *w)
+{
+    const KernelSizes *s = t->s;
+    const Epilogue *e = t->ends;
+    const char *before = t->act->op == OP_IDENTITY ? "" : op_info(t->act->op)->name;
+    bool after = e != NULL && e->act.op != OP_IDENTITY;
+    cw_comment(
+        w,
+        "%s[%d][%d]: a window of %dx%d taps on %d x %d pixels of one vector of channels%s%s%s%s; x points at the "
+        "first tap of the first pixel, rows of the image lie row_stride floats apart.%s%s%s",
+        e ? "y" : "sums", t->rows, t->cols, s->kernel_rows, s->kernel_cols, t->rows, t->cols,
+        e && e->bias ? ", + bias" : "", e && e->residual ? ", + residual" : "", after ? ", " : "",
+        after ? op_info(e->act.op)->name : "", *before ? " First, of each input: " : "", before, *before ? "." : "");
+    cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, %s%s%s)", tile_name(t).text,
+            e && e->bias ? "vector bias, " : "", e && e->residual ? "const float *residual, " : "",
+            e ? "float *y" : "vector *sums");
 }
 
 static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
@@ -40,16 +76,11 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
         emit_grouped_tile(t, w);
         return;
     }
-    cw_comment(w,
-               "sums[%d][%d]: a window of %dx%d taps on %d x %d pixels of one vector of channels; x points at the "
-               "first tap of the first pixel, rows of the image lie row_stride floats apart.%s%s%s",
-               t->rows, t->cols, s->kernel_rows, s->kernel_cols, t->rows, t->cols,
-               acts ? " First, of each input: " : "", acts ? op_info(t->act->op)->name : "", acts ? "." : "");
-    cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, vector *sums)", tile_name(t).text);
+    emit_tile_head(t, w);
     cw_body(w);
     cw_line(w, "vector s[%d];", pixels);
     emit_open_unrolled(w, "i", pixels);
-    cw_line(w, "s[i] = vector_all(0.0f);");
+    cw_line(w, "s[i] = %s;", t->ends && t->ends->bias ? "bias" : "vector_all(0.0f)");
     cw_close(w, "");
     cw_line(w, "CNN_KEEP_LOOP");
     cw_open(w, "for (int ky = 0; ky < %d; ++ky, w += %d)", s->kernel_rows, s->kernel_cols * t->b);
@@ -77,9 +108,13 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     }
     cw_close(w, "");
     cw_close(w, "");
-    emit_open_unrolled(w, "i", pixels);
-    cw_line(w, "sums[i] = s[i];");
-    cw_close(w, "");
+    if (t->ends) {
+        emit_ends(t, w);
+    } else {
+        emit_open_unrolled(w, "i", pixels);
+        cw_line(w, "sums[i] = s[i];");
+        cw_close(w, "");
+    }
     cw_close(w, "");
     cw_blank(w);
 }
@@ -91,6 +126,14 @@ static int32_t channels_of(const Kernel *kernel) /* of a group */
     return kernel->family == KERNEL_GROUPED ? kernel->sizes.in_channels / kernel->sizes.groups : 1;
 }
 
+/* Its tiles write outputs. Their functions are shared by name, which does not tell parameters of activations. */
+static bool tiles_end(const Kernel *kernel)
+{
+    const Epilogue *e = &kernel->epilogue;
+    return kernel->tile_ends && kernel->family == KERNEL_DEPTHWISE && kernel->tile_rows <= 1 && e->act.attr.a == 0.0 &&
+           e->act.attr.b == 0.0;
+}
+
 static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
 {
     static const Activation none = {.op = OP_IDENTITY};
@@ -99,7 +142,8 @@ static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
                            .cols = cols,
                            .b = kernel->vector,
                            .channels = channels_of(kernel),
-                           .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none};
+                           .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none,
+                           .ends = tiles_end(kernel) ? &kernel->epilogue : NULL};
 }
 
 typedef struct Grid {         /* of tiles */
@@ -134,7 +178,14 @@ static bool sums_in_place(const Kernel *kernel, const Grid *g)
 static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter *w)
 {
     bool narrow = g->wide < g->cols;
+    const Epilogue *e = &kernel->epilogue;
     const char *sums = sums_in_place(kernel, g) ? "(vector *)out" : "sums";
+    if (tiles_end(kernel)) {
+        sums = e->bias && e->residual ? "bias, residual, out"
+               : e->bias              ? "bias, out"
+               : e->residual          ? "residual, out"
+                                      : "out";
+    }
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
     DepthwiseTile tile = tile_of(kernel, rows, g->tile_cols);
     if (narrow) {
@@ -212,8 +263,13 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     if (kernel->input_ahead) {
         emit_inputs_ahead(kernel, g, w);
     }
-    if (!sums_in_place(kernel, g)) {
+    bool ends = tiles_end(kernel) || sums_in_place(kernel, g);
+    if (!ends) {
         cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);
+    }
+    if (kernel->epilogue.residual) {
+        CExpr residual = cexpr_sum((Term[]){{"residual_row", 1}, {"first", many ? b : 0}, {NULL, 0}}, 0);
+        cw_line(w, "const float *const residual = %s; /* may be out itself */", residual.text);
     }
     CExpr rows = cexpr_int(g->tile_rows);
     if (g->last_rows != g->tile_rows) {
@@ -226,11 +282,7 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     } else {
         emit_call(kernel, g, g->tile_rows, w);
     }
-    if (kernel->epilogue.residual) {
-        CExpr residual = cexpr_sum((Term[]){{"residual_row", 1}, {"first", many ? b : 0}, {NULL, 0}}, 0);
-        cw_line(w, "const float *const residual = %s; /* may be out itself */", residual.text);
-    }
-    if (!sums_in_place(kernel, g)) {
+    if (!ends) {
         emit_store_tile(kernel, g, rows.text, cols.text, w);
     }
     if (many) {

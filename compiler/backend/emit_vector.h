@@ -50,6 +50,7 @@ typedef struct DepthwiseTile {
     int32_t rows, cols, b; /* pixels; lanes */
     int32_t channels;      /* of a group; 1: depthwise */
     const Activation *act; /* of each input, before it is multiplied; op OP_IDENTITY: none */
+    const Epilogue *ends;  /* of each sum, which is then an output; NULL: the tile returns sums */
 } DepthwiseTile;
 CExpr emit_grouped_name(const DepthwiseTile *tile);
 void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);

@@ -435,6 +435,8 @@ typedef struct Kernel {
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
                                     AVG_POOL: those of the next row of windows. DEPTHWISE: of the row of tiles after the
                                     next one. STRASSEN: of the next plane */
+    bool tile_ends;              /* DEPTHWISE: tiles of one row apply the epilogue to sums in registers, if its activation has no
+                                    parameters; else the kernel does to what tiles return */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;

@@ -468,8 +468,9 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     kernel->weight_format = vectors_format(kernel, 1, 1);
     kernel->tile_rows = 1;
-    int32_t pixels = s->stride_cols == 1 && s->kernel_cols > 3 ? 14 : 7;
-    kernel->tile_cols = even_piece(s->out_cols, target->registers >= MANY_REGISTERS ? pixels : 4);
+    bool many = target->registers >= MANY_REGISTERS;
+    kernel->tile_cols = even_piece(s->out_cols, many && s->stride_cols == 1 && s->kernel_cols > 3 ? 14 : 7);
+    kernel->tile_ends = !many;
     /* With strides the processor is sometimes slower for being asked (measured). */
     kernel->input_ahead = s->stride_rows == 1 && 4 * layout_elements(&kernel->in) > DEPTHWISE_INPUT;
 }

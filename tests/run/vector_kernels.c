@@ -1047,6 +1047,7 @@ static void fill_depthwise(Batch *b)
         k->tile_rows = pick(b, 1, 2);
         k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
         k->input_ahead = i % 2 == 0;
+        k->tile_ends = pick(b, 0, 1);
         set_format(b, k, 1, 1);
     }
 }

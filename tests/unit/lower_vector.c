@@ -258,15 +258,17 @@ Test(lower_vector, strassen_twice_where_it_pays)
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
-/* With 16 registers and one product a cycle: tiles of four pixels; inputs of a half near the processor; two levels from 256
- * channels on. */
+/* With 16 registers and one product a cycle: tiles of four pixels; two levels from 256 channels on; of 196 or 361 pixels one
+ * block, whose weights are read once, of larger images blocks whose inputs and sums stay near the processor. */
 Test(lower_vector, strassen_with_few_registers)
 {
     const struct {
         int32_t in, side, out;
         bool twice;
-    } layers[] = {{728, 19, 728, true},  {1024, 14, 512, true}, {256, 14, 1024, true},  {256, 37, 728, true},
-                  {728, 19, 256, false}, {256, 14, 512, false}, {1024, 14, 256, false}, {728, 7, 728, false}};
+        int32_t half; /* 0: not tested */
+    } layers[] = {{728, 19, 728, true, 181},  {1024, 14, 512, true, 98}, {256, 14, 1024, true, 98},
+                  {256, 37, 728, true, 0},    {728, 19, 256, false, 0},  {256, 14, 512, false, 0},
+                  {1024, 14, 256, false, 98}, {728, 7, 728, false, 25},  {512, 28, 256, false, 28}};
     const Target *target = target_find(STR("znver1"));
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
         int32_t in = layers[i].in, side = layers[i].side;
@@ -276,7 +278,9 @@ Test(lower_vector, strassen_with_few_registers)
         cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%d -> %d at %d",
                      (int)in, (int)layers[i].out, (int)side);
         cr_expect(k.tile_cols <= 5 && k.weight_format.vectors * k.tile_cols <= 12 && k.input_ahead);
-        cr_expect((layers[i].twice ? 4 : 14) * in * k.block_tiles <= 700 * 1024);
+        cr_expect((layers[i].twice ? 4 * (in + layers[i].out) : 14 * in) * k.block_tiles <= 1500 * 1024);
+        cr_expect(layers[i].half == 0 || k.block_tiles == layers[i].half, "%d -> %d: %d", (int)in, (int)layers[i].out,
+                  (int)k.block_tiles);
     }
 }
 
@@ -488,6 +492,24 @@ Test(lower_vector, large_dense_layers_behind_a_relu_skip_zeros)
         }
         lower_exec_compare(net.program, dense);
         release(&net);
+    }
+}
+
+/* --- depthwise */
+
+/* Rows of seven pixels; of 16 registers a tile keeps its sums to the end. */
+Test(lower_vector, depthwise_tiles)
+{
+    static const char *const vector_targets[] = {"x86-64-v4", "x86-64-v3", "znver1", "x86-64-v2", "aarch64"};
+    for (size_t i = 0; i < sizeof vector_targets / sizeof vector_targets[0]; ++i) {
+        const Target *target = target_find(str_from(vector_targets[i]));
+        Kernel k = {.family = KERNEL_DEPTHWISE,
+                    .sizes = lower_build_sizes(512, 14, 512, 3, 512),
+                    .vector = target->channel_block,
+                    .in.block = target->channel_block};
+        tiles_choose_vector(target, &k);
+        cr_expect(k.tile_rows == 1 && k.tile_cols == 7, "%s: %d", vector_targets[i], (int)k.tile_cols);
+        cr_expect_eq(k.tile_ends, target->registers == 16, "%s", vector_targets[i]);
     }
 }
 
