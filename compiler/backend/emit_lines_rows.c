@@ -218,18 +218,19 @@ static void emit_channel(const Lines *l, const Pass *pass, CWriter *w)
     if (vectors > 1) {
         cw_open(w, "for (int k = 0; k < %d; ++k)", vectors);
     }
+    bool fixed = pass->single && vectors == 1;
     CExpr at = cexpr_sum((Term[]){{"k", vectors > 1 ? l->b : 0}, {"first", !pass->single}, {NULL, 0}},
                          pass->single ? pass->first : 0);
-    if (last > 0) {
+    if (last > 0 && !fixed) {
         cw_line(w, "const int col = %s < %d ? %s : %d;", at.text, last, at.text, last);
     }
     emit_line(l, cexpr_sum((Term[]){{"c", vectors}, {"k", vectors > 1}, {NULL, 0}}, 0).text, w);
     CExpr y = cexpr_sum((Term[]){{"a->y", 1},
                                  {"channel", kernel->out.plane_stride},
                                  {"row", kernel->out.row_stride},
-                                 {"col", last > 0},
+                                 {"col", last > 0 && !fixed},
                                  {NULL, 0}},
-                        0);
+                        fixed ? pass->first : 0);
     cw_line(w, "float *const y = %s;", y.text);
     emit_line_outputs(l, kernel->epilogue.bias ? " + bias" : "", "vector_store_anywhere", 0, NULL, w);
     if (vectors > 1) {
