@@ -179,24 +179,21 @@ static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter
 {
     bool narrow = g->wide < g->cols;
     const Epilogue *e = &kernel->epilogue;
-    const char *sums = sums_in_place(kernel, g) ? "(vector *)out" : "sums";
+    CExpr sums = cexpr_format("%s", sums_in_place(kernel, g) ? "(vector *)out" : "sums");
     if (tiles_end(kernel)) {
-        sums = e->bias && e->residual ? "bias, residual, out"
-               : e->bias              ? "bias, out"
-               : e->residual          ? "residual, out"
-                                      : "out";
+        sums = cexpr_format("%s%sout", e->bias ? "bias, " : "", e->residual ? "residual, " : "");
     }
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
     DepthwiseTile tile = tile_of(kernel, rows, g->tile_cols);
     if (narrow) {
         DepthwiseTile thin = tile_of(kernel, rows, g->tile_cols - 1);
         cw_open(w, "if (cols == %d)", g->tile_cols);
-        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums.text);
         cw_chain(w, "else");
-        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&thin).text, row_stride.text, sums);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&thin).text, row_stride.text, sums.text);
         cw_close(w, "");
     } else {
-        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums.text);
     }
 }
 

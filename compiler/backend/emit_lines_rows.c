@@ -20,6 +20,12 @@ static int32_t sums_of(const Lines *l, const Pass *pass)
     return l->channels * pass->vectors + (pass->pairs ? l->channels / 2 : 0);
 }
 
+/* Of the sums of a pass, behind those of vectors: those of channels c and c + 1. */
+static CExpr pair_place(const Lines *l, const Pass *pass)
+{
+    return cexpr_sum((Term[]){{"c / 2", 1}, {NULL, 0}}, l->channels * pass->vectors);
+}
+
 /* "const int col1 = first + 16 < 12 ? first + 16 : 12;": where each vector of the pass begins. */
 static void emit_columns(const Lines *l, const Pass *pass, CWriter *w)
 {
@@ -243,12 +249,10 @@ static void emit_pooled_vector(const Lines *l, const Pass *pass, bool pair, CWri
 {
     const Kernel *kernel = l->kernel;
     int32_t col = pair ? l->cols - l->b / 2 : pass->first;
-    CExpr place = pair ? cexpr_sum((Term[]){{"c / 2", 1}, {NULL, 0}}, l->channels * pass->vectors)
-                       : cexpr_sum((Term[]){{"c", 1}, {NULL, 0}}, 0);
     CExpr y = cexpr_sum(
         (Term[]){{"a->y", 1}, {"channel", kernel->out.plane_stride}, {"row / 2", kernel->out.row_stride}, {NULL, 0}},
         col / 2);
-    emit_line(l, place.text, w);
+    emit_line(l, pair ? pair_place(l, pass).text : "c", w);
     cw_line(w, "float *const y = %s;", y.text);
     cw_line(w, "vector rows[%d];", l->m / 2);
     emit_pooled_rows(l, "", w);
@@ -264,7 +268,7 @@ static void emit_pair(const Lines *l, const Pass *pass, CWriter *w)
     for (int32_t lane = 0; lane < l->b; ++lane) {
         strbuf_printf(&lanes, ", %d", (int)(lane % half * 2 + lane / half));
     }
-    emit_line(l, cexpr_sum((Term[]){{"c / 2", 1}, {NULL, 0}}, l->channels * pass->vectors).text, w);
+    emit_line(l, pair_place(l, pass).text, w);
     CExpr y = cexpr_sum(
         (Term[]){{"a->y", 1}, {"channel", kernel->out.plane_stride}, {"row", kernel->out.row_stride}, {NULL, 0}},
         l->cols - half);
