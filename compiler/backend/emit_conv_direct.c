@@ -270,15 +270,16 @@ static CExpr emit_choice(const char *name, const char *condition, Choices choice
     return cexpr_sum((Term[]){{name, 1}, {NULL, 0}}, 0);
 }
 
-static void emit_store_loop(const Direct *d, const char *rows, const char *cols, const char *vectors, CWriter *w)
+static void emit_store_loop(const Direct *d, const char *rows, const char *cols, const char *vectors, OutputPass pass,
+                            CWriter *w)
 {
     const Kernel *kernel = d->kernel;
     const Epilogue *e = &kernel->epilogue;
-    bool many_rows = d->tile_rows > 1, many_vectors = d->vectors > 1;
+    bool many_rows = d->tile_rows > 1, many_vectors = d->vectors > 1, again = pass == OUTPUT_FAR;
     if (many_vectors) {
         cw_open(w, "for (int v = 0; v < %s; ++v)", vectors);
     }
-    if (e->bias) {
+    if (e->bias && (many_vectors || !again)) {
         CExpr bias = cexpr_sum((Term[]){{"a->bias", 1}, {"plane", d->b}, {"v", many_vectors ? d->b : 0}, {NULL, 0}}, 0);
         cw_line(w, "const vector bias = vector_load(%s);", bias.text);
     }
@@ -290,7 +291,9 @@ static void emit_store_loop(const Direct *d, const char *rows, const char *cols,
                                  {"r", many_rows ? kernel->out.row_stride : 0},
                                  {NULL, 0}},
                         0);
-    cw_line(w, "float *const y = %s;", y.text);
+    if (many_vectors || many_rows || !again) {
+        cw_line(w, "float *const y = %s;", y.text);
+    }
     if (e->residual) {
         CExpr residual = cexpr_sum((Term[]){{"residual", 1},
                                             {"v", many_vectors ? kernel->residual.plane_stride : 0},
@@ -315,7 +318,7 @@ static void emit_store_loop(const Direct *d, const char *rows, const char *cols,
         cw_line(w, "vector_store(y + p * %d, %s);", d->out_pixel, value.ptr);
     } else {
         cw_line(w, "const vector value = %s;", value.ptr);
-        cw_line(w, "vector_store(y + p * %d, %s);", d->out_pixel, emit_vector_activation(&e->act, "value").text);
+        cw_line(w, "vector_store(y + p * %d, %s);", d->out_pixel, emit_output_activation(&e->act, "value", pass).text);
     }
     strbuf_free(&value);
     cw_close(w, "");
@@ -425,7 +428,10 @@ void emit_direct_sums(const Direct *d, const Place *place, const char *vectors, 
                                    emit_interior(&kernel->residual));
         cw_line(w, "const float *const residual = %s;", residual.text);
     }
-    emit_store_loop(d, place->rows.text, place->cols.text, vectors, w);
+    OutputPass pass = emit_first_pass(kernel->near, w);
+    do {
+        emit_store_loop(d, place->rows.text, place->cols.text, vectors, pass, w);
+    } while (emit_next_pass(&pass, w));
 }
 
 /* One tile, from the variables set (of all groups) and tile (of an image). */

@@ -27,8 +27,9 @@ static CExpr tile_name(const DepthwiseTile *t)
     }
     if (t->ends) {
         bool acts = t->ends->act.op != OP_IDENTITY;
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_to%s%s%s%s", t->ends->bias ? "_bias" : "",
-                 t->ends->residual ? "_residual" : "", acts ? "_" : "", acts ? op_info(t->ends->act.op)->name : "");
+        snprintf(name.text + length, sizeof name.text - (size_t)length, "_to%s%s%s%s%s", t->ends->bias ? "_bias" : "",
+                 t->ends->residual ? "_residual" : "", acts ? "_" : "", acts ? op_info(t->ends->act.op)->name : "",
+                 t->pass == OUTPUT_NEAR ? "_near" : "");
     }
     return name;
 }
@@ -37,12 +38,23 @@ static CExpr tile_name(const DepthwiseTile *t)
 static void emit_ends(const DepthwiseTile *t, CWriter *w)
 {
     CExpr at = cexpr_sum((Term[]){{"p", t->b}, {NULL, 0}}, 0);
+    if (t->pass == OUTPUT_NEAR) {
+        cw_line(w, "vector_bits far = {0};");
+    }
     emit_open_unrolled(w, "p", t->cols);
     if (t->ends->residual) {
         cw_line(w, "s[p] += vector_load(residual + %s);", at.text);
     }
-    cw_line(w, "vector_store(y + %s, %s);", at.text, emit_vector_activation(&t->ends->act, "s[p]").text);
+    cw_line(w, "vector_store(y + %s, %s);", at.text, emit_output_activation(&t->ends->act, "s[p]", t->pass).text);
     cw_close(w, "");
+    if (t->pass == OUTPUT_NEAR) { /* from the start, since sums that were kept would have to be stored */
+        DepthwiseTile far = *t;
+        far.pass = OUTPUT_ONCE;
+        cw_open(w, "if (vector_any_far(far))");
+        cw_line(w, "%s(x, row_stride, w - %d, %sy);", tile_name(&far).text,
+                t->s->kernel_rows * t->s->kernel_cols * t->b, t->ends->bias ? "bias, " : "");
+        cw_close(w, "");
+    }
 }
 
 static void emit_tile_head(const DepthwiseTile *t, CWriter *w)
@@ -75,6 +87,11 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
     if (t->channels > 1) {
         emit_grouped_tile(t, w);
         return;
+    }
+    if (t->pass == OUTPUT_NEAR) {
+        DepthwiseTile far = *t;
+        far.pass = OUTPUT_ONCE;
+        emit_tile_function(&far, w);
     }
     emit_tile_head(t, w);
     cw_body(w);
@@ -143,7 +160,8 @@ static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
                            .b = kernel->vector,
                            .channels = channels_of(kernel),
                            .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none,
-                           .ends = tiles_end(kernel) ? &kernel->epilogue : NULL};
+                           .ends = tiles_end(kernel) ? &kernel->epilogue : NULL,
+                           .pass = kernel->near && tiles_end(kernel) ? OUTPUT_NEAR : OUTPUT_ONCE};
 }
 
 typedef struct Grid {         /* of tiles */

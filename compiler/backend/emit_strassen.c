@@ -287,6 +287,33 @@ static void emit_input(const Strassen *g, CWriter *w)
 
 /* --- outputs */
 
+static void emit_output_loop(const Strassen *g, OutputPass pass, CWriter *w)
+{
+    const Kernel *kernel = g->kernel;
+    const Epilogue *e = &kernel->epilogue;
+    cw_open(w, "for (int i = %s; i < width; ++i)", strassen_is_clamped(g) ? "skip > 0 ? skip : 0" : "0");
+    cw_line(w, "const %s pixel = first + i;", g->index);
+    cw_line(w, "float *const to = y + %s;", place_of(g, "pixel", &kernel->out, 1).text);
+    if (e->residual) {
+        cw_line(w, "const float *const add = residual + %s;", place_of(g, "pixel", &kernel->residual, 1).text);
+    }
+    cw_open(w, "for (int v = 0; v < vectors; ++v)");
+    StrBuf value = {0};
+    strbuf_printf(&value, "sums[v * width + i]");
+    if (e->bias) {
+        strbuf_printf(&value, " + vector_load(bias + v * %d)", g->b);
+    }
+    if (e->residual) {
+        strbuf_printf(&value, " + vector_load(add + v * %" PRId64 ")", kernel->residual.plane_stride);
+    }
+    cw_line(w, "const vector value = %s;", value.ptr);
+    strbuf_free(&value);
+    cw_line(w, "vector_store(to + v * %" PRId64 ", %s);", kernel->out.plane_stride,
+            emit_output_activation(&e->act, "value", pass).text);
+    cw_close(w, "");
+    cw_close(w, "");
+}
+
 static void emit_output(const Strassen *g, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
@@ -310,27 +337,10 @@ static void emit_output(const Strassen *g, CWriter *w)
     if (e->bias) {
         cw_line(w, "const float *const bias = a->bias + plane * %d;", g->b);
     }
-    cw_open(w, "for (int i = %s; i < width; ++i)", clamped ? "skip > 0 ? skip : 0" : "0");
-    cw_line(w, "const %s pixel = first + i;", g->index);
-    cw_line(w, "float *const to = y + %s;", place_of(g, "pixel", &kernel->out, 1).text);
-    if (e->residual) {
-        cw_line(w, "const float *const add = residual + %s;", place_of(g, "pixel", &kernel->residual, 1).text);
-    }
-    cw_open(w, "for (int v = 0; v < vectors; ++v)");
-    StrBuf value = {0};
-    strbuf_printf(&value, "sums[v * width + i]");
-    if (e->bias) {
-        strbuf_printf(&value, " + vector_load(bias + v * %d)", g->b);
-    }
-    if (e->residual) {
-        strbuf_printf(&value, " + vector_load(add + v * %" PRId64 ")", kernel->residual.plane_stride);
-    }
-    cw_line(w, "const vector value = %s;", value.ptr);
-    strbuf_free(&value);
-    cw_line(w, "vector_store(to + v * %" PRId64 ", %s);", kernel->out.plane_stride,
-            emit_vector_activation(&e->act, "value").text);
-    cw_close(w, "");
-    cw_close(w, "");
+    OutputPass pass = emit_first_pass(kernel->near, w);
+    do {
+        emit_output_loop(g, pass, w);
+    } while (emit_next_pass(&pass, w));
     cw_close(w, "");
     cw_blank(w);
 }

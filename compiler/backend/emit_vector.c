@@ -89,6 +89,33 @@ CExpr emit_vector_activation(const Activation *act, const char *v)
     }
 }
 
+CExpr emit_output_activation(const Activation *act, const char *v, OutputPass pass)
+{
+    return pass == OUTPUT_NEAR ? cexpr_format("vector_silu_near(%s, &far)", v) : emit_vector_activation(act, v);
+}
+
+OutputPass emit_first_pass(bool near, CWriter *w)
+{
+    if (!near) {
+        return OUTPUT_ONCE;
+    }
+    cw_line(w, "vector_bits far = {0};");
+    return OUTPUT_NEAR;
+}
+
+bool emit_next_pass(OutputPass *pass, CWriter *w)
+{
+    if (*pass == OUTPUT_NEAR) {
+        cw_open(w, "if (vector_any_far(far))");
+        *pass = OUTPUT_FAR;
+        return true;
+    }
+    if (*pass == OUTPUT_FAR) {
+        cw_close(w, "");
+    }
+    return false;
+}
+
 /* --- the prologue */
 
 static const Kernel *first_vector_kernel(const Program *program)

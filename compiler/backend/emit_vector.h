@@ -12,6 +12,14 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w);
 void emit_vector_kernel(const Kernel *kernel, CWriter *w); /* kernel->vector > 1 */
 /* "vector_relu(v)"; the variable itself for OP_IDENTITY. */
 CExpr emit_vector_activation(const Activation *act, const char *variable);
+/* The loop that writes a tile's outputs: written once, or twice where their silu is computed as if near 0 (Kernel.near), once
+ * more where one was not.
+ *     OutputPass pass = emit_first_pass(near, w);
+ *     do { ... emit_output_activation(act, "value", pass) ... } while (emit_next_pass(&pass, w)); */
+typedef enum OutputPass { OUTPUT_ONCE, OUTPUT_NEAR, OUTPUT_FAR } OutputPass;
+OutputPass emit_first_pass(bool near, CWriter *w);
+bool emit_next_pass(OutputPass *pass, CWriter *w);
+CExpr emit_output_activation(const Activation *act, const char *variable, OutputPass pass);
 /* An offset that is added to a pointer: " + 928", "" for 0. */
 CExpr emit_offset(int64_t offset);
 /* "for (int NAME = 0; NAME < n; ++NAME)", unrolled by the compiler; cw_close() ends it. */
@@ -51,6 +59,7 @@ typedef struct DepthwiseTile {
     int32_t channels;      /* of a group; 1: depthwise */
     const Activation *act; /* of each input, before it is multiplied; op OP_IDENTITY: none */
     const Epilogue *ends;  /* of each sum, which is then an output; NULL: the tile returns sums */
+    OutputPass pass;       /* over its outputs */
 } DepthwiseTile;
 CExpr emit_grouped_name(const DepthwiseTile *tile);
 void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);

@@ -179,7 +179,7 @@ static bool vector_equal(const Kernel *a, const Kernel *b)
     return a->vector == b->vector && layout_equal(&a->in2, &b->in2) && layout_equal(&a->residual, &b->residual) &&
            a->tile_rows == b->tile_rows && a->tile_cols == b->tile_cols && a->tile_round == b->tile_round &&
            a->pixels_outer == b->pixels_outer && a->block_tiles == b->block_tiles && a->input_ahead == b->input_ahead &&
-           a->tile_ends == b->tile_ends && a->prefetch_bytes == b->prefetch_bytes &&
+           a->tile_ends == b->tile_ends && a->near == b->near && a->prefetch_bytes == b->prefetch_bytes &&
            winograd_tile_equal(a->winograd, b->winograd) && a->max_pool == b->max_pool && a->avg_pool == b->avg_pool &&
            a->lane_phases == b->lane_phases && a->lane_rows == b->lane_rows && a->lane_cols == b->lane_cols &&
            a->out_step == b->out_step && a->lines == b->lines && a->skips_zeros == b->skips_zeros;

@@ -437,6 +437,8 @@ typedef struct Kernel {
                                     next one. STRASSEN: of the next plane */
     bool tile_ends;              /* DEPTHWISE: tiles of one row apply the epilogue to sums in registers, if its activation has no
                                     parameters; else the kernel does to what tiles return */
+    bool near;                   /* DIRECT, PLANAR, STRASSEN, DEPTHWISE whose tiles end: a tile's outputs go through a silu without
+                                    limits, and once more through one with limits if an output was beyond them */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
                                     spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
                                     the next point or product are asked for, spread over the chunks of this one;

@@ -96,8 +96,8 @@ static void dump_vector_tiles(const Kernel *kernel, StrBuf *out)
     } else if (kernel->pixels_outer) {
         strbuf_printf(out, ", pixels outside, %d tiles a block", (int)kernel->block_tiles);
     }
-    strbuf_printf(out, "%s%s%s", kernel->input_ahead ? ", inputs ahead" : "", kernel->tile_ends ? ", tiles end" : "",
-                  kernel->skips_zeros ? ", skips zeros" : "");
+    strbuf_printf(out, "%s%s%s%s", kernel->input_ahead ? ", inputs ahead" : "", kernel->tile_ends ? ", tiles end" : "",
+                  kernel->near ? ", near first" : "", kernel->skips_zeros ? ", skips zeros" : "");
     if (kernel->prefetch_bytes > 0) {
         strbuf_printf(out, ", prefetch %d", (int)kernel->prefetch_bytes);
     }

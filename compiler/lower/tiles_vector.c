@@ -515,8 +515,19 @@ static void choose_dense(Kernel *kernel)
     choose_dense_nonzero(kernel);
 }
 
+/* A residual may lie where the outputs go, so that they cannot be computed twice. Measured with 8 lanes and multiply-adds. */
+static bool ends_near(const Target *target, const Kernel *kernel)
+{
+    enum { LANES = 8 };
+    bool takes = kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_STRASSEN ||
+                 (kernel->family == KERNEL_PLANAR && kernel->lines == 0) ||
+                 (kernel->family == KERNEL_DEPTHWISE && target->registers < MANY_REGISTERS);
+    return takes && target->vector_floats == LANES && kernel->epilogue.act.op == OP_SILU && !kernel->epilogue.residual;
+}
+
 void tiles_choose_vector(const Target *target, Kernel *kernel)
 {
+    kernel->near = ends_near(target, kernel);
     switch (kernel->family) {
     case KERNEL_DIRECT:
         choose_direct(target, kernel);

@@ -513,6 +513,38 @@ Test(lower_vector, depthwise_tiles)
     }
 }
 
+/* --- silu */
+
+/* Without limits first where that was measured, and where outputs can be computed twice. */
+Test(lower_vector, silu_is_first_computed_near_0)
+{
+    static const struct {
+        const char *target;
+        KernelFamily family;
+        OpKind act;
+        bool residual, near;
+    } cases[] = {
+        {"x86-64-v3", KERNEL_DIRECT, OP_SILU, false, true},     {"znver1", KERNEL_DIRECT, OP_SILU, false, true},
+        {"znver1", KERNEL_DEPTHWISE, OP_SILU, false, true},     {"znver1", KERNEL_STRASSEN, OP_SILU, false, true},
+        {"znver1", KERNEL_DIRECT, OP_SILU, true, false},        {"znver1", KERNEL_DIRECT, OP_SIGMOID, false, false},
+        {"x86-64-v4", KERNEL_DEPTHWISE, OP_SILU, false, false}, {"x86-64-v2", KERNEL_DIRECT, OP_SILU, false, false},
+        {"aarch64", KERNEL_DIRECT, OP_SILU, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        const Target *target = target_find(str_from(cases[i].target));
+        bool depthwise = cases[i].family == KERNEL_DEPTHWISE;
+        Kernel k = {.family = cases[i].family,
+                    .sizes = lower_build_sizes(512, 14, 512, depthwise ? 3 : 1, depthwise ? 512 : 1),
+                    .vector = target->channel_block,
+                    .in.block = target->channel_block,
+                    .out.block = target->channel_block};
+        k.epilogue.act.op = cases[i].act;
+        k.epilogue.residual = cases[i].residual;
+        tiles_choose_vector(target, &k);
+        cr_expect_eq(k.near, cases[i].near, "case %zu: %s", i, cases[i].target);
+    }
+}
+
 /* --- activations that a depthwise convolution does to its input */
 
 static const char activations[] = "tests/run/nets/vector_before_depthwise.net";
