@@ -52,12 +52,13 @@ CNN_INLINE vector vector_silu(vector v)
     return vector_logistic(v, v);
 }
 
-/* The same bits, if vector_any_far then does not tell of a lane beyond 88. */
+/* The same bits where v is within 88 of 0, for fewer operations. `far` collects whether it is, in all lanes and calls. */
 CNN_INLINE vector vector_silu_near(vector v, vector_bits *far)
 {
     return vector_logistic_near(v, v, far);
 }
 
+/* Whether a lane that vector_silu_near was given is out of its range, and all of that tile must go through vector_silu. */
 CNN_INLINE int vector_any_far(vector_bits far)
 {
     typedef int64_t lanes __attribute__((vector_size(CNN_VECTOR_BYTES)));
