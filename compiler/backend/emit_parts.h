@@ -100,6 +100,7 @@ extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_we
     embedded_step_types_mixed_c[], embedded_cnn_x86_64_level_c[];
 extern const char embedded_vector_c[], embedded_vector_conv_c[], embedded_vector_math_c[], embedded_vector_libm_c[],
     embedded_vector_winograd_c[], embedded_vector_strassen_c[], embedded_vector_half_c[], embedded_half_f16_c[],
-    embedded_half_bf16_c[], embedded_vector_moments_c[], embedded_vector_pairs_c[];
+    embedded_half_bf16_c[], embedded_vector_moments_c[], embedded_vector_pairs_c[], embedded_vector_logistic_c[],
+    embedded_vector_logistic_512_c[], embedded_vector_sigmoid_c[];
 
 #endif

@@ -234,7 +234,8 @@ static bool uses_any(Str text, const char *const *names)
 
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
-    static const char *const math[] = {"vector_exp", "vector_sigmoid", "vector_silu", "vector_tanh", NULL};
+    static const char *const math[] = {"vector_exp", "vector_tanh", NULL};
+    static const char *const logistic[] = {"vector_sigmoid", "vector_silu", NULL};
     static const char *const half[] = {"vector_load_f16", "vector_load_bf16", NULL};
     static const char *const winograd[] = {"winograd_input3", "winograd_input4", "winograd_input5", "winograd_input6",
                                            "winograd_input7", "winograd_input8", "winograd_input9", NULL};
@@ -249,6 +250,13 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
     cw_blank(w);
     if (uses_any(text, math)) {
         cw_raw(w, str_from(embedded_vector_math_c));
+        cw_blank(w);
+    }
+    if (uses_any(text, logistic)) {
+        enum { AVX_512 = 16 };
+        cw_raw(w, str_from(kernel->vector == AVX_512 ? embedded_vector_logistic_512_c : embedded_vector_logistic_c));
+        cw_blank(w);
+        cw_raw(w, str_from(embedded_vector_sigmoid_c));
         cw_blank(w);
     }
     if (text_uses(text, "vector_moments")) {

@@ -191,7 +191,7 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
         kernel->residual =
             pick(b, 0, 1) == 0 ? kernel->out : with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
     }
-    kernel->near = act == OP_SILU && !residual;
+    kernel->near = act == OP_SILU && !residual && b->b < 16;
     kernel->id = b->count;
     kernel->name = arena_printf(b->arena, "kernel_%u", b->count);
     b->kernels[b->count++] = kernel;
@@ -1293,7 +1293,8 @@ static void check_logistic(int32_t width, const char *flags, const char *compile
     tiles->epilogue.act.attr = (ActAttr){0.0, 0.0};
     tiles->tile_rows = 1;
     tiles->tile_cols = 7;
-    tiles->tile_ends = tiles->near = true;
+    tiles->tile_ends = true;
+    tiles->near = b.b < 16;
     set_format(&b, tiles, 1, 1);
     step_kernel *const *table = batch_load(&b, name, compiler, flags);
     Memory x = memory_create(COUNT, true), sigmoid = memory_create(COUNT, true), silu = memory_create(COUNT, true);
