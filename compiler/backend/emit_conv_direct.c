@@ -270,6 +270,7 @@ static CExpr emit_choice(const char *name, const char *condition, Choices choice
     return cexpr_sum((Term[]){{name, 1}, {NULL, 0}}, 0);
 }
 
+/* What stands outside of all its loops is there when the pass is the second. */
 static void emit_store_loop(const Direct *d, const char *rows, const char *cols, const char *vectors, OutputPass pass,
                             CWriter *w)
 {

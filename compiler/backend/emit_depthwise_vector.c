@@ -29,32 +29,39 @@ static CExpr tile_name(const DepthwiseTile *t)
         bool acts = t->ends->act.op != OP_IDENTITY;
         snprintf(name.text + length, sizeof name.text - (size_t)length, "_to%s%s%s%s%s", t->ends->bias ? "_bias" : "",
                  t->ends->residual ? "_residual" : "", acts ? "_" : "", acts ? op_info(t->ends->act.op)->name : "",
-                 t->pass == OUTPUT_NEAR ? "_near" : "");
+                 t->near ? "_near" : "");
     }
     return name;
 }
 
-/* The sums s[cols] of a tile of one row, with what follows them, to y. */
+/* The same, whose outputs are computed with limits. */
+static DepthwiseTile far_tile(const DepthwiseTile *t)
+{
+    DepthwiseTile far = *t;
+    far.near = false;
+    return far;
+}
+
+/* The sums s[cols] of a tile of one row, with what follows them, to y. Far from 0 all begins again, since sums that were
+ * kept would have to be stored. */
 static void emit_ends(const DepthwiseTile *t, CWriter *w)
 {
     CExpr at = cexpr_sum((Term[]){{"p", t->b}, {NULL, 0}}, 0);
-    if (t->pass == OUTPUT_NEAR) {
-        cw_line(w, "vector_bits far = {0};");
-    }
-    emit_open_unrolled(w, "p", t->cols);
-    if (t->ends->residual) {
-        cw_line(w, "s[p] += vector_load(residual + %s);", at.text);
-    }
-    cw_line(w, "vector_store(y + %s, %s);", at.text, emit_output_activation(&t->ends->act, "s[p]", t->pass).text);
-    cw_close(w, "");
-    if (t->pass == OUTPUT_NEAR) { /* from the start, since sums that were kept would have to be stored */
-        DepthwiseTile far = *t;
-        far.pass = OUTPUT_ONCE;
-        cw_open(w, "if (vector_any_far(far))");
-        cw_line(w, "%s(x, row_stride, w - %d, %sy);", tile_name(&far).text,
-                t->s->kernel_rows * t->s->kernel_cols * t->b, t->ends->bias ? "bias, " : "");
+    DepthwiseTile far = far_tile(t);
+    OutputPass pass = emit_first_pass(t->near, w);
+    do {
+        if (pass == OUTPUT_FAR) {
+            cw_line(w, "%s(x, row_stride, w - %d, %sy);", tile_name(&far).text,
+                    t->s->kernel_rows * t->s->kernel_cols * t->b, t->ends->bias ? "bias, " : "");
+            continue;
+        }
+        emit_open_unrolled(w, "p", t->cols);
+        if (t->ends->residual) {
+            cw_line(w, "s[p] += vector_load(residual + %s);", at.text);
+        }
+        cw_line(w, "vector_store(y + %s, %s);", at.text, emit_output_activation(&t->ends->act, "s[p]", pass).text);
         cw_close(w, "");
-    }
+    } while (emit_next_pass(&pass, w));
 }
 
 static void emit_tile_head(const DepthwiseTile *t, CWriter *w)
@@ -88,9 +95,8 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
         emit_grouped_tile(t, w);
         return;
     }
-    if (t->pass == OUTPUT_NEAR) {
-        DepthwiseTile far = *t;
-        far.pass = OUTPUT_ONCE;
+    if (t->near) {
+        DepthwiseTile far = far_tile(t);
         emit_tile_function(&far, w);
     }
     emit_tile_head(t, w);
@@ -161,7 +167,7 @@ static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
                            .channels = channels_of(kernel),
                            .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none,
                            .ends = tiles_end(kernel) ? &kernel->epilogue : NULL,
-                           .pass = kernel->near && tiles_end(kernel) ? OUTPUT_NEAR : OUTPUT_ONCE};
+                           .near = kernel->near && tiles_end(kernel)};
 }
 
 typedef struct Grid {         /* of tiles */

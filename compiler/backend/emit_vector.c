@@ -187,6 +187,12 @@ static int tiles_of(const Kernel *kernel, TileShape *shapes)
     return is_winograd(kernel->family) ? winograd_tiles(kernel, shapes) : 0;
 }
 
+static void paste(const char *embedded, CWriter *w)
+{
+    cw_raw(w, str_from(embedded));
+    cw_blank(w);
+}
+
 static void emit_tiles(const Program *program, CWriter *w)
 {
     TileShape *all = NULL;
@@ -203,8 +209,7 @@ static void emit_tiles(const Program *program, CWriter *w)
             }
             if (at == count) {
                 if (count == 0) {
-                    cw_raw(w, str_from(embedded_vector_conv_c));
-                    cw_blank(w);
+                    paste(embedded_vector_conv_c, w);
                 }
                 all = arena_grow(arena, all, count, &capacity, sizeof *all);
                 all[count++] = shapes[k];
@@ -246,38 +251,29 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
     }
     emit_checks(program->target, w);
     cw_line(w, "#define CNN_VECTOR_FLOATS %d", kernel->vector);
-    cw_raw(w, str_from(embedded_vector_c));
-    cw_blank(w);
+    paste(embedded_vector_c, w);
     if (uses_any(text, math)) {
-        cw_raw(w, str_from(embedded_vector_math_c));
-        cw_blank(w);
+        paste(embedded_vector_math_c, w);
     }
     if (uses_any(text, logistic)) {
         enum { AVX_512 = 16 };
-        cw_raw(w, str_from(kernel->vector == AVX_512 ? embedded_vector_logistic_512_c : embedded_vector_logistic_c));
-        cw_blank(w);
-        cw_raw(w, str_from(embedded_vector_sigmoid_c));
-        cw_blank(w);
+        paste(kernel->vector == AVX_512 ? embedded_vector_logistic_512_c : embedded_vector_logistic_c, w);
+        paste(embedded_vector_sigmoid_c, w);
     }
     if (text_uses(text, "vector_moments")) {
-        cw_raw(w, str_from(embedded_vector_moments_c));
-        cw_blank(w);
+        paste(embedded_vector_moments_c, w);
     }
     if (uses_any(text, half)) {
-        cw_raw(w, str_from(embedded_vector_half_c));
-        cw_blank(w);
+        paste(embedded_vector_half_c, w);
     }
     if (uses_any(text, winograd)) {
-        cw_raw(w, str_from(embedded_vector_winograd_c));
-        cw_blank(w);
+        paste(embedded_vector_winograd_c, w);
     }
     if (uses_any(text, libm)) {
-        cw_raw(w, str_from(embedded_vector_libm_c));
-        cw_blank(w);
+        paste(embedded_vector_libm_c, w);
     }
     if (text_uses(text, "vector_pair")) {
-        cw_raw(w, str_from(embedded_vector_pairs_c));
-        cw_blank(w);
+        paste(embedded_vector_pairs_c, w);
     }
     emit_tiles(program, w);
     if (text_uses(text, "W11_X11")) {
@@ -286,8 +282,7 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
         cw_blank(w);
     }
     if (text_uses(text, "strassen_quarters")) {
-        cw_raw(w, str_from(embedded_vector_strassen_c));
-        cw_blank(w);
+        paste(embedded_vector_strassen_c, w);
     }
 }
 

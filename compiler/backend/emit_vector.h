@@ -59,7 +59,7 @@ typedef struct DepthwiseTile {
     int32_t channels;      /* of a group; 1: depthwise */
     const Activation *act; /* of each input, before it is multiplied; op OP_IDENTITY: none */
     const Epilogue *ends;  /* of each sum, which is then an output; NULL: the tile returns sums */
-    OutputPass pass;       /* over its outputs */
+    bool near;             /* it ends, with Kernel.near */
 } DepthwiseTile;
 CExpr emit_grouped_name(const DepthwiseTile *tile);
 void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);

@@ -520,8 +520,7 @@ static bool ends_near(const Target *target, const Kernel *kernel)
 {
     enum { LANES = 8 };
     bool takes = kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_STRASSEN ||
-                 (kernel->family == KERNEL_PLANAR && kernel->lines == 0) ||
-                 (kernel->family == KERNEL_DEPTHWISE && target->registers < MANY_REGISTERS);
+                 kernel->family == KERNEL_DEPTHWISE || (kernel->family == KERNEL_PLANAR && kernel->lines == 0);
     return takes && target->vector_floats == LANES && kernel->epilogue.act.op == OP_SILU && !kernel->epilogue.residual;
 }
 
