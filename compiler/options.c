@@ -46,7 +46,7 @@ const char options_help[] =
     "      --no-winograd        direct sums only: a tenth of the rounding error or less, more time\n"
     "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 digits, numbers up to\n"
     "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32\n"
-    "      --tune[=FILE]        time kernels for each convolution here, with the C compiler CC; add the fastest to the\n"
+    "      --tune[=FILE]        time kernels for each convolution here, with the compiler CC; add the fastest to the\n"
     "                           database FILE (default: cnnc.tune) and use it\n"
     "      --tuned[=FILE]       use the database, time nothing\n"
     "      --tuned-for=TEXT     its section whose processor or compiler has TEXT in its name; default: ours\n"

@@ -152,9 +152,9 @@ static void tuned_program_text(Golden *golden)
 static const struct Mode {
     const char *extension;
     void (*append_text)(Golden *);
-} modes[] = {{"ast", ast_text},   {"graph", graph_text},       {"pass", pass_text},        {"program", program_text},
-             {"plan", plan_text}, {"v4", vector_program_text}, {"half", half_program_text},
-             {"tuned", tuned_program_text}};
+} modes[] = {{"ast", ast_text},           {"graph", graph_text},        {"pass", pass_text},
+             {"program", program_text},   {"plan", plan_text},          {"v4", vector_program_text},
+             {"half", half_program_text}, {"tuned", tuned_program_text}};
 
 /* --- runner */
 

@@ -84,8 +84,8 @@ static CNames function_scope(Arena *arena, const Program *program, Str prefix)
     for (unsigned i = 0; i < EMIT_STEP_FUNCTIONS; ++i) {
         take(&scope, emit_step_function_name(arena, i));
     }
-    static const char *const types[] = {"step_kernel", "step_arguments", "parallel_step", "run_step",
-                                        "built_in_weights", "cnn_x86_64_level"};
+    static const char *const types[] = {"step_kernel", "step_arguments",   "parallel_step",
+                                        "run_step",    "built_in_weights", "cnn_x86_64_level"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; ++i) {
         take(&scope, str_from(types[i]));
     }

@@ -63,7 +63,7 @@ void emit_items(CWriter *w, const char *head, const ItemList *list, const char *
  * each target is in a file of its own, MODEL_x86_64_v4.c, which asks the compiler for that processor's instructions. */
 Str emit_target_entry(Arena *arena, const ApiNames *names, const Target *target); /* "resnet50_x86_64_v4_run" */
 void emit_target_prototypes(const EmitOptions *options, const ApiNames *names, CWriter *w);
-void emit_target_probe(const ProgramSet *set, CWriter *w);                          /* before init */
+void emit_target_probe(const ProgramSet *set, CWriter *w);                         /* before init */
 void emit_target_choice(const ProgramSet *set, const ApiNames *names, CWriter *w); /* in init */
 void emit_target_run(const EmitOptions *options, const ApiNames *names, CWriter *w);
 
@@ -71,7 +71,7 @@ void emit_target_run(const EmitOptions *options, const ApiNames *names, CWriter 
  * kernels. Depends on the program alone. */
 void emit_private(const Program *program, bool has_blob, CWriter *w);
 void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w); /* that the text needs */
-void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w); /* tail: ";" or "" */
+void emit_init_prototype(const ApiNames *names, const char *tail, CWriter *w);   /* tail: ";" or "" */
 void emit_set_parallel_prototype(const ApiNames *names, const char *tail, CWriter *w);
 
 /* --- emit_run.c: the functions that know the net's name */

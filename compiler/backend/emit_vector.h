@@ -81,10 +81,10 @@ struct TileShape {
     int32_t second_step;  /* > 0: goes on over a second input, whose pixels are so far apart */
     bool input_ahead;     /* asks for the inputs of a later tile, plane by plane */
     bool plane_ahead;     /* of a window of one pixel: asks for the inputs of the next plane */
-    bool half;            /* no more than half of the last vector's channels exist, and no products are made for the others */
+    bool half;            /* at most half of the last vector's channels exist; no products are made for the others */
     bool short_plane;     /* of a window of one pixel: the last plane has the rounds that conv_taps says */
     bool goes_on;         /* begins with the sums at `start`, not with zeros */
-    int32_t chain;        /* > 0: planes of one chain of additions; the sums of chains are added up. Of a window of one pixel */
+    int32_t chain;        /* > 0: planes of one chain of additions, whose sums are added up; of a window of one pixel */
     int32_t live;         /* > 0: a tile of WINOGRAD_LIVE: m. Then only this, cols (its 2-D tiles), step (the
                              stride) and ahead are used */
     int32_t ahead;        /* floats of weights that each channel asks for in each row of points */

@@ -20,7 +20,7 @@ typedef enum OpKind {
 enum { OP_ANY = 255 }; /* max_in without bound */
 enum OpFlags {
     OPF_EPILOGUE = 1, /* takes a residual and an activation */
-    OPF_ACT = 2, /* implies that it is elementwise */
+    OPF_ACT = 2,      /* implies that it is elementwise */
     OPF_VIEW = 4,
     OPF_ELEMENTWISE = 8,
     OPF_ACTIVATED = 16 /* takes an activation, no residual */

@@ -15,7 +15,8 @@ typedef struct ConvChoice {
      * 2-D tiles of WINOGRAD_LIVE), to be shaped as the image's rows allow; so a choice fits whether or not a 1x1 sees rows. */
     int32_t tile_rows, tile_cols;
     bool pixels_outer;   /* DIRECT: order of the loops */
-    int32_t block_tiles; /* DIRECT with pixels_outer; both WINOGRADs: most tiles transformed at once (of quads whole fours); else 0 */
+    int32_t block_tiles; /* DIRECT with pixels_outer; both WINOGRADs: most tiles transformed at once, of quads
+                            whole fours; else 0 */
     bool prefetch;       /* DIRECT without pixels_outer, both WINOGRADs */
     Span span;           /* where it is written, for warnings */
 } ConvChoice;

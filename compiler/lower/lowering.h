@@ -9,24 +9,24 @@
 
 /* How a node's value lies (layout_assign.c). By id of the value, lower_value_of(node). */
 typedef struct NodeLayout {
-    bool blocked;           /* its steps write it in blocks */
-    bool vector_conv;       /* a convolution with a vector kernel: */
+    bool blocked;     /* its steps write it in blocks */
+    bool vector_conv; /* a convolution with a vector kernel: */
     KernelFamily family;
     WinogradTile winograd;
-    bool space_to_depth;    /* a first layer, whose phases lie in lanes */
-    bool lines_take_pool;   /* a first layer whose rows a pool can be made of at once */
-    bool tiles_take_pool;   /* one by Winograd, whose tiles a max pool can be made of */
-    const Node *pool;       /* the pool that the convolution does too; NULL: none */
-    const Node *second;     /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
-    bool is_second;         /* such a one: has no step and no memory */
-    const Node *before;     /* what this step does to its input itself: a norm of a 1x1 convolution, an activation of a
+    bool space_to_depth;  /* a first layer, whose phases lie in lanes */
+    bool lines_take_pool; /* a first layer whose rows a pool can be made of at once */
+    bool tiles_take_pool; /* one by Winograd, whose tiles a max pool can be made of */
+    const Node *pool;     /* the pool that the convolution does too; NULL: none */
+    const Node *second;   /* a 1x1 convolution that goes into this one's sums, where it would be the residual */
+    bool is_second;       /* such a one: has no step and no memory */
+    const Node *before;   /* what this step does to its input itself: a norm of a 1x1 convolution, an activation of a
                                depthwise one, the mean over the image of a dense layer */
-    bool is_before;         /* such a one, or a view between it and the step: has no step and no memory */
-    uint32_t leader;        /* of values that lie alike, one; its halo counts */
+    bool is_before;       /* such a one, or a view between it and the step: has no step and no memory */
+    uint32_t leader;      /* of values that lie alike, one; its halo counts */
     int32_t halo[4], planar[4]; /* by PAD_..: of the blocked value, and of the planar one that a first layer reads */
-    const Node *concat;     /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
+    const Node *concat; /* written into this concat's memory, from channel concat_channel on; NULL: has its own */
     int32_t concat_channel;
-    const Node *border;     /* written into the interior of this pad's memory; NULL: has its own */
+    const Node *border; /* written into the interior of this pad's memory; NULL: has its own */
 } NodeLayout;
 
 /* The state of one lowering. The program grows in `arena`; maps and side arrays live in `scratch`. */
@@ -34,7 +34,7 @@ typedef struct Lowering {
     Arena *arena, *scratch;
     const Graph *graph;
     Program *program;
-    Buffer **buffer_of;  /* by node id: where a node's value lies, as its steps wrote it; NULL for constants */
+    Buffer **buffer_of; /* by node id: where a node's value lies, as its steps wrote it; NULL for constants */
     Buffer **plain_of, **blocked_of, **planar_of; /* by node id: the same value where a conversion made it */
     const Node **flat_of; /* by node id: what a flattened value that has no buffer yet is made of */
     NodeLayout *layouts;
@@ -42,7 +42,7 @@ typedef struct Lowering {
     Storage dense_storage;
     const Map *choices;           /* LowerOptions; NULL: none */
     const ConvChoice **choice_of; /* by node id: those that fit; NULL: the rules decide */
-    Map *kernels;        /* name without ordinal -> KernelGroup */
+    Map *kernels;                 /* name without ordinal -> KernelGroup */
     Map *kernel_names;
     Map *segments; /* recipe and packing as text -> Segment */
     size_t step_capacity, kernel_capacity, buffer_capacity, segment_capacity;
@@ -130,18 +130,18 @@ Str step_title(Arena *arena, const Node *node, const Node *second);
 Str step_title_of_prologue(Arena *arena, const Node *before, const Node *node);
 
 /* --- one file a family of ops; each appends the node's steps and sets its buffer */
-Kernel lower_conv_record(const Node *node);                /* sizes and epilogue; no family, no layouts */
+Kernel lower_conv_record(const Node *node); /* sizes and epilogue; no family, no layouts */
 /* The record of a vector kernel; false where none fits. *expands: weights are to be filled up with zeros to those of a
  * convolution of one group, which has a kernel where this one (a table of connections, odd groups) has none. */
 bool lower_vector_conv_record(const Lowering *l, const Node *node, Kernel *kernel, bool *expands);
-void lower_conv(Lowering *l, const Node *node);            /* conv, depthwise_conv */
+void lower_conv(Lowering *l, const Node *node); /* conv, depthwise_conv */
 /* A transposed convolution by stride s is s * s convolutions of stride 1, each for the outputs that see the same taps.
  * The record of phase (row, col) without layouts; false where it is not of that kind. */
 bool lower_transposed_phase(const Node *node, int32_t row, int32_t col, Kernel *kernel, TapPhase *phase);
 bool lower_transposed_fits(const Lowering *l, const Node *node); /* all phases have vector kernels */
 void lower_conv_transpose(Lowering *l, const Node *node);
 void lower_dense(Lowering *l, const Node *node);
-bool lower_halves_rows(const Kernel *kernel);                 /* a pool that vectors of pixels can do on plain planes */
+bool lower_halves_rows(const Kernel *kernel);          /* a pool that vectors of pixels can do on plain planes */
 void lower_window_pool(Lowering *l, const Node *node); /* max_pool, avg_pool */
 void lower_global_pool(Lowering *l, const Node *node);
 void lower_adaptive_pool(Lowering *l, const Node *node);
@@ -149,7 +149,7 @@ void lower_unary(Lowering *l, const Node *node);  /* activations and prelu */
 void lower_binary(Lowering *l, const Node *node); /* add, sub, mul */
 void lower_scale(Lowering *l, const Node *node);
 bool lower_reshapes(const Node *node); /* the same numbers in another shape, maybe in another order */
-bool lower_is_norm(const Node *node); /* x * scale + shift of each channel: batch_norm, affine, normalize */
+bool lower_is_norm(const Node *node);  /* x * scale + shift of each channel: batch_norm, affine, normalize */
 void lower_scale_and_shift(Lowering *l, const Node *node); /* such a one */
 /* Its scales and shifts: constants, one number a channel. */
 void lower_norm_recipe(Lowering *l, const Node *node, const Node **scale, const Node **shift);

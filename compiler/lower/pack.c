@@ -385,8 +385,7 @@ static void pack_strassen_whole(Packer *packer, const Segment *segment)
 {
     const PackFormat *f = &segment->format;
     int64_t size = pack_strassen_size(f, segment->rows, segment->cols);
-    float *values =
-        float_room(packer, &packer->tile, &packer->tile_capacity, segment->rows * (int64_t)segment->cols);
+    float *values = float_room(packer, &packer->tile, &packer->tile_capacity, segment->rows * (int64_t)segment->cols);
     float *packed = float_room(packer, &packer->packed, &packer->packed_capacity, size);
     load_tile(packer, &(Tile){.segment = segment, .rows = segment->rows, .cols = segment->cols}, values);
     pack_strassen_twice(f, values, segment->rows, segment->cols, packed);

@@ -17,23 +17,23 @@
 typedef struct Target {
     const char *name; /* "portable" */
     const char *doc;
-    int vector_floats;     /* b: floats in a vector of the C text; 1: plain C99 */
-    int channel_block;     /* block of Layout: vector_floats */
-    int registers;         /* vector registers */
-    int products;          /* vectors of products a cycle: of the processors that costs are meant for */
-    double stream_cost;    /* a vector of weights from memory takes as long as so many vectors of products */
-    const char *macro;     /* the compiler defines it where its flags fit: "__AVX512F__"; NULL: nothing to check */
-    const char *flags;     /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
+    int vector_floats;        /* b: floats in a vector of the C text; 1: plain C99 */
+    int channel_block;        /* block of Layout: vector_floats */
+    int registers;            /* vector registers */
+    int products;             /* vectors of products a cycle: of the processors that costs are meant for */
+    double stream_cost;       /* a vector of weights from memory takes as long as so many vectors of products */
+    const char *macro;        /* the compiler defines it where its flags fit: "__AVX512F__"; NULL: nothing to check */
+    const char *flags;        /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
     const char *architecture; /* "x86-64"; NULL: any */
-    int level;             /* x86-64-v4: 4; 1: of every processor of the architecture */
-    const char *features;  /* what a compiler must be allowed to use, in gcc's and clang's names: "avx,fma"; NULL: nothing */
-    const char *tuned_for; /* the processor whose timings clang goes by with these flags; NULL: says nothing */
+    int level;                /* x86-64-v4: 4; 1: of every processor of the architecture */
+    const char *features;     /* what gcc and clang must be allowed to use, by their names: "avx,fma"; NULL: nothing */
+    const char *tuned_for;    /* the processor whose timings clang goes by with these flags; NULL: says nothing */
 } Target;
 /* NULL where unknown. "native": the best of the list that the machine we run on can execute. */
 const Target *target_find(Str name);
 bool target_runs_here(const Target *target); /* this machine can execute its code */
-extern const Target targets[];       /* name NULL ends it; "native" is not in it */
-enum { TARGETS_MAX = 4 };            /* in one file set: those of one architecture, and portable */
+extern const Target targets[];               /* name NULL ends it; "native" is not in it */
+enum { TARGETS_MAX = 4 };                    /* in one file set: those of one architecture, and portable */
 
 /* --- layout: how a [C,H,W] (or [C]) tensor lies in memory. Element (c, y, x) is at float
  *     ((c / block) * plane_stride + (y + halo_top) * row_stride + (x + halo_left) * block) + c % block
@@ -179,12 +179,12 @@ void winograd_tile_describe(WinogradTile tile, StrBuf *out); /* "4", "4x2" */
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
-    int32_t lanes, vectors, in_block;     /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
-    int32_t window_rows, window_cols;     /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
-    WinogradTile winograd;                /* WINOGRAD, LINES (rows) */
-    int32_t phases;                       /* WINOGRAD: S; 0 like 1: stride 1 */
-    bool phase_lanes;                     /* WINOGRAD */
-    Storage storage;                      /* of 16 bits in weights of DENSE only */
+    int32_t lanes, vectors, in_block; /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
+    int32_t window_rows, window_cols; /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
+    WinogradTile winograd;            /* WINOGRAD, LINES (rows) */
+    int32_t phases;                   /* WINOGRAD: S; 0 like 1: stride 1 */
+    bool phase_lanes;                 /* WINOGRAD */
+    Storage storage;                  /* of 16 bits in weights of DENSE only */
 } PackFormat;
 /* The bias of any but a ROWS weight is ROWS with row_block = lanes: [groups][ceil(O/lanes) * lanes], zeros past O. */
 
@@ -254,8 +254,8 @@ typedef struct Segment {
      * other inputs' windows are zeros. VECTORS and WINOGRAD, groups 1. */
     IntTable table;
     TapPhase phase; /* transposed only */
-    int64_t offset;  /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
-    int64_t bytes;   /* of segment_elements() numbers, whole words: without the gap up to the next segment */
+    int64_t offset; /* bytes, multiple of 64, counted from the end of the blob's header (embedded weights have none) */
+    int64_t bytes;  /* of segment_elements() numbers, whole words: without the gap up to the next segment */
 } Segment;
 /* Packed floats, padding included. */
 int64_t segment_elements(const Segment *segment);
@@ -289,17 +289,17 @@ typedef enum KernelFamily {
     KERNEL_PIXELS,        /* y = x * weights[c] + bias[c] of u8 x, plain or interleaved, to plain f32 */
     KERNEL_COPY,          /* copy, concat part, slice, permute, flatten "hwc", zero padding: strided copy */
     /* Of vector targets only. */
-    KERNEL_DIRECT,        /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
-    KERNEL_PLANAR,        /* convolution of few input channels, planar with halo -> blocked */
-    KERNEL_ROWS,          /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
-    KERNEL_WINOGRAD,      /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
+    KERNEL_DIRECT,   /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
+    KERNEL_PLANAR,   /* convolution of few input channels, planar with halo -> blocked */
+    KERNEL_ROWS,     /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
+    KERNEL_WINOGRAD, /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
     KERNEL_WINOGRAD_LIVE, /* the same of 3x3 windows; filters lie as they are and are transformed where used */
-    KERNEL_STRASSEN,      /* convolution 1x1 of an even number of blocks of channels on both sides, blocked -> blocked */
-    KERNEL_GROUPED,       /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
-    KERNEL_FEW,           /* convolution to a few output channels, blocked -> plain; lanes are input channels */
-    KERNEL_CONVERT,       /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
+    KERNEL_STRASSEN, /* convolution 1x1 of an even number of blocks of channels on both sides, blocked -> blocked */
+    KERNEL_GROUPED,  /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
+    KERNEL_FEW,      /* convolution to a few output channels, blocked -> plain; lanes are input channels */
+    KERNEL_CONVERT,  /* the same [C,H,W] from layout `in` to layout `out` (any two): interior, and zeros in pad lanes */
     KERNEL_SPACE_TO_DEPTH, /* plain or planar [C,H,W] -> blocked [S*S*C,..], see Kernel */
-    KERNEL_ZERO_HALO,     /* writes zeros to the halo of `out`, nothing else */
+    KERNEL_ZERO_HALO,      /* writes zeros to the halo of `out`, nothing else */
     KERNEL_FAMILY_COUNT
 } KernelFamily;
 const char *kernel_family_name(KernelFamily family); /* "conv" */
@@ -361,8 +361,8 @@ typedef enum PrologueKind {
     PROLOGUE_NONE,
     PROLOGUE_NORM, /* act(x * scale + shift), of which every channel has its own (Step.norm). DIRECT and STRASSEN of a 1x1
                       window without padding, one group, no second convolution */
-    PROLOGUE_ACT,  /* act(x), where act(0) = 0, so that zeros around x stay what they are. DEPTHWISE */
-    PROLOGUE_MEAN  /* the mean of each channel over the blocked image sizes.in_*. DENSE; weights as of a plain vector;
+    PROLOGUE_ACT, /* act(x), where act(0) = 0, so that zeros around x stay what they are. DEPTHWISE */
+    PROLOGUE_MEAN /* the mean of each channel over the blocked image sizes.in_*. DENSE; weights as of a plain vector;
                       scratch of one part: the means, [ceil(I/b)][b] */
 } PrologueKind;
 
@@ -403,6 +403,7 @@ typedef struct Prologue {
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
  * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts
  * is such that results do not depend on the number of parts. */
+/* clang-format off */
 typedef struct Kernel {
     uint32_t id;
     KernelFamily family;
@@ -414,50 +415,54 @@ typedef struct Kernel {
     Epilogue epilogue;
     Prologue prologue;           /* with one a DIRECT kernel has blocks of pixels outside, whatever its weights */
     PackFormat weight_format;
-    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels.
-     */
+    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels. */
     int32_t tile_pixels, tile_taps;
-    /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR, WINOGRAD,
-     * STRASSEN, GROUPED, DEPTHWISE):
-     * accumulators of one tile are tile_rows x tile_cols pixels by weight_format.vectors. Tiles of tile_cols columns cover a
-     * row of out; where cols is no multiple of it, split the row into ceil(cols / tile_cols) tiles of equal width +-1; the
-     * last rows may be fewer than tile_rows. WINOGRAD: tile_cols of the block's 2-D tiles are one chunk of the product,
-     * STRASSEN: tile_cols of the pixels of a half (twice: of half a half), WINOGRAD_LIVE: 2-D tiles, of which a row of T points each is
-     * in registers at once. A 1x1
+    /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR,
+     * WINOGRAD, STRASSEN, GROUPED, DEPTHWISE): accumulators of one tile are tile_rows x tile_cols pixels by
+     * weight_format.vectors. Tiles of tile_cols columns cover a row of out; where cols is no multiple of it, split the
+     * row into ceil(cols / tile_cols) tiles of equal width +-1; the last rows may be fewer than tile_rows. WINOGRAD:
+     * tile_cols of the block's 2-D tiles are one chunk of the product, STRASSEN: tile_cols of the pixels of a half
+     * (twice: of half a half), WINOGRAD_LIVE: 2-D tiles, of which a row of T points each is in registers at once. A 1x1
      * of stride 1 without halo on either side (and residual) has in_rows = out_rows = 1 already: one row of all pixels. */
     int32_t tile_rows, tile_cols;
-    int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD, STRASSEN: products of each accumulator in the body of the inner loop: 1, 2,
-                                    4; 0: four, of PLANAR a whole window row where that is short. Few registers want few */
+    int32_t tile_round;          /* DIRECT, PLANAR, WINOGRAD, STRASSEN: products of each accumulator in the body of the
+                                    inner loop: 1, 2, 4; 0: four, of PLANAR a whole window row where that is short. Few
+                                    registers want few */
     bool pixels_outer;           /* order: blocks of block_tiles tiles outside, oc sets inside; false: oc sets outside */
-    int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT; of quads whole fours).
-                                    STRASSEN: pixels of a half; all halves but the last are fewer than the pixels */
+    int32_t block_tiles;         /* pixels_outer: tiles of a block. Both WINOGRADs: 2-D tiles transformed at once (NT; of
+                                    quads whole fours). STRASSEN: pixels of a half; all halves but the last are
+                                    fewer than the pixels */
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
                                     AVG_POOL: those of the next row of windows. DEPTHWISE: of the row of tiles after the
                                     next one. STRASSEN: of the next plane */
-    bool tile_ends;              /* DEPTHWISE: tiles of one row apply the epilogue to sums in registers, if its activation has no
-                                    parameters; else the kernel does to what tiles return */
-    bool near;                   /* DIRECT, PLANAR, STRASSEN, DEPTHWISE whose tiles end: a tile's outputs go through a silu without
-                                    limits, and once more through one with limits if an output was beyond them */
-    int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights, to be
-                                    spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the weights of
-                                    the next point or product are asked for, spread over the chunks of this one;
-                                    WINOGRAD_LIVE: those of the next plane */
-    WinogradTile winograd;       /* Both WINOGRADs: of LIVE square, of stride 1 at most 6. The halo of `in` covers whole tiles:
-                                    winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
-    int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in`; and its window. */
-    int32_t lane_rows, lane_cols; /* sizes are those of the convolution of stride 1 over S * S * C channels; else 0 */
-    int32_t lines;               /* PLANAR, ROWS: m of Winograd's F(m, rows of the window) down the columns, over m rows of out at
-                                    once; weights are LINES, of ROWS with lanes = channels of a set. Stride and
-                                    dilation 1, no residual, out.rows >= m, lines_width() / 2 columns are read at least. 0: direct */
+    bool tile_ends;              /* DEPTHWISE: tiles of one row apply the epilogue to sums in registers, if its activation
+                                    has no parameters; else the kernel does to what tiles return */
+    bool near;                   /* DIRECT, PLANAR, STRASSEN, DEPTHWISE whose tiles end: a tile's outputs go through a silu
+                                    without limits, and once more through one with limits if an output was beyond them */
+    int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights,
+                                    to be spread over the tiles of the set before. WINOGRAD, STRASSEN: not 0 where the
+                                    weights of the next point or product are asked for, spread over the chunks of this
+                                    one; WINOGRAD_LIVE: those of the next plane */
+    WinogradTile winograd;       /* Both WINOGRADs: of LIVE square, of stride 1 at most 6. The halo of `in` covers whole
+                                    tiles: winograd_reach() rows from -pad_top are inside buffer and halo, columns alike */
+    int32_t lane_phases;         /* WINOGRAD of a first layer: its stride S, whose phases lie in the lanes of `in` */
+    int32_t lane_rows, lane_cols; /* and its window; sizes are those of the convolution of stride 1 over S * S * C
+                                    channels; else 0 */
+    int32_t lines;               /* PLANAR, ROWS: m of Winograd's F(m, rows of the window) down the columns, over m rows of
+                                    out at once; weights are LINES, of ROWS with lanes = channels of a set. Stride and
+                                    dilation 1, no residual, out.rows >= m, at least lines_width() / 2 columns are read.
+                                    0: direct */
     int32_t out_step;            /* DIRECT: from a pixel of out to the next of its row, in pixels; 0: they are neighbours */
-    bool max_pool, avg_pool;     /* both WINOGRADs (max only, winograd_takes_pool), ROWS with lines (lines_take_pool): out is the 2x2 stride 2
-                                    pool of the result; sizes.out_* are the convolution's, out.rows, out.cols the pool's (floor) */
+    bool max_pool, avg_pool;     /* both WINOGRADs (max only, winograd_takes_pool), ROWS with lines (lines_take_pool): out is
+                                    the 2x2 pool of stride 2 of the result; sizes.out_* are the convolution's, out.rows and
+                                    out.cols the pool's (floor) */
     bool skips_zeros;            /* DENSE with vector > 1: weights of inputs that are 0 are not read. Sets are rows of
                                     DENSE_ROW bytes or, of all outputs, less */
     int64_t scratch_bytes;       /* of one part of a parallel run; multiple of 64 */
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
+/* clang-format on */
 /* DENSE with skips_zeros: parts share out so many vectors of outputs at a time; bytes of a row of weights; and scratch of one
  * part: totals [vectors][b], sums [vectors][b], a list of the inputs (place and value), and DENSE_LIST_MORE entries. */
 enum { DENSE_SHARE = 8, DENSE_ROW = 4096, DENSE_LIST_MORE = 16 };
@@ -539,15 +544,15 @@ typedef struct Step {
     const Segment *weight, *bias; /* NULL where the kernel has none */
     const Segment *norm;          /* of the prologue, [2][ceil(I/b) * b]: scales, then shifts; NULL: none */
     Buffer *output;
-    int64_t output_offset; /* elements into the buffer (concat) */
-    Buffer *scratch;       /* NULL where none; parts * kernel->scratch_bytes */
+    int64_t output_offset;   /* elements into the buffer (concat) */
+    Buffer *scratch;         /* NULL where none; parts * kernel->scratch_bytes */
     const Kernel *zero_halo; /* a ZERO_HALO to be run on halo_of before the kernel; NULL: none */
     Buffer *halo_of;
     bool alone, halo_alone; /* the kernel, zero_halo: too small to be split, run by the calling thread (alone.c) */
-    const Node *node;      /* comments: path, types, span */
-    const Node *second;    /* the other of two convolutions that one step sums; NULL: none */
-    const Node *before;    /* the norm, activation or pool that is the kernel's prologue; NULL: none */
-    Str title;             /* "layer1.0.conv1 + bn1 + relu" */
+    const Node *node;       /* comments: path, types, span */
+    const Node *second;     /* the other of two convolutions that one step sums; NULL: none */
+    const Node *before;     /* the norm, activation or pool that is the kernel's prologue; NULL: none */
+    Str title;              /* "layer1.0.conv1 + bn1 + relu" */
     int64_t macs;
 } Step;
 
@@ -579,8 +584,8 @@ typedef struct LowerOptions {
     int32_t batch, parts;
     bool no_winograd;
     Storage dense_storage;
-    int32_t split_from; /* microseconds: steps that are estimated shorter are not split; 0: all are */
-    const Map *choices; /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
+    int32_t split_from;      /* microseconds: steps that are estimated shorter are not split; 0: all are */
+    const Map *choices;      /* conv_key() -> ConvChoice (choices.h), asked before the rules; NULL: none */
     bool no_fuse_projection; /* every convolution is a step of its own */
     bool no_fuse_prologue;   /* so is every norm, activation and mean that a prologue could be */
 } LowerOptions;

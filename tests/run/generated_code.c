@@ -384,10 +384,11 @@ static void expect_name_refused(const Place *place, const char *net_name, const 
                             net_name)
                    .ptr);
     Str output;
-    int status = run_line(place,
-                          arena_printf(place->arena, "'%s/cnnc' '%s/n.net' --target=portable --weights=formula %s -o '%s/n.c'",
-                                       place->build, place->folder, option, place->folder),
-                          &output);
+    int status =
+        run_line(place,
+                 arena_printf(place->arena, "'%s/cnnc' '%s/n.net' --target=portable --weights=formula %s -o '%s/n.c'",
+                              place->build, place->folder, option, place->folder),
+                 &output);
     cr_assert_eq(status, 1, "%s %s: status %d: " STR_FMT, net_name, option, status, STR_ARG(output));
     cr_assert(strstr(output.ptr, "[reserved-name]") != NULL && strstr(output.ptr, advice) != NULL, "%s %s: " STR_FMT,
               net_name, option, STR_ARG(output));
@@ -489,12 +490,15 @@ Test(generated_code, same_bytes_in_two_folders)
 Test(generated_code, embedded_texts_compile_alone)
 {
     Place place = place_create("embed");
-    static const char *const texts[] = {"compiler/backend/embed/cnn_blob.c", "compiler/backend/embed/step_types.c",
+    static const char *const texts[] = {
+        "compiler/backend/embed/cnn_blob.c",
+        "compiler/backend/embed/step_types.c",
 #if defined(__x86_64__)
-                                        "compiler/backend/embed/cnn_x86_64_level.c",
+        "compiler/backend/embed/cnn_x86_64_level.c",
 #endif
-                                        "compiler/backend/embed/cnn_blob.c compiler/backend/embed/cnn_check_weights.c",
-                                        "compiler/backend/embed/half_f16.c compiler/backend/embed/half_bf16.c"};
+        "compiler/backend/embed/cnn_blob.c compiler/backend/embed/cnn_check_weights.c",
+        "compiler/backend/embed/half_f16.c compiler/backend/embed/half_bf16.c"
+    };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
         for (int c = 0; c < COMPILERS; ++c) {
             expect_success(

@@ -68,8 +68,9 @@ static Made make(const char *test, const char *arguments)
     made.folder = sandbox_create(arena, arena_printf(arena, "header-%s", test).ptr);
     sandbox_write(arena, made.folder, "ports.net", str_from(net));
     sandbox_expect(arena, made.folder,
-                   arena_printf(arena, "'%s/cnnc' '%s/ports.net' --target=portable --weights=formula %s -o '%s/ports.c'", sandbox_build(),
-                                made.folder, arguments, made.folder));
+                   arena_printf(arena,
+                                "'%s/cnnc' '%s/ports.net' --target=portable --weights=formula %s -o '%s/ports.c'",
+                                sandbox_build(), made.folder, arguments, made.folder));
     made.header = sandbox_read(arena, made.folder, "ports.h");
     return made;
 }

@@ -31,8 +31,8 @@ Model model_build(const char *name, const char *net, const char *arguments, cons
     model.folder = sandbox_create(arena, name);
     sandbox_write(arena, model.folder, "shim.c", str_from(shim));
     sandbox_expect(arena, model.folder,
-                   arena_printf(arena, "'%s/cnnc' --target=portable '%s' %s --name=model -o '%s/model.c'", sandbox_build(), net,
-                                arguments, model.folder));
+                   arena_printf(arena, "'%s/cnnc' --target=portable '%s' %s --name=model -o '%s/model.c'",
+                                sandbox_build(), net, arguments, model.folder));
     sandbox_expect(arena, model.folder,
                    arena_printf(arena, "cd '%s' && %s -shared -fPIC model.c shim.c -o model.so -lm", model.folder, cc));
 

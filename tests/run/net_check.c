@@ -164,16 +164,16 @@ static void build(Checked *c)
 {
     const NetCheck *check = c->check;
     c->folder = sandbox_create(c->arena, arena_printf(c->arena, "net_check-%s", check->name).ptr);
-    sandbox_expect(
-        c->arena, c->folder,
-        arena_printf(
-            c->arena,
-            "'%s/cnnc' '%s' --target=portable %s%s %s %s%s --weights=formula %s --threads-max=%d --split-from=0 --name=model "
-            "-o '%s/model.c'",
-            sandbox_build(), check->file, check->net == NULL ? "" : "--net=", check->net == NULL ? "" : check->net,
-            check->defines == NULL ? "" : check->defines, check->dense_storage == NULL ? "" : "--dense-storage=",
-            check->dense_storage == NULL ? "" : check->dense_storage,
-            check->embeds ? "--embed-weights" : "--no-embed-weights", check->parts, c->folder));
+    sandbox_expect(c->arena, c->folder,
+                   arena_printf(c->arena,
+                                "'%s/cnnc' '%s' --target=portable %s%s %s %s%s --weights=formula %s --threads-max=%d "
+                                "--split-from=0 --name=model "
+                                "-o '%s/model.c'",
+                                sandbox_build(), check->file, check->net == NULL ? "" : "--net=",
+                                check->net == NULL ? "" : check->net, check->defines == NULL ? "" : check->defines,
+                                check->dense_storage == NULL ? "" : "--dense-storage=",
+                                check->dense_storage == NULL ? "" : check->dense_storage,
+                                check->embeds ? "--embed-weights" : "--no-embed-weights", check->parts, c->folder));
     write_shim(c);
     sandbox_expect(
         c->arena, c->folder,

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 typedef struct NetCheck {
-    const char *name;    /* of the folder $CNNC_BUILD/tmp/net_check-NAME */
-    const char *file;    /* the .net file */
-    const char *net;     /* one of its nets; NULL: the only one */
-    const char *defines; /* for the command line: "-D size=64"; NULL: none */
+    const char *name;          /* of the folder $CNNC_BUILD/tmp/net_check-NAME */
+    const char *file;          /* the .net file */
+    const char *net;           /* one of its nets; NULL: the only one */
+    const char *defines;       /* for the command line: "-D size=64"; NULL: none */
     const char *dense_storage; /* --dense-storage; weights of dense ops are expected to be rounded so; NULL: f32 */
     bool embeds;               /* --embed-weights */
     const char *flags;         /* more of them for cc: "-march=x86-64-v2"; NULL: none */

@@ -163,7 +163,8 @@ ParameterizedTest(Variant *variant, reduced, agrees_with_the_interpreter)
             worst = fmax(worst, fabs((double)out[i][k] - should[k]));
         }
         double tolerance = strcmp(variant->name, "style_johnson2016") == 0 ? 1e-4 : 1e-5;
-        cr_expect(worst <= tolerance * largest, "%s, output %u: differs by %.2g of %.2g", variant->name, i, worst, largest);
+        cr_expect(worst <= tolerance * largest, "%s, output %u: differs by %.2g of %.2g", variant->name, i, worst,
+                  largest);
     }
     strbuf_free(&arguments);
     model_release(&model);
