@@ -1,4 +1,5 @@
 /* depthwise on vectors: each channel is filtered on its own, so a vector of channels is filtered by vectors of weights.
+ * What tiles and kernels of grouped convolutions have in common with it, all but the products (emit_grouped.c), is here too.
  *
  * The sums of a tile of pixels stay in registers while the taps pass by; the image has its zeros around it, so there
  * are no tests for borders. Tile functions are shared by all layers of the same window, stride and tile, and of the same
@@ -11,12 +12,12 @@
 
 static CExpr tile_name(const DepthwiseTile *t)
 {
-    if (t->channels > 1) {
-        return emit_grouped_name(t);
-    }
-    CExpr name;
+    CExpr name, kind = {"depthwise"};
     const KernelSizes *s = t->s;
-    int length = snprintf(name.text, sizeof name.text, "depthwise_%dx%d_k%dx%d_s%dx%d", (int)t->rows, (int)t->cols,
+    if (t->channels > 1) {
+        kind = cexpr_format("grouped%d", (int)t->channels);
+    }
+    int length = snprintf(name.text, sizeof name.text, "%s_%dx%d_k%dx%d_s%dx%d", kind.text, (int)t->rows, (int)t->cols,
                           (int)s->kernel_rows, (int)s->kernel_cols, (int)s->stride_rows, (int)s->stride_cols);
     if (s->dilation_rows > 1 || s->dilation_cols > 1) {
         length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_d%dx%d", (int)s->dilation_rows,
@@ -52,7 +53,7 @@ static void emit_ends(const DepthwiseTile *t, CWriter *w)
     do {
         if (pass == OUTPUT_FAR) {
             cw_line(w, "%s(x, row_stride, w - %d, %sy);", tile_name(&far).text,
-                    t->s->kernel_rows * t->s->kernel_cols * t->b, t->ends->bias ? "bias, " : "");
+                    t->s->kernel_rows * t->s->kernel_cols * t->channels * t->b, t->ends->bias ? "bias, " : "");
             continue;
         }
         emit_open_unrolled(w, "p", t->cols);
@@ -70,11 +71,15 @@ static void emit_tile_head(const DepthwiseTile *t, CWriter *w)
     const Epilogue *e = t->ends;
     const char *before = t->act->op == OP_IDENTITY ? "" : op_info(t->act->op)->name;
     bool after = e != NULL && e->act.op != OP_IDENTITY;
+    CExpr group = {""};
+    if (t->channels > 1) {
+        group = cexpr_format(" and %d channels a group", (int)t->channels);
+    }
     cw_comment(
         w,
-        "%s[%d][%d]: a window of %dx%d taps on %d x %d pixels of one vector of channels%s%s%s%s; x points at the "
+        "%s[%d][%d]: a window of %dx%d taps%s on %d x %d pixels of one vector of channels%s%s%s%s; x points at the "
         "first tap of the first pixel, rows of the image lie row_stride floats apart.%s%s%s",
-        e ? "y" : "sums", t->rows, t->cols, s->kernel_rows, s->kernel_cols, t->rows, t->cols,
+        e ? "y" : "sums", t->rows, t->cols, s->kernel_rows, s->kernel_cols, group.text, t->rows, t->cols,
         e && e->bias ? ", + bias" : "", e && e->residual ? ", + residual" : "", after ? ", " : "",
         after ? op_info(e->act.op)->name : "", *before ? " First, of each input: " : "", before, *before ? "." : "");
     cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, %s%s%s)", tile_name(t).text,
@@ -82,33 +87,12 @@ static void emit_tile_head(const DepthwiseTile *t, CWriter *w)
             e ? "float *y" : "vector *sums");
 }
 
-static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
+/* Adds the products of the window row at `in` to the tile's sums. */
+static void emit_products(const DepthwiseTile *t, CWriter *w)
 {
     enum { MAX_UNROLLED = 5 };
     const KernelSizes *s = t->s;
-    int32_t pixels = t->rows * t->cols;
     bool acts = t->act->op != OP_IDENTITY;
-    if (text_uses(strbuf_view(&w->text), tile_name(t).text)) {
-        return; /* an earlier layer has the same */
-    }
-    if (t->channels > 1) {
-        emit_grouped_tile(t, w);
-        return;
-    }
-    if (t->near) {
-        DepthwiseTile far = far_tile(t);
-        emit_tile_function(&far, w);
-    }
-    emit_tile_head(t, w);
-    cw_body(w);
-    cw_line(w, "vector s[%d];", pixels);
-    emit_open_unrolled(w, "i", pixels);
-    cw_line(w, "s[i] = %s;", t->ends && t->ends->bias ? "bias" : "vector_all(0.0f)");
-    cw_close(w, "");
-    cw_line(w, "CNN_KEEP_LOOP");
-    cw_open(w, "for (int ky = 0; ky < %d; ++ky, w += %d)", s->kernel_rows, s->kernel_cols * t->b);
-    CExpr row = cexpr_sum((Term[]){{"ky", s->dilation_rows}, {NULL, 0}}, 0);
-    cw_line(w, "const float *const in = x + %s * row_stride;", row.text);
     cw_line(w, s->kernel_cols <= MAX_UNROLLED ? "CNN_UNROLL(%d)" : "CNN_KEEP_LOOP", s->kernel_cols);
     cw_open(w, "for (int kx = 0; kx < %d; ++kx)", s->kernel_cols);
     cw_line(w, "const vector k = vector_load(w + kx * %d);", t->b);
@@ -130,6 +114,34 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
         cw_close(w, "");
     }
     cw_close(w, "");
+}
+
+static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
+{
+    const KernelSizes *s = t->s;
+    int32_t pixels = t->rows * t->cols;
+    if (text_uses(strbuf_view(&w->text), tile_name(t).text)) {
+        return; /* an earlier layer has the same */
+    }
+    if (t->near) {
+        DepthwiseTile far = far_tile(t);
+        emit_tile_function(&far, w);
+    }
+    emit_tile_head(t, w);
+    cw_body(w);
+    cw_line(w, "vector s[%d];", pixels);
+    emit_open_unrolled(w, "i", pixels);
+    cw_line(w, "s[i] = %s;", t->ends && t->ends->bias ? "bias" : "vector_all(0.0f)");
+    cw_close(w, "");
+    cw_line(w, "CNN_KEEP_LOOP");
+    cw_open(w, "for (int ky = 0; ky < %d; ++ky, w += %d)", s->kernel_rows, s->kernel_cols * t->channels * t->b);
+    CExpr row = cexpr_sum((Term[]){{"ky", s->dilation_rows}, {NULL, 0}}, 0);
+    cw_line(w, "const float *const in = x + %s * row_stride;", row.text);
+    if (t->channels > 1) {
+        emit_grouped_products(t, w);
+    } else {
+        emit_products(t, w);
+    }
     cw_close(w, "");
     if (t->ends) {
         emit_ends(t, w);
@@ -147,27 +159,6 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
 static int32_t channels_of(const Kernel *kernel) /* of a group */
 {
     return kernel->family == KERNEL_GROUPED ? kernel->sizes.in_channels / kernel->sizes.groups : 1;
-}
-
-/* Its tiles write outputs. Their functions are shared by name, which does not tell parameters of activations. */
-static bool tiles_end(const Kernel *kernel)
-{
-    const Epilogue *e = &kernel->epilogue;
-    return kernel->tile_ends && kernel->family == KERNEL_DEPTHWISE && kernel->tile_rows <= 1 && e->act.attr.a == 0.0 &&
-           e->act.attr.b == 0.0;
-}
-
-static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
-{
-    static const Activation none = {.op = OP_IDENTITY};
-    return (DepthwiseTile){.s = &kernel->sizes,
-                           .rows = rows,
-                           .cols = cols,
-                           .b = kernel->vector,
-                           .channels = channels_of(kernel),
-                           .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none,
-                           .ends = tiles_end(kernel) ? &kernel->epilogue : NULL,
-                           .near = kernel->near && tiles_end(kernel)};
 }
 
 typedef struct Grid {         /* of tiles */
@@ -191,33 +182,49 @@ static Grid grid_of(const Kernel *kernel)
     return g;
 }
 
-/* Sums are the result, and tiles write them where they belong. (A copy of sums by a loop becomes a call of memcpy.) */
-static bool sums_in_place(const Kernel *kernel, const Grid *g)
+/* Its tiles write outputs, which sums may be already. Their functions are shared by name, which does not tell parameters
+ * of activations. */
+static bool tiles_end(const Kernel *kernel)
 {
     const Epilogue *e = &kernel->epilogue;
-    return g->tile_rows == 1 && !e->bias && !e->residual && e->act.op == OP_IDENTITY;
+    bool sums_only = !e->bias && !e->residual && e->act.op == OP_IDENTITY;
+    return (kernel->tile_ends || sums_only) && grid_of(kernel).tile_rows == 1 && e->act.attr.a == 0.0 &&
+           e->act.attr.b == 0.0;
 }
 
-/* Sums for tiles of `rows` rows; the column's tile is the variable `column`. */
+static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
+{
+    static const Activation none = {.op = OP_IDENTITY};
+    return (DepthwiseTile){.s = &kernel->sizes,
+                           .rows = rows,
+                           .cols = cols,
+                           .b = kernel->vector,
+                           .channels = channels_of(kernel),
+                           .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none,
+                           .ends = tiles_end(kernel) ? &kernel->epilogue : NULL,
+                           .near = kernel->near && tiles_end(kernel)};
+}
+
+/* Calls the function of tiles of `rows` rows. */
 static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter *w)
 {
     bool narrow = g->wide < g->cols;
     const Epilogue *e = &kernel->epilogue;
-    CExpr sums = cexpr_format("%s", sums_in_place(kernel, g) ? "(vector *)out" : "sums");
+    CExpr to = {"sums"};
     if (tiles_end(kernel)) {
-        sums = cexpr_format("%s%sout", e->bias ? "bias, " : "", e->residual ? "residual, " : "");
+        to = cexpr_format("%s%sout", e->bias ? "bias, " : "", e->residual ? "residual, " : "");
     }
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
     DepthwiseTile tile = tile_of(kernel, rows, g->tile_cols);
     if (narrow) {
         DepthwiseTile thin = tile_of(kernel, rows, g->tile_cols - 1);
         cw_open(w, "if (cols == %d)", g->tile_cols);
-        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums.text);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, to.text);
         cw_chain(w, "else");
-        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&thin).text, row_stride.text, sums.text);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&thin).text, row_stride.text, to.text);
         cw_close(w, "");
     } else {
-        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, sums.text);
+        cw_line(w, "%s(in, %s, weights, %s);", tile_name(&tile).text, row_stride.text, to.text);
     }
 }
 
@@ -264,7 +271,8 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t b = kernel->vector;
-    bool narrow = g->wide<g->cols, many = g->cols> 1;
+    bool narrow = g->wide < g->cols;
+    bool many = g->cols > 1;
     if (many) {
         cw_open(w, "for (int column = 0; column < %" PRId64 "; ++column)", g->cols);
     }
@@ -284,7 +292,7 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     if (kernel->input_ahead) {
         emit_inputs_ahead(kernel, g, w);
     }
-    bool ends = tiles_end(kernel) || sums_in_place(kernel, g);
+    bool ends = tiles_end(kernel);
     if (!ends) {
         cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);
     }

@@ -2,25 +2,9 @@
  *
  * Output lane o reads input channel j of its own group: lane o / n * n + j, for j = 0 .. n - 1. A shuffle brings these
  * into place once for each input pixel and j, and serves all columns of the window; no product is spent on zeros.
- * Only the tile is here; what surrounds it is the same as for depthwise (emit_depthwise_vector.c). */
-#include <stdio.h>
-
+ * Only the products of a window row are here; what surrounds them is the same as for depthwise (emit_depthwise_vector.c). */
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
-
-CExpr emit_grouped_name(const DepthwiseTile *t)
-{
-    CExpr name;
-    const KernelSizes *s = t->s;
-    int length =
-        snprintf(name.text, sizeof name.text, "grouped%d_%dx%d_k%dx%d_s%dx%d", (int)t->channels, (int)t->rows,
-                 (int)t->cols, (int)s->kernel_rows, (int)s->kernel_cols, (int)s->stride_rows, (int)s->stride_cols);
-    if (s->dilation_rows > 1 || s->dilation_cols > 1) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_d%dx%d", (int)s->dilation_rows,
-                 (int)s->dilation_cols);
-    }
-    return name;
-}
 
 /* The products of input channel j of each group, for the window row at `in`. */
 static void emit_channel(const DepthwiseTile *t, int32_t j, CWriter *w)
@@ -61,34 +45,10 @@ static void emit_channel(const DepthwiseTile *t, int32_t j, CWriter *w)
     }
 }
 
-void emit_grouped_tile(const DepthwiseTile *t, CWriter *w)
+void emit_grouped_products(const DepthwiseTile *t, CWriter *w)
 {
-    const KernelSizes *s = t->s;
-    int32_t pixels = t->rows * t->cols;
-    cw_comment(
-        w,
-        "sums[%d]: a window of %dx%d taps and %d channels a group on %d x %d pixels of one vector of channels; x "
-        "points at the first tap of the first pixel, rows of the image lie row_stride floats apart.",
-        pixels, s->kernel_rows, s->kernel_cols, t->channels, t->rows, t->cols);
-    cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, vector *sums)",
-            emit_grouped_name(t).text);
-    cw_body(w);
-    cw_line(w, "vector s[%d];", pixels);
-    emit_open_unrolled(w, "i", pixels);
-    cw_line(w, "s[i] = vector_all(0.0f);");
-    cw_close(w, "");
-    cw_line(w, "CNN_KEEP_LOOP");
-    cw_open(w, "for (int ky = 0; ky < %d; ++ky, w += %d)", s->kernel_rows, s->kernel_cols * t->channels * t->b);
-    CExpr row = cexpr_sum((Term[]){{"ky", s->dilation_rows}, {NULL, 0}}, 0);
-    cw_line(w, "const float *const in = x + %s * row_stride;", row.text);
     for (int32_t j = 0; j < t->channels; ++j) {
         cw_comment(w, "channel %d of each group", j);
         emit_channel(t, j, w);
     }
-    cw_close(w, "");
-    emit_open_unrolled(w, "i", pixels);
-    cw_line(w, "sums[i] = s[i];");
-    cw_close(w, "");
-    cw_close(w, "");
-    cw_blank(w);
 }

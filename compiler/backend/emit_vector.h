@@ -52,7 +52,7 @@ void emit_means_window(const Kernel *kernel, CWriter *w); /* a function that emi
 /* A loop that writes the mean of each channel of x[0] to the vectors at `means`, the last of them whole. */
 void emit_means(const Kernel *kernel, const char *means, CWriter *w);
 
-/* --- emit_grouped.c: the tile of grouped convolutions */
+/* --- emit_grouped.c: what is of grouped convolutions only */
 typedef struct DepthwiseTile {
     const KernelSizes *s;
     int32_t rows, cols, b; /* pixels; lanes */
@@ -61,8 +61,8 @@ typedef struct DepthwiseTile {
     const Epilogue *ends;  /* of each sum, which is then an output; NULL: the tile returns sums */
     bool near;             /* it ends, with Kernel.near */
 } DepthwiseTile;
-CExpr emit_grouped_name(const DepthwiseTile *tile);
-void emit_grouped_tile(const DepthwiseTile *tile, CWriter *w);
+/* Adds the products of the window row at `in`, whose weights are at `w`, to the tile's sums s[rows * cols]. */
+void emit_grouped_products(const DepthwiseTile *tile, CWriter *w);
 
 /* --- emit_winograd_live.c: its tile, called by emit_tile */
 typedef struct TileShape TileShape;
