@@ -149,7 +149,7 @@ static bool wants_blocks(const Lowering *l, const Node *node)
         return concat_fits(l, node);
     }
     KernelFamily family = family_of(node);
-    if (family == KERNEL_FAMILY_COUNT || !vector_kernel_ready[family]) {
+    if (family == KERNEL_FAMILY_COUNT) {
         return false;
     }
     if (family == KERNEL_BINARY) {
@@ -372,8 +372,7 @@ void layouts_assign(Lowering *l)
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {
         l->layouts[i].leader = i;
     }
-    if (l->program->target->channel_block == 1 || !vector_kernel_ready[KERNEL_CONVERT] ||
-        !vector_kernel_ready[KERNEL_ZERO_HALO]) {
+    if (l->program->target->channel_block == 1) {
         return;
     }
     for (uint32_t i = 0; i < graph->n_nodes; ++i) {

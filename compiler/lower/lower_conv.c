@@ -106,7 +106,7 @@ static bool has_zeros(const Node *node)
 static void append_dense(Lowering *l, const Node *node, Kernel *kernel)
 {
     const Target *target = l->program->target;
-    bool vector = target->vector_floats > 1 && vector_kernel_ready[KERNEL_DENSE];
+    bool vector = target->vector_floats > 1;
     const Node *mean = l->layouts[node->id].before;
     kernel->weight_format.storage = l->dense_storage;
     Buffer *residual = residual_of(l, node, false);
@@ -435,8 +435,7 @@ bool lower_transposed_fits(const Lowering *l, const Node *node)
 {
     const int32_t *stride = node->attr.conv.stride;
     TensorType in = node->inputs[0]->type;
-    bool fits = l->program->target->vector_floats > 1 && vector_kernel_ready[KERNEL_DIRECT] &&
-                (int64_t)type_height(in) * type_width(in) > 1;
+    bool fits = l->program->target->vector_floats > 1 && (int64_t)type_height(in) * type_width(in) > 1;
     for (int32_t phase = 0; fits && phase < stride[0] * stride[1]; ++phase) {
         Kernel kernel;
         TapPhase taps;

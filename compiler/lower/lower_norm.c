@@ -15,7 +15,7 @@ void lower_softmax(Lowering *l, const Node *node)
     Buffer *in = lower_operand(l, node->inputs[0]);
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_SOFTMAX, in, out);
-    if (in->layout.rows == 1 && in->layout.cols == 1 && vector_kernel_ready[KERNEL_SOFTMAX]) {
+    if (in->layout.rows == 1 && in->layout.cols == 1) {
         kernel.vector = l->program->target->vector_floats;
     }
     kernel.sizes.is_log = node->op == OP_LOG_SOFTMAX;

@@ -44,7 +44,7 @@ void lower_window_pool(Lowering *l, const Node *node)
 
 static void append_global(Lowering *l, const Node *node, bool is_max)
 {
-    bool blocked = vector_kernel_ready[KERNEL_GLOBAL_POOL] && lower_is_blocked(l, node->inputs[0]);
+    bool blocked = lower_is_blocked(l, node->inputs[0]);
     Buffer *in = lower_operand_as(l, node->inputs[0], blocked);
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_GLOBAL_POOL, in, out);

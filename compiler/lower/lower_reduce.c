@@ -16,7 +16,7 @@ void lower_rbf(Lowering *l, const Node *node)
 
 void lower_gram(Lowering *l, const Node *node)
 {
-    bool blocked = vector_kernel_ready[KERNEL_GRAM] && lower_is_blocked(l, node->inputs[0]);
+    bool blocked = lower_is_blocked(l, node->inputs[0]);
     Buffer *in = lower_operand_as(l, node->inputs[0], blocked);
     Buffer *out = lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_GRAM, in, out);

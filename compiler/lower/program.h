@@ -1,7 +1,7 @@
 /* The program: a list of kernel calls over buffers, what is left of a network when all choices are made.
  *
  * Made so that faster kernels are added, not rebuilt: a buffer has a layout, a kernel is a record of everything its
- * C text depends on, selection (select.c) is a table of rules over shape and target, and packing weights into the
+ * C text depends on, selection (select.c) is rules over shape and target, and packing weights into the
  * order a kernel reads them is a step of lowering (pack.c). The portable target uses block 1 and no halo.
  *
  * Vector targets: floats are computed b = Target.vector_floats at a time. Images lie in blocks of b channels, [C/b][rows
@@ -606,10 +606,6 @@ typedef struct ProgramSet {
 /* `options->target` is not looked at. NULL after an error. */
 ProgramSet *lower_set(Arena *arena, const Graph *graph, const LowerOptions *options, const Target *const *targets,
                       int n_targets, Diag *diag);
-
-/* Which families have an emitter for vector > 1: a row is set when the emitter is in; until then lowering takes the
- * portable kernel on plain values. CONVERT and ZERO_HALO must be first: without them nothing is blocked. (select.c) */
-extern const bool vector_kernel_ready[KERNEL_FAMILY_COUNT];
 
 /* select.c: chooses the kernel family for a conv and completes the record; shape and target decide, nothing else. */
 void select_conv(const Target *target, Kernel *kernel);

@@ -1,67 +1,30 @@
 /* Selection: which kernel family carries out an operation. A function of shape and target only, so that a network gives
  * the same code whatever its weights are. The constants of the chosen kernel (tiles, packing, scratch) are tiles.c's.
  *
- * One table of rules; the first whose condition holds decides. A faster kernel is a new row above the general one, with
- * its condition on target and shape and what it sets in the record. */
+ * Two functions decide, select_conv for plain layouts and select_vector_conv for blocked ones: rules from the special to
+ * the general, of which the first whose condition holds wins. A faster kernel is a new condition (is_.., takes_..) above the
+ * general ones. Where only measurement tells what pays, a rule compares costs, which are counted in products of vectors. */
 #include <math.h>
 
 #include "lower/program.h"
 #include "lower/tiles.h"
-#include "support/ints.h"
-
-/* Rows are set as emitters come in. */
-const bool vector_kernel_ready[KERNEL_FAMILY_COUNT] = {
-    [KERNEL_DEPTHWISE] = true,      [KERNEL_DENSE] = true,
-    [KERNEL_MAX_POOL] = true,       [KERNEL_AVG_POOL] = true,
-    [KERNEL_GLOBAL_POOL] = true,    [KERNEL_UNARY] = true,
-    [KERNEL_BINARY] = true,         [KERNEL_CHANNEL_AFFINE] = true,
-    [KERNEL_DIRECT] = true,         [KERNEL_PLANAR] = true,
-    [KERNEL_CONVERT] = true,        [KERNEL_ZERO_HALO] = true,
-    [KERNEL_WINOGRAD] = true,       [KERNEL_LRN] = true,
-    [KERNEL_GROUPED] = true,        [KERNEL_FEW] = true,
-    [KERNEL_BORDER] = true,         [KERNEL_UPSAMPLE] = true,
-    [KERNEL_INSTANCE_NORM] = true,  [KERNEL_SUBSAMPLE] = true,
-    [KERNEL_GRAM] = true,           [KERNEL_SOFTMAX] = true,
-    [KERNEL_SPACE_TO_DEPTH] = true, [KERNEL_ROWS] = true,
-    [KERNEL_STRASSEN] = true,       [KERNEL_WINOGRAD_LIVE] = true,
-};
-
-typedef struct Rule {
-    KernelFamily family;
-    bool (*holds)(const Target *target, const KernelSizes *sizes);
-} Rule;
 
 /* One input channel that feeds many outputs is better served as a matrix product (LeNet's first layer). */
-static bool is_depthwise(const Target *target, const KernelSizes *s)
+static bool is_depthwise(const KernelSizes *s)
 {
-    (void)target;
     return s->groups == s->in_channels && (s->in_channels > 1 || s->out_channels == 1);
 }
 
 /* A window that covers the whole input is a dense layer over the input as it lies in memory (LeNet's C5, squeeze
  * layers). The weights [oc][ic][ky][kx] are in that order already. */
-static bool is_dense(const Target *target, const KernelSizes *s)
+static bool is_dense(const KernelSizes *s)
 {
-    (void)target;
     bool rows = s->out_rows == 1 && s->kernel_rows == s->in_rows && s->pad_top == 0 &&
                 (s->dilation_rows == 1 || s->in_rows == 1);
     bool cols = s->out_cols == 1 && s->kernel_cols == s->in_cols && s->pad_left == 0 &&
                 (s->dilation_cols == 1 || s->in_cols == 1);
     return s->groups == 1 && rows && cols;
 }
-
-static bool always(const Target *target, const KernelSizes *s)
-{
-    (void)target;
-    (void)s;
-    return true;
-}
-
-static const Rule conv_rules[] = {
-    {KERNEL_DENSE, is_dense},
-    {KERNEL_DEPTHWISE, is_depthwise},
-    {KERNEL_CONV, always},
-};
 
 /* The record of a dense layer knows no windows: equal work, equal records. */
 static void become_dense(Kernel *kernel)
@@ -339,7 +302,7 @@ static bool select_winograd(const Target *target, Kernel *kernel)
     double planes = ceil_div(in_channels, target->channel_block), least = direct_cost(target, s, planes);
     WinogradTile m = cheapest_winograd(target, s, planes, true, &least);
     least *= m.rows > 0 ? 0.95 : 0.9; /* of stored filters a twentieth, of direct sums a tenth */
-    int32_t live = vector_kernel_ready[KERNEL_WINOGRAD_LIVE] ? live_of(target, s, least) : 0;
+    int32_t live = live_of(target, s, least);
     kernel->family = live > 0 ? KERNEL_WINOGRAD_LIVE : KERNEL_WINOGRAD;
     kernel->winograd = live > 0 ? winograd_square(live) : m;
     return kernel->winograd.rows > 0;
@@ -462,14 +425,13 @@ static bool is_strassen(const Target *target, const KernelSizes *s)
 bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    const bool *ready = vector_kernel_ready;
     kernel->vector = target->vector_floats;
     kernel->winograd = (WinogradTile){0};
     kernel->lane_phases = kernel->lines = 0;
-    if (is_dense(target, s)) {
+    if (is_dense(s)) {
         kernel->family = KERNEL_DENSE;
         become_dense(kernel);
-        return ready[KERNEL_DENSE];
+        return true;
     }
     if (!is_image(s->in_rows, s->in_cols) || !is_image(s->out_rows, s->out_cols)) {
         return false;
@@ -477,19 +439,19 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
     if (s->groups > 1 && s->groups == s->in_channels && s->out_channels == s->in_channels) {
         kernel->family = KERNEL_DEPTHWISE;
         kernel->sizes.multiplier = 1;
-        return ready[KERNEL_DEPTHWISE];
+        return true;
     }
     if (is_grouped_by_shuffles(target, s)) {
         kernel->family = KERNEL_GROUPED;
-        return ready[KERNEL_GROUPED];
+        return true;
     }
-    if (ready[KERNEL_ROWS] && is_rows(target, kernel)) {
+    if (is_rows(target, kernel)) {
         kernel->family = KERNEL_ROWS;
         kernel->lines = winograd ? lines_of(target, kernel, true) : 0;
         return true;
     }
     if (is_planar(target, s)) {
-        kernel->winograd = winograd && ready[KERNEL_SPACE_TO_DEPTH] ? space_to_depth_of(target, s) : (WinogradTile){0};
+        kernel->winograd = winograd ? space_to_depth_of(target, s) : (WinogradTile){0};
         if (kernel->winograd.rows > 0) {
             kernel->family = KERNEL_WINOGRAD;
             kernel->lane_phases = s->stride_rows;
@@ -497,21 +459,21 @@ bool select_vector_conv(const Target *target, bool winograd, Kernel *kernel)
         }
         kernel->family = KERNEL_PLANAR;
         kernel->lines = winograd ? lines_of(target, kernel, false) : 0;
-        return ready[KERNEL_PLANAR];
+        return true;
     }
-    if (ready[KERNEL_FEW] && is_few(target, kernel)) {
+    if (is_few(target, kernel)) {
         kernel->family = KERNEL_FEW;
         return true;
     }
-    if (winograd && ready[KERNEL_WINOGRAD] && select_winograd(target, kernel)) {
+    if (winograd && select_winograd(target, kernel)) {
         return true;
     }
-    if (winograd && ready[KERNEL_STRASSEN] && is_strassen(target, s)) {
+    if (winograd && is_strassen(target, s)) {
         kernel->family = KERNEL_STRASSEN;
         return true;
     }
     kernel->family = KERNEL_DIRECT;
-    return is_direct(target, s) && ready[KERNEL_DIRECT];
+    return is_direct(target, s);
 }
 
 /* --- what a choice from outside may be */
@@ -554,16 +516,15 @@ void vector_conv_take(const Target *target, KernelFamily family, WinogradTile wi
 
 void select_conv(const Target *target, Kernel *kernel)
 {
-    const Rule *rule = conv_rules;
-    while (!rule->holds(target, &kernel->sizes)) {
-        ++rule; /* the last rule always holds */
-    }
-    kernel->family = rule->family;
-    if (kernel->family == KERNEL_DEPTHWISE) {
-        kernel->sizes.multiplier = kernel->sizes.out_channels / kernel->sizes.in_channels;
-    }
-    if (kernel->family == KERNEL_DENSE) {
+    KernelSizes *s = &kernel->sizes;
+    if (is_dense(s)) {
+        kernel->family = KERNEL_DENSE;
         become_dense(kernel);
+    } else if (is_depthwise(s)) {
+        kernel->family = KERNEL_DEPTHWISE;
+        s->multiplier = s->out_channels / s->in_channels;
+    } else {
+        kernel->family = KERNEL_CONV;
     }
     tiles_choose(target, kernel);
 }
