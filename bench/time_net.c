@@ -1,5 +1,5 @@
-/* Times one network: NET, UPPER and the header are given when compiling (time_net.sh). Runs back to back on one thread and
- * prints the smallest and the middle time, and the smallest processor time, which other work on the machine disturbs less. */
+/* Times one network, called `model`, of TIME_NET_OUTPUTS outputs (time_net.sh compiles it). Runs back to back on one thread
+ * and prints the smallest and the middle time, and the smallest processor time, which other work disturbs less. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

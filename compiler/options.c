@@ -1,6 +1,6 @@
-/* The command line. getopt_long does the splitting; the table below is the only place that lists options, and the text
- * of
- * --help stands beside it. Every fault is one DIAG_USAGE error that names the option, what it wants and the nearest
+/* The command line. getopt_long does the splitting. An option is a value of the enum, a row of the table, a case that
+ * reads it and a line of --help, all in this file; one that changes the generated C is also named in its first comment
+ * (settings_text, driver.c). Every fault is one DIAG_USAGE error that names the option, what it wants and the nearest
  * match. */
 #include "options.h"
 

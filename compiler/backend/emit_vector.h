@@ -64,6 +64,10 @@ typedef struct DepthwiseTile {
 /* Adds the products of the window row at `in`, whose weights are at `w`, to the tile's sums s[rows * cols]. */
 void emit_grouped_products(const DepthwiseTile *tile, CWriter *w);
 
+/* --- emit_pool_rows.c: "value": even and odd places of a row, added or compared, of its vectors `left` and `right`, which
+ * begins `second` floats behind the first */
+void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w);
+
 /* --- emit_winograd_live.c: its tile, called by emit_tile */
 typedef struct TileShape TileShape;
 CExpr emit_live_name(const TileShape *shape);
@@ -100,10 +104,6 @@ void emit_tile(const TileShape *shape, int32_t vector, CWriter *w);
 int direct_tiles(const Kernel *kernel, TileShape *shapes);
 int winograd_tiles(const Kernel *kernel, TileShape *shapes);
 int lines_tiles(const Kernel *kernel, TileShape *shapes);
-
-/* "value": even and odd places of a row, added or compared, of its vectors `left` and `right`, which begins `second` floats
- * behind the first (emit_pool_rows.c). */
-void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w);
 int strassen_tiles(const Kernel *kernel, TileShape *shapes);
 
 #endif

@@ -82,7 +82,7 @@ void lower_scale(Lowering *l, const Node *node)
 }
 
 /* --- scale and shift per channel: weight and bias are recipes, carried out when weights are packed. Where the only reader
- * is a 1x1 convolution, it does them itself (layout_assign.c). */
+ * is a 1x1 convolution, it does them itself (layout_merge.c). */
 
 static void append_channel_affine(Lowering *l, const Node *node, const Node *weight, const Node *bias)
 {

@@ -121,14 +121,14 @@ void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to)
 /* Most parts lie in their place already; what does not is copied there. */
 static void join_blocks(Lowering *l, const Node *node)
 {
-    lower_concat_result(l, node);
+    lower_whole_result(l, node);
     int32_t channel = 0;
     for (uint32_t i = 0; i < node->n_data; ++i) {
         const Node *part = lower_value_of(node->inputs[i]);
         const NodeLayout *layout = &l->layouts[part->id];
         if (layout->concat != node || layout->concat_channel != channel) {
             Buffer *from = layout->blocked ? lower_blocked(l, part) : lower_operand(l, part);
-            lower_copy(l, node, from, lower_concat_part(l, node, part, channel));
+            lower_copy(l, node, from, lower_whole_part(l, node, part, channel));
         }
         channel += type_channels(part->type);
     }

@@ -12,7 +12,7 @@ void lower_border(Lowering *l, const Node *node)
         lower_view(l, node, in);
         return;
     }
-    Buffer *out = blocked ? lower_concat_result(l, node) : lower_result(l, node);
+    Buffer *out = blocked ? lower_whole_result(l, node) : lower_result(l, node);
     Kernel kernel = lower_kernel(KERNEL_BORDER, in, out);
     const int32_t *edge = node->attr.shape.pads.edge;
     kernel.sizes.pad_top = edge[PAD_TOP];

@@ -32,7 +32,7 @@ static Str result_name(Lowering *l, const Node *node)
 /* Where a part of a concat lies: a view of the concat's buffer, which is made when the first part asks for it. */
 static Buffer *new_part(Lowering *l, const Node *concat, Layout layout, int32_t channel, Str name)
 {
-    Buffer *whole = lower_concat_result(l, concat);
+    Buffer *whole = lower_whole_result(l, concat);
     int64_t offset = channel / layout.block * layout.plane_stride * (int64_t)sizeof(float);
     return new_buffer(l, (Buffer){.name = name,
                                   .kind = BUFFER_ARENA,
@@ -45,7 +45,7 @@ static Buffer *new_part(Lowering *l, const Node *concat, Layout layout, int32_t 
 /* What a border will be put around: the interior of the border's buffer, which is made now. */
 static Buffer *new_interior(Lowering *l, const Node *border, Layout layout, Str name)
 {
-    Buffer *whole = lower_concat_result(l, border);
+    Buffer *whole = lower_whole_result(l, border);
     if (layout.row_stride != whole->layout.row_stride || layout.plane_stride != whole->layout.plane_stride) {
         ICE("node %u does not lie inside its border", border->id);
     }
@@ -77,17 +77,17 @@ Buffer *lower_temporary(Lowering *l, Str name, Layout layout)
     return new_buffer(l, (Buffer){.name = name, .kind = BUFFER_ARENA, .dtype = DT_F32, .layout = layout});
 }
 
-Buffer *lower_concat_result(Lowering *l, const Node *concat)
+Buffer *lower_whole_result(Lowering *l, const Node *whole)
 {
-    return l->buffer_of[concat->id] != NULL ? l->buffer_of[concat->id] : lower_result(l, concat);
+    return l->buffer_of[whole->id] != NULL ? l->buffer_of[whole->id] : lower_result(l, whole);
 }
 
-Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel)
+Buffer *lower_whole_part(Lowering *l, const Node *whole, const Node *part, int32_t channel)
 {
-    const Layout *whole = &lower_concat_result(l, concat)->layout;
-    Layout layout = layout_with_halo(layout_blocked(part->type, whole->block), whole->halo_top, whole->halo_left,
-                                     whole->halo_bottom, whole->halo_right);
-    return new_part(l, concat, layout, channel, result_name(l, part));
+    const Layout *all = &lower_whole_result(l, whole)->layout;
+    Layout layout = layout_with_halo(layout_blocked(part->type, all->block), all->halo_top, all->halo_left,
+                                     all->halo_bottom, all->halo_right);
+    return new_part(l, whole, layout, channel, result_name(l, part));
 }
 
 /* --- the forms of a value */

@@ -62,12 +62,14 @@ Buffer *lower_new_port(Lowering *l, BufferKind kind, uint32_t port, Str name, Te
 /* A new arena buffer for the node's result, plain or blocked as assigned, and the node's value from now on. */
 Buffer *lower_result(Lowering *l, const Node *node);
 /* The buffer of a blocked concat (or border), made at the first call; the view of it where a part begins at `channel`. */
-Buffer *lower_concat_result(Lowering *l, const Node *concat);
-Buffer *lower_concat_part(Lowering *l, const Node *concat, const Node *part, int32_t channel);
+Buffer *lower_whole_result(Lowering *l, const Node *whole);
+Buffer *lower_whole_part(Lowering *l, const Node *whole, const Node *part, int32_t channel);
 /* The node's value is that of `same`, which is plain, element for element in the same order: no step. */
 void lower_view(Lowering *l, const Node *node, Buffer *same);
 /* A new arena buffer that is no node's value. */
 Buffer *lower_temporary(Lowering *l, Str name, Layout layout);
+/* The one record of the program that equals this one; the first of its kind is added. */
+const Kernel *lower_intern(Lowering *l, const Kernel *record);
 /* A record of one family with the logical sizes and layouts of operand and result. */
 Kernel lower_kernel(KernelFamily family, const Buffer *in, const Buffer *out);
 /* Sets epilogue.residual and epilogue.act from a node with OPF_EPILOGUE. */
@@ -96,8 +98,6 @@ void lower_tiles(const Lowering *l, const Node *node, Kernel *kernel);
 
 /* --- halos.c: after the plan */
 void halos_zero(Lowering *l);
-/* The interned record. */
-const Kernel *lower_intern(Lowering *l, const Kernel *record);
 
 /* --- segments.c */
 typedef struct Packing { /* how one constant lies in the blob */

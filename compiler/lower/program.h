@@ -1,8 +1,8 @@
 /* The program: a list of kernel calls over buffers, what is left of a network when all choices are made.
  *
  * Made so that faster kernels are added, not rebuilt: a buffer has a layout, a kernel is a record of everything its
- * C text depends on, selection (select.c) is rules over shape and target, and packing weights into the
- * order a kernel reads them is a step of lowering (pack.c). The portable target uses block 1 and no halo.
+ * C text depends on, selection (select.c) is rules over shape and target, and packing weights into the order a kernel
+ * reads them is a step of lowering (pack.c). The portable target uses block 1 and no halo.
  *
  * Vector targets: floats are computed b = Target.vector_floats at a time. Images lie in blocks of b channels, [C/b][rows
  * + halo][cols + halo][b]; each family below says which layouts it takes and gives. What has no kernel for blocks runs
@@ -120,11 +120,12 @@ typedef enum PackKind {
     /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
      * m outputs at once along each axis, each with an m of its own: an axis of r taps has T = winograd_points(m, r) points
      * p, 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed and infinity; nine points are 17/8, -17/8, 9/8, -9/8, 11/16,
-     * -11/16, 1/4, -1/4 and infinity, whose errors are a fraction of those of the points above and any ninth one. With N_i the product of p_i - p_k over the other
-     * finite points, j from 0 on:
+     * -11/16, 1/4, -1/4 and infinity, whose errors are a fraction of those of the points above and any ninth one. With
+     * N_i the product of p_i - p_k over the other finite points, j from 0 on:
      *   G [i][j] = p_i^j / N_i (r columns)   B^T[i] = coefficients of the product of x - p_k over k != i, lowest first
      *   A^T[j][i] = p_i^j (m rows)           at infinity: G = 0 .. 0 1, A^T = 0 .. 0 1 downwards, B^T of all points.
-     * The row of point 0 is negated in G and B^T where N_0 < 0. An axis of one tap is left as it is: T = 1, and one output at a time.
+     * The row of point 0 is negated in G and B^T where N_0 < 0. An axis of one tap is left as it is: T = 1, and one output
+     * at a time.
      *
      * phases = S > 1: a convolution of stride S as the sum of S x S convolutions of stride 1, one for each phase (qr, qc)
      * of the input; g is then the taps S * t + q of the window, r = ceil(window / S), and where a phase has one tap less a
@@ -179,8 +180,8 @@ void winograd_tile_describe(WinogradTile tile, StrBuf *out); /* "4", "4x2" */
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
-    int32_t lanes, vectors, in_block; /* VECTORS, WINOGRAD, STRASSEN (in_block = lanes) */
-    int32_t window_rows, window_cols; /* VECTORS, WINOGRAD (3, 3), STRASSEN (1, 1) */
+    int32_t lanes, vectors, in_block; /* all but ROWS; in_block = lanes but in VECTORS, and 1 in LINES */
+    int32_t window_rows, window_cols; /* all but ROWS: taps; (1, 1) in STRASSEN */
     WinogradTile winograd;            /* WINOGRAD, LINES (rows) */
     int32_t phases;                   /* WINOGRAD: S; 0 like 1: stride 1 */
     bool phase_lanes;                 /* WINOGRAD */
@@ -280,7 +281,7 @@ typedef enum KernelFamily {
     KERNEL_SUBSAMPLE,     /* y = weights[c] * (sum of the window) + bias[c]; windows lie side by side */
     KERNEL_INSTANCE_NORM, /* epilogue.bias: has weights and bias, one a channel */
     KERNEL_L2_NORMALIZE,  /* over channels, for each pixel */
-    KERNEL_BORDER,        /* padding with the input's own pixels: sizes.border is PAD_REFLECT or PAD_EDGE */
+    KERNEL_BORDER,        /* padding: sizes.border; of a plain image only PAD_REFLECT and PAD_EDGE (else COPY) */
     KERNEL_UPSAMPLE,      /* by stride_rows x stride_cols; sizes.bilinear, else nearest */
     KERNEL_GRAM,          /* y[a][b] = sum over pixels of x[a] * x[b], divided by in_channels * in_rows * in_cols */
     KERNEL_REDUCE,        /* to one number: sizes.op is OP_SUM, OP_MEAN or OP_MSE (two operands) */
@@ -387,19 +388,20 @@ typedef struct Prologue {
  *                        skips_zeros. out, residual plain vectors of any length, not padded and maybe the caller's: aligned as
  *                        floats only
  *   MAX_POOL, AVG_POOL   blocked -> blocked; windows in the padding are clipped by sizes, the halo is not read (max) or not
- *                        relied on to be as wide as the padding. adaptive too
+ *                        relied on to be as wide as the padding. adaptive too. Of whole windows 2x2 plain -> plain too
  *   GLOBAL_POOL          blocked -> plain vector, maybe the caller's
- *   SUBSAMPLE            blocked -> blocked
+ *   SUBSAMPLE            blocked -> blocked; of whole windows 2x2 plain -> plain too, with weights as they are
  *   GRAM                 blocked -> plain, maybe the caller's
  *   SOFTMAX              plain vector -> plain vector, both maybe the caller's
  *   INSTANCE_NORM        blocked -> blocked, also in place; residual blocked
  *   UPSAMPLE             blocked -> blocked; bilinear by at most 8 columns
  *   BORDER               blocked -> blocked; sizes.frame: `in` is the interior of `out`, in the same memory
  *   LRN                  blocked -> blocked, not in place; at most b neighbours on either side
- *   UNARY, CHANNEL_AFFINE, BINARY   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b).
- *                        BINARY: `in` is of operand 0, `in2` of operand 1 (all zero of a literal). NONE is blocked; CHANNEL a plain vector, aligned as floats only and not padded; SCALAR
- *                        MAX_POOL, AVG_POOL, SUBSAMPLE of whole windows 2x2: plain -> plain too; subsample's weights as they are
- *                        UNARY, but for prelu: plain -> plain too, both maybe the caller's
+ *   UNARY, CHANNEL_AFFINE   blocked -> blocked; vectors of weights are padded to whole blocks (ROWS, row_block = b). UNARY,
+ *                        but for prelu: plain -> plain too, both maybe the caller's
+ *   BINARY               blocked -> blocked; `in` is of operand 0, `in2` of operand 1 (all zero of a literal). Of Broadcast
+ *                        NONE an operand is blocked, of CHANNEL a plain vector, of SCALAR one plain number, aligned as floats
+ *                        only and not padded
  *   CONVERT, ZERO_HALO   vector says what the target has, in or out may be plain and the caller's (unaligned)
  * A kernel writes the interior of out and no other element (but CONVERT's and others' pad lanes). All splitting into parts
  * is such that results do not depend on the number of parts. */

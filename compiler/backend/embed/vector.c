@@ -6,7 +6,7 @@ typedef float vector __attribute__((vector_size(CNN_VECTOR_BYTES), may_alias));
 typedef float vector_anywhere __attribute__((vector_size(CNN_VECTOR_BYTES), may_alias, aligned(4)));
 typedef int32_t vector_bits __attribute__((vector_size(CNN_VECTOR_BYTES), may_alias));
 
-/* All four steps of a loop at once; and: a loop that stays one, because a longer body would not fit the registers. */
+/* So many steps of a loop at once; and: a loop that stays one, because a longer body would not fit the registers. */
 #define CNN_PRAGMA(text) _Pragma(#text)
 #define CNN_UNROLL(times) CNN_PRAGMA(GCC unroll times)
 #define CNN_KEEP_LOOP CNN_PRAGMA(GCC unroll 1)
