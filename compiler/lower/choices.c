@@ -45,7 +45,7 @@ bool conv_choice_is_tunable(KernelFamily family)
 ConvChoice conv_choice_of(const Kernel *kernel)
 {
     if (kernel->family == KERNEL_STRASSEN) { /* its tiles are the rules' */
-        return (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = kernel->tile_cols};
+        return (ConvChoice){.family = KERNEL_STRASSEN};
     }
     bool depthwise = kernel->family == KERNEL_DEPTHWISE, grouped = kernel->family == KERNEL_GROUPED;
     bool blocks = is_winograd(kernel->family) || kernel->pixels_outer;

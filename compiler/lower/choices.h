@@ -8,7 +8,7 @@
 #include "support/map.h"
 
 typedef struct ConvChoice {
-    KernelFamily family;   /* DIRECT, PLANAR, WINOGRAD, WINOGRAD_LIVE, DEPTHWISE, GROUPED */
+    KernelFamily family;   /* DIRECT, PLANAR, both WINOGRADs, STRASSEN (all else is 0), DEPTHWISE, GROUPED */
     WinogradTile winograd; /* WINOGRAD, WINOGRAD_LIVE (square); else none */
     int32_t vectors;       /* DIRECT, PLANAR, WINOGRAD: vectors of output channels of a tile; else 0 */
     /* DEPTHWISE: rows and columns of a tile. Others: 0, and the most pixels of a tile (of a chunk of WINOGRAD's product;

@@ -65,7 +65,7 @@ static void add_algorithms(List *list, const ConvChoice *best)
     add_usual(list, best, KERNEL_DIRECT, (WinogradTile){0});
     add_usual(list, best, KERNEL_PLANAR, (WinogradTile){0});
     if (best->family != KERNEL_STRASSEN) {
-        add(list, (ConvChoice){.family = KERNEL_STRASSEN, .tile_cols = best->tile_cols});
+        add(list, (ConvChoice){.family = KERNEL_STRASSEN});
     }
     for (int32_t m = 2; m <= WINOGRAD_MOST_OUTPUTS; ++m) {
         add_usual(list, best, KERNEL_WINOGRAD, winograd_square(m));

@@ -15,7 +15,7 @@ typedef struct Attribute {
     bool is_tile; /* of a WinogradTile: "4", "2x4" */
 } Attribute;
 
-static const Attribute attr_m = {"m", offsetof(ConvChoice, winograd), 1, WINOGRAD_MOST_POINTS, true};
+static const Attribute attr_m = {"m", offsetof(ConvChoice, winograd), 2, WINOGRAD_MOST_OUTPUTS, true};
 static const Attribute attr_vectors = {"vectors", offsetof(ConvChoice, vectors), 1, CHOICE_MOST_VECTORS, false};
 static const Attribute attr_rows = {"rows", offsetof(ConvChoice, tile_rows), 1, CHOICE_MOST_SUMS, false};
 static const Attribute attr_tile = {"tile", offsetof(ConvChoice, tile_cols), 1, CHOICE_MOST_SUMS, false};
@@ -34,7 +34,7 @@ static const Form forms[] = {
     {KERNEL_PLANAR, {&attr_vectors, &attr_tile}, false, false},
     {KERNEL_DEPTHWISE, {&attr_rows, &attr_tile}, false, false},
     {KERNEL_GROUPED, {&attr_tile}, false, false},
-    {KERNEL_STRASSEN, {&attr_tile}, false, false}, /* its tile is the rules' */
+    {KERNEL_STRASSEN, {NULL}, false, false}, /* its tiles are the rules' */
 };
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
 
@@ -171,6 +171,17 @@ static WinogradTile take_tile(Reader *r, int32_t least, int32_t most)
     return tile;
 }
 
+/* "direct, winograd .. or strassen is wanted here" */
+static Str no_family(Arena *arena)
+{
+    Str text = STR("");
+    for (size_t i = 0; i < N_FORMS; ++i) {
+        const char *before = i == 0 ? "" : i + 1 < N_FORMS ? ", " : " or ";
+        text = arena_printf(arena, STR_FMT "%s%s", STR_ARG(text), before, kernel_family_name(forms[i].family));
+    }
+    return arena_printf(arena, STR_FMT " is wanted here", STR_ARG(text));
+}
+
 static ConvChoice take_choice(Reader *r)
 {
     ConvChoice choice = {0};
@@ -181,7 +192,7 @@ static ConvChoice take_choice(Reader *r)
         form = comes_next(r, name) && ends ? &forms[i] : form;
     }
     if (form == NULL) {
-        fail(r, STR("direct, winograd, winograd_live, planar, depthwise or grouped is wanted here"));
+        fail(r, no_family(r->arena));
         return choice;
     }
     choice.family = form->family;
