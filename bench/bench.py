@@ -34,10 +34,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path += [HERE, os.path.join(ROOT, "tools/oracle"), os.path.join(ROOT, "tools/golden")]
 import engines                    # noqa: E402
-import onnxruntime_sweep as zoo   # noqa: E402
+import onnxruntime_sweep as sweep   # noqa: E402
 from packages import PACKAGES, VENV, Fault, enter_venv, present, run, say, version_of   # noqa: E402
+from zoo import variants          # noqa: E402
 
-WORK = os.path.join(zoo.BUILD, "bench-engines")
+WORK = os.path.join(sweep.BUILD, "bench-engines")
 TOLERANCE = 1e-4       # outputs against ours, of the largest value
 ROUND_SECONDS = 0.1    # fast nets run longer than --runs a round
 WORKER_SECONDS = 900   # to start, or for one round
@@ -56,7 +57,7 @@ def plural(threads):
 def options_of(net):
     if net.endswith(".net"):
         return [os.path.abspath(net)]
-    everything = zoo.zoo()
+    everything = variants()
     if net not in everything:
         raise Fault(f"no variant '{net}': see cnnc --list-zoo")
     return everything[net]
@@ -105,7 +106,7 @@ def flags_for(target):
 def compile_ours(options, target, compiler, threads, folder):
     """Generated code and worker.c; (program, seconds of the C compiler, header, lines)."""
     os.makedirs(folder)
-    run([zoo.CNNC, *options, "--weights=formula", "--no-embed-weights", "--name=model", "--target=" + target, f"--threads-max={threads}",
+    run([sweep.CNNC, *options, "--weights=formula", "--no-embed-weights", "--name=model", "--target=" + target, f"--threads-max={threads}",
          "-o", os.path.join(folder, "model.c")])
     header = read_header(os.path.join(folder, "model.h"))
     write_ports(header, folder)
@@ -256,8 +257,8 @@ class NetBench:
         """The ONNX file, and what pnnx makes of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
-        self.options = zoo.without_softmax(options_of(self.net))
-        run([zoo.CNNC, *self.options, "--weights=formula", "--emit=onnx", "-o", os.path.join(self.folder, "model.onnx")])
+        self.options = sweep.without_softmax(options_of(self.net))
+        run([sweep.CNNC, *self.options, "--weights=formula", "--emit=onnx", "-o", os.path.join(self.folder, "model.onnx")])
         if {"ncnn", "pytorch"} & set(self.engines):
             try:
                 run([os.path.join(VENV, "bin/pnnx"), "model.onnx", "fp16=0"], cwd=self.folder, timeout=WORKER_SECONDS)
@@ -381,7 +382,7 @@ def machine(arguments, found):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         cpu = re.search(r"^model name\s*: (.*)$", file.read(), re.M)
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False).stdout.strip()
-    versions = {"cnnc": run([zoo.CNNC, "--version"]).split("\n")[0] + (f" ({commit})" if commit else "")}
+    versions = {"cnnc": run([sweep.CNNC, "--version"]).split("\n")[0] + (f" ({commit})" if commit else "")}
     for compiler in arguments.compilers:
         for target in arguments.targets:
             versions[shlex.join(compile_command(compiler, target))] = run([shlex.split(compiler)[0], "--version"]).split("\n")[0]
@@ -393,7 +394,7 @@ def machine(arguments, found):
 
 
 def knows_target(target):
-    command = [zoo.CNNC, "zoo:perceptron", "--weights=formula", "--emit=graph", "--target=" + target]
+    command = [sweep.CNNC, "zoo:perceptron", "--weights=formula", "--emit=graph", "--target=" + target]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -452,8 +453,8 @@ def parse():
 
 def main():
     arguments = parse()
-    if not os.path.exists(zoo.CNNC):
-        sys.exit(f"bench: no compiler at {os.path.relpath(zoo.CNNC)}: run make")
+    if not os.path.exists(sweep.CNNC):
+        sys.exit(f"bench: no compiler at {os.path.relpath(sweep.CNNC)}: run make")
     try:
         enter_venv(arguments.engines)
         usable(arguments)

@@ -23,7 +23,7 @@ import bench
 from packages import Fault, run
 
 MOVES = ("convert", "copy", "zero_halo")
-VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "znver1": 32, "x86-64-v4": 64, "portable": 16}
+VECTOR_BYTES = {"x86-64-v2": 16, "x86-64-v3": 32, "znver1": 32, "x86-64-v4": 64, "aarch64": 16, "portable": 16}
 
 
 # --- what cnnc says
@@ -90,12 +90,12 @@ class Call:
 
 def measure(net, arguments):
     """The program with times, and the machine's rates."""
-    folder = os.path.join(bench.zoo.BUILD, "profile", re.sub(r"\W", "_", net))
+    folder = os.path.join(bench.sweep.BUILD, "profile", re.sub(r"\W", "_", net))
     os.makedirs(folder, exist_ok=True)
     options = [*bench.options_of(net), "--target=" + arguments.target, "--threads-max=2", "--split-from=0", "--name=model", *shlex.split(arguments.options)]
-    program = Program(subprocess.run([bench.zoo.CNNC, *options, "--emit=program"], check=True, capture_output=True, text=True).stdout)
+    program = Program(subprocess.run([bench.sweep.CNNC, *options, "--emit=program"], check=True, capture_output=True, text=True).stdout)
     model = os.path.join(folder, "model.c")
-    run([bench.zoo.CNNC, *options, "--weights=formula", "--no-embed-weights", "-o", model])
+    run([bench.sweep.CNNC, *options, "--weights=formula", "--no-embed-weights", "-o", model])
     bench.write_ports(bench.read_header(model[:-2] + ".h"), folder)
     tool = os.path.join(folder, "profile_net")
     run([*bench.compile_command(arguments.compiler, program.target), f"-DVECTOR_BYTES={VECTOR_BYTES[program.target]}", "-I" + folder,
@@ -176,12 +176,12 @@ def main():
         parser.error("which net? see cnnc --list-zoo")
     if arguments.runs < 1:
         parser.error("--runs wants a whole number from 1")
-    if not os.path.exists(bench.zoo.CNNC):
-        sys.exit(f"profile_net: no compiler at {os.path.relpath(bench.zoo.CNNC)}: run make")
+    if not os.path.exists(bench.sweep.CNNC):
+        sys.exit(f"profile_net: no compiler at {os.path.relpath(bench.sweep.CNNC)}: run make")
     if arguments.portable_share:
         print(f"{'net':<38} {'ms':>9}  {'portable':>8}  {'moves':>5}  % by family")
     failed = []
-    for net in arguments.nets or bench.zoo.zoo():
+    for net in arguments.nets or bench.variants():
         try:
             program, machine = measure(net, arguments)
         except (Fault, subprocess.CalledProcessError) as fault:

@@ -63,13 +63,7 @@ static bool open_weights(Driver *d)
     if (str_is_empty(source)) {
         return true;
     }
-    if (str_equal(source, STR("formula"))) {
-        d->weights = weights_formula(d->arena);
-    } else if (str_starts_with(source, STR("random:"))) {
-        d->weights = weights_random(d->arena, strtoull(source.ptr + strlen("random:"), NULL, 10));
-    } else {
-        d->weights = weights_open_safetensors(d->arena, d->diag, source);
-    }
+    d->weights = weights_open(d->arena, d->diag, source);
     return d->weights != NULL;
 }
 

@@ -288,19 +288,6 @@ static void report(Diag *diag, size_t *counter, DiagId id, Span span, const char
     renew_tail(diag);
 }
 
-PRINTF(6, 0)
-static void report_in(Diag *diag, size_t *counter, DiagId id, Str where, const char *severity, const char *format,
-                      va_list args)
-{
-    if (begin(diag, id, counter)) {
-        append_message(&diag->text, where);
-        strbuf_printf(&diag->text, ": %s: ", severity);
-        append_format(&diag->text, format, args);
-        strbuf_printf(&diag->text, " [%s]\n", names[id]);
-    }
-    renew_tail(diag);
-}
-
 void diag_error(Diag *diag, DiagId id, Span span, const char *format, ...)
 {
     va_list args;
@@ -313,7 +300,13 @@ void diag_error_in(Diag *diag, DiagId id, Str where, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    report_in(diag, &diag->errors, id, where, "error", format, args);
+    if (begin(diag, id, &diag->errors)) {
+        append_message(&diag->text, where);
+        strbuf_printf(&diag->text, ": error: ");
+        append_format(&diag->text, format, args);
+        strbuf_printf(&diag->text, " [%s]\n", names[id]);
+    }
+    renew_tail(diag);
     va_end(args);
 }
 
@@ -322,14 +315,6 @@ void diag_warning(Diag *diag, DiagId id, Span span, const char *format, ...)
     va_list args;
     va_start(args, format);
     report(diag, &diag->warnings, id, span, "warning", format, args);
-    va_end(args);
-}
-
-void diag_warning_in(Diag *diag, DiagId id, Str where, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    report_in(diag, &diag->warnings, id, where, "warning", format, args);
     va_end(args);
 }
 

@@ -35,7 +35,6 @@ void diag_error(Diag *diag, DiagId id, Span span, const char *format, ...) PRINT
 /* An error about a thing without source text: a weights file, an option. `where` comes first ("w.safetensors"). */
 void diag_error_in(Diag *diag, DiagId id, Str where, const char *format, ...) PRINTF(4, 5);
 void diag_warning(Diag *diag, DiagId id, Span span, const char *format, ...) PRINTF(4, 5);
-void diag_warning_in(Diag *diag, DiagId id, Str where, const char *format, ...) PRINTF(4, 5);
 /* These belong to the error or warning just reported, and share its fate. */
 void diag_note(Diag *diag, Span span, const char *format, ...) PRINTF(3, 4);
 void diag_help(Diag *diag, const char *format, ...) PRINTF(2, 3); /* "  help: did you mean 'conv'?" */

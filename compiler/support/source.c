@@ -2,8 +2,6 @@
  * the end of a file is a position of its own. Line starts are found once, when a file is added. */
 #include "support/source.h"
 
-#include "support/map.h"
-
 typedef struct Entry {
     SourceFile file;
     uint32_t *lines; /* offset of each line's first byte */
@@ -14,7 +12,6 @@ struct Sources {
     Arena *arena;
     Entry **entries; /* ascending by base */
     size_t count, capacity;
-    Map *by_path;
     uint32_t next_base;
 };
 
@@ -22,7 +19,6 @@ Sources *sources_create(Arena *arena)
 {
     Sources *sources = ARENA_NEW(arena, Sources);
     sources->arena = arena;
-    sources->by_path = map_create(arena);
     sources->next_base = 1;
     return sources;
 }
@@ -65,14 +61,7 @@ const SourceFile *sources_add(Sources *sources, Str path, Str name, Str text)
     sources->entries =
         arena_grow(sources->arena, sources->entries, sources->count, &sources->capacity, sizeof(Entry *));
     sources->entries[sources->count++] = entry;
-    map_put(sources->by_path, entry->file.path, entry);
     return &entry->file;
-}
-
-const SourceFile *sources_find(const Sources *sources, Str path)
-{
-    const Entry *entry = map_get(sources->by_path, path);
-    return entry == NULL ? NULL : &entry->file;
 }
 
 static const Entry *entry_of(const Sources *sources, uint32_t position)

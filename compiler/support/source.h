@@ -30,7 +30,6 @@ typedef struct Sources Sources;
 Sources *sources_create(Arena *arena);
 /* Copies path, name and text. NULL where the sum of all sizes would reach 4 GiB. */
 const SourceFile *sources_add(Sources *sources, Str path, Str name, Str text);
-const SourceFile *sources_find(const Sources *sources, Str path);
 SourceLocation sources_locate(const Sources *sources, uint32_t position);
 
 static inline Span span_join(Span a, Span b)

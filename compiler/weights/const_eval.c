@@ -275,10 +275,3 @@ void const_eval_range(const Node *constant, const Weights *weights, int64_t firs
         eval_range(&eval, constant, first, count, out);
     }
 }
-
-void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out,
-                     Arena *scratch)
-{
-    int64_t size = row_elements(constant->type);
-    const_eval_range(constant, weights, row * size, rows * size, out, scratch);
-}

@@ -2,6 +2,8 @@
  * up. */
 #include "weights/weights.h"
 
+#include <stdlib.h>
+
 #include "weights/fill.h"
 #include "weights/source.h"
 
@@ -35,6 +37,17 @@ Weights *weights_random(Arena *arena, uint64_t seed)
     Weights *weights = weights_new(arena, WEIGHTS_RANDOM, arena_printf(arena, "random:%llu", (unsigned long long)seed));
     weights->seed = seed;
     return weights;
+}
+
+Weights *weights_open(Arena *arena, Diag *diag, Str source)
+{
+    if (str_equal(source, STR("formula"))) {
+        return weights_formula(arena);
+    }
+    if (str_starts_with(source, STR("random:"))) {
+        return weights_random(arena, strtoull(arena_cstr(arena, source) + strlen("random:"), NULL, 10));
+    }
+    return weights_open_safetensors(arena, diag, source);
 }
 
 void weights_close(Weights *weights)

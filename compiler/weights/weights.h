@@ -10,6 +10,8 @@ typedef struct Weights Weights;
 Weights *weights_open_safetensors(Arena *arena, Diag *diag, Str path);
 Weights *weights_formula(Arena *arena);               /* numbers made from the names: formula.c */
 Weights *weights_random(Arena *arena, uint64_t seed); /* the formula's ranges, other numbers for every seed */
+/* What --weights says: "formula", "random:SEED" (digits, which options.c has checked), else a safetensors file. */
+Weights *weights_open(Arena *arena, Diag *diag, Str source);
 void weights_close(Weights *weights);
 Str weights_description(const Weights *weights); /* "formula", "random:7", the file's path */
 
@@ -26,12 +28,9 @@ void formula_fill_input(Str name, int64_t count, float *out);
 void formula_fill_bytes(Str name, int64_t count, uint8_t *out); /* u8 inputs: floor(256 u) */
 void formula_fill_weight(Str name, TensorType type, int64_t first, int64_t count, float *out);
 
-/* --- const_eval.c: carries out a constant node's recipe for rows [row, row + rows) along its first axis, in double,
- * out[rows * elements per row]; const_eval_range the same for elements [first, first + count), row-major. `scratch` is
- * used, and reset by the caller. */
+/* --- const_eval.c: carries out a constant node's recipe for elements [first, first + count), row-major, in double.
+ * `scratch` is used, and reset by the caller. */
 void const_eval_range(const Node *constant, const Weights *weights, int64_t first, int64_t count, double *out,
                       Arena *scratch);
-void const_eval_rows(const Node *constant, const Weights *weights, int32_t row, int32_t rows, double *out,
-                     Arena *scratch);
 
 #endif

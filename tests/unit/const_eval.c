@@ -47,7 +47,7 @@ static void assert_values(EvalBench *bench, const Node *node, const double *want
 {
     int64_t count = type_elements(node->type);
     double *got = ARENA_ARRAY(bench->base.arena, double, count);
-    const_eval_rows(node, bench->weights, 0, node->type.dim[0], got, bench->scratch);
+    const_eval_range(node, bench->weights, 0, count, got, bench->scratch);
     for (int64_t i = 0; i < count; ++i) {
         cr_assert(got[i] == want[i], "[%lld]: %.17g instead of %.17g", (long long)i, got[i], want[i]);
     }
@@ -65,7 +65,7 @@ static void assert_values(EvalBench *bench, const Node *node, const double *want
     int64_t row = count / rows;
     for (int32_t r = 0; r < rows; r += 3) {
         int32_t size = rows - r < 3 ? rows - r : 3;
-        const_eval_rows(node, bench->weights, r, size, got, bench->scratch);
+        const_eval_range(node, bench->weights, r * row, size * row, got, bench->scratch);
         cr_assert_eq(memcmp(got, want + r * row, (size_t)(size * row) * sizeof *got), 0, "rows from %d", (int)r);
     }
     arena_reset(bench->scratch);
@@ -236,7 +236,7 @@ Test(const_eval, a_chain_of_200000_steps)
         node = recipe(&bench, CONST_ADD, node, b, 0);
     }
     double out[2];
-    const_eval_rows(node, bench.weights, 0, 2, out, bench.scratch);
+    const_eval_range(node, bench.weights, 0, 2, out, bench.scratch);
     cr_assert(out[0] == 200000.0 && out[1] == 50000.0);
     eval_done(&bench);
 }

@@ -26,6 +26,9 @@ import sys
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.append(os.path.join(ROOT, "tools/golden"))
+from zoo import variants   # noqa: E402
+
 BUILD = os.path.join(ROOT, os.environ.get("CNNC_BUILD", "build"))
 CNNC = os.path.join(BUILD, "cnnc")
 REFERENCE = os.path.join(BUILD, "tools/oracle/reference")
@@ -72,24 +75,6 @@ def enter_venv():
 
 
 # --- what there is to compare
-
-def zoo():
-    """{variant: options of cnnc} for every line of the index."""
-    found = {}
-    with open(os.path.join(ROOT, "dsl/zoo/index"), encoding="utf-8") as index:
-        for line in index:
-            words = line.split("#")[0].split()
-            if not words:
-                continue
-            variant, file, net, *settings = words
-            options = [os.path.join(ROOT, "dsl/zoo", file), "--net=" + net]
-            for setting in settings:
-                options += ["-D", setting]
-            if variant.endswith("+aux"):
-                options.append("--with-training-outputs")
-            found[variant] = options
-    return found
-
 
 def small_nets():
     folder = os.path.join(ROOT, "tests/run/nets")
@@ -283,7 +268,7 @@ def work_on(name, arguments):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     try:
-        ok, text = compare_ops(folder) if name == "ops" else compare_net(name, {**zoo(), **small_nets()}[name], arguments, folder)
+        ok, text = compare_ops(folder) if name == "ops" else compare_net(name, {**variants(), **small_nets()}[name], arguments, folder)
     except Exception as fault:  # reported, not raised: the sweep goes on
         lines = str(fault).strip().splitlines()
         ok, text = False, f"{type(fault).__name__}: {lines[0] if lines else ''}"
@@ -319,7 +304,7 @@ def main():
         sys.dont_write_bytecode = True  # nothing appears beside tools/golden/formula.py
         work_on(arguments.names[-1], arguments)
         return
-    everything = ["ops", *small_nets(), *zoo()]
+    everything = ["ops", *small_nets(), *variants()]
     unknown = [name for name in arguments.names if name not in everything]
     if unknown:
         sys.exit(f"onnxruntime_sweep: no such entry: {', '.join(unknown)}")

@@ -17,14 +17,6 @@ static int fail(const char *what, const char *where)
     return EXIT_FAILURE;
 }
 
-static Weights *open_weights(Arena *arena, Diag *diag, Str source)
-{
-    if (str_is_empty(source) || str_equal(source, STR("formula"))) {
-        return weights_formula(arena);
-    }
-    return weights_open_safetensors(arena, diag, source);
-}
-
 /* Element `index` of an interleaved image, counted channels first. */
 static int64_t place_of(const Node *input, int64_t index)
 {
@@ -105,7 +97,8 @@ int main(int argc, char **argv)
         file = frontend_parse(arena, sources, diag, options.model, &options.frontend);
     }
     Graph *graph = file == NULL ? NULL : frontend_elaborate(arena, sources, diag, file, &options.frontend);
-    Weights *weights = graph == NULL ? NULL : open_weights(arena, diag, options.weights);
+    Str source = str_is_empty(options.weights) ? STR("formula") : options.weights;
+    Weights *weights = graph == NULL ? NULL : weights_open(arena, diag, source);
     if (weights != NULL && weights_check(weights, graph, true, diag)) {
         status = run(arena, graph, weights, folder);
     }
