@@ -41,26 +41,56 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
     return 4 * floats;
 }
 
-/* What a pixel of a half adds to what is used again and again, in bytes for each channel of the inputs (one level: 4 factors
- * in V and 3 in x of half the channels; two: a factor and the sums of its quarters) and of the outputs (sums of results); what
- * it costs (measured) beyond `cache` and beyond `far` bytes; pixels whose products take as long as reading weights again
- * that are more than `weights` bytes of one level; and how few jobs, pieces of the work that threads share, are too few. */
+/* What the size of a half costs, fitted to measurements (bench/NOTES.md: "Strassen", "Larger blocks"). */
+enum { KB = 1024 };
 typedef struct StrassenCost {
+    /* What a pixel of a half adds to what is used again and again, in bytes for each channel: of the inputs (one level: 4
+     * factors in V and 3 in x of half the channels; two: a factor and the sums of its quarters), of the outputs (sums) */
     int32_t of_inputs, of_outputs;
-    int64_t cache, far;
+    int64_t cache, far; /* bytes of it from which products take cache_cost and far_cost times as long */
     double cache_cost, far_cost;
-    int64_t weights;
-    double read_again;
-    int32_t few_jobs;
+    int64_t weights;   /* bytes of one level's weights from which a block that reads them again .. */
+    double read_again; /* .. takes as much longer as the products of so many pixels; less than that: near_again */
+    int32_t few_jobs;  /* jobs, pieces of the work that threads share, of which fewer are too few: times few_cost */
 } StrassenCost;
+static const double near_again = 0.2, few_cost = 1.025;
+static const double tile_ends_cost = 0.5; /* what a tile does beside products, in pixels */
 
 static const StrassenCost strassen_costs[2][2] = {
-    /* 32 registers: one level, two */
-    {{14, 0, 700 * 1024, 3 * 1024 * 1024, 1.01, 1.03, 700 * 1024, 1.0, 0},
-     {4, 0, 700 * 1024, 3 * 512 * 1024, 1.01, 1.03, 700 * 1024, 1.0, 8}},
+    /* 32 registers */
+    {{.of_inputs = 14, /* one level */
+      .cache = 700 * KB,
+      .far = 3072 * KB,
+      .cache_cost = 1.01,
+      .far_cost = 1.03,
+      .weights = 700 * KB,
+      .read_again = 1.0},
+     {.of_inputs = 4, /* two */
+      .cache = 700 * KB,
+      .far = 1536 * KB,
+      .cache_cost = 1.01,
+      .far_cost = 1.03,
+      .weights = 700 * KB,
+      .read_again = 1.0,
+      .few_jobs = 8}},
     /* 16 registers */
-    {{14, 0, 200 * 1024, 1500 * 1024, 1.014, 1.1, 4 * 1024 * 1024, 2.0, 6},
-     {4, 4, 400 * 1024, 1500 * 1024, 1.037, 1.1, 1200 * 1024, 2.0, 8}},
+    {{.of_inputs = 14,
+      .cache = 200 * KB,
+      .far = 1500 * KB,
+      .cache_cost = 1.014,
+      .far_cost = 1.1,
+      .weights = 4096 * KB,
+      .read_again = 2.0,
+      .few_jobs = 6},
+     {.of_inputs = 4,
+      .of_outputs = 4,
+      .cache = 400 * KB,
+      .far = 1500 * KB,
+      .cache_cost = 1.037,
+      .far_cost = 1.1,
+      .weights = 1200 * KB,
+      .read_again = 2.0,
+      .few_jobs = 8}},
 };
 
 /* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
@@ -74,7 +104,7 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
     int64_t pixel_bytes = (int64_t)c->of_inputs * kernel->sizes.in_channels;
     pixel_bytes += (int64_t)c->of_outputs * kernel->sizes.out_channels;
     int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
-    double read_again = weight_bytes > c->weights ? c->read_again : 0.2;
+    double read_again = weight_bytes > c->weights ? c->read_again : near_again;
     int32_t best = ceil_div(pixels, 2);
     double least = 0.0;
     for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
@@ -83,10 +113,10 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
             continue;
         }
         int32_t run = ceil_div(half, runs);
-        double cost = blocks * runs * (run + 0.5 * ceil_div(run, most)) * (1.0 + read_again / half);
+        double cost = blocks * runs * (run + tile_ends_cost * ceil_div(run, most)) * (1.0 + read_again / half);
         int64_t bytes = half * pixel_bytes;
         cost *= bytes > c->far ? c->far_cost : bytes > c->cache ? c->cache_cost : 1.0;
-        cost *= blocks * sets < c->few_jobs ? 1.025 : 1.0;
+        cost *= blocks * sets < c->few_jobs ? few_cost : 1.0;
         if (blocks == 1 || cost < least) {
             best = half;
             least = cost;
