@@ -398,13 +398,31 @@ def knows_target(target):
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def words_of(command):
+    try:
+        return shlex.split(command)
+    except ValueError as fault:
+        raise Fault(f"COMPILERS: {command}: {fault}") from None
+
+
+def check_folder(folder):
+    """Results can be written there; found out before anything is timed."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as fault:
+        raise Fault(f"RESULTS: {folder}: {fault.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Fault(f"RESULTS: {folder}: no permission to write there")
+
+
 def usable(arguments):
-    """Leaves out what this machine has not, a line for each."""
+    """Leaves out what this machine has not, a line for each; a Fault for what is wrong on every machine."""
+    check_folder(arguments.results)
     cpus = len(os.sched_getaffinity(0))
     for threads in [count for count in arguments.threads if not 1 <= count <= cpus]:
         say(f"bench: {threads} threads are left out: there are {cpus} processors")
         arguments.threads.remove(threads)
-    for compiler in [command for command in arguments.compilers if shutil.which(shlex.split(command)[0]) is None]:
+    for compiler in [command for command in arguments.compilers if shutil.which(words_of(command)[0]) is None]:
         say(f"bench: {compiler} is left out: no such command")
         arguments.compilers.remove(compiler)
     if not arguments.compilers:
@@ -413,6 +431,9 @@ def usable(arguments):
         options_of(net)
     if not arguments.targets:
         arguments.targets = ["native" if knows_target("native") else "portable"]
+    unknown = [target for target in arguments.targets if not knows_target(target)]
+    if unknown:
+        raise Fault(f"TARGETS: cnnc has no target {' '.join(unknown)}: see cnnc --help")
 
 
 def parse():
@@ -466,7 +487,10 @@ def main():
     if results["machine"]["load"] > 0.5:
         say(f"bench: the machine is busy (load {results['machine']['load']:.1f}): times will be noise")
     if arguments.update:
-        results["nets"] = report.read(arguments.results)
+        try:
+            results["nets"] = report.read(arguments.results)
+        except Fault as fault:
+            sys.exit(f"bench: {fault}")
     stopped, place = [], {net: i for i, net in enumerate(NETS)}
     for number, net in enumerate(arguments.nets, 1):
         begin = time.monotonic()
@@ -477,7 +501,9 @@ def main():
         except (Fault, subprocess.TimeoutExpired) as fault:
             one.note(f"stopped: {fault}")
             stopped.append(net)
-        results["nets"] = [known for known in results["nets"] if known["net"] != net] + [one.result]
+        before = [known for known in results["nets"] if known["net"] == net]
+        now = before if before and net in stopped else [one.result]  # what stopped does not take the place of what did not
+        results["nets"] = [known for known in results["nets"] if known["net"] != net] + now
         results["nets"].sort(key=lambda known: place.get(known["net"], len(place)))
         report.write(results, arguments.results)
         say(f"    {time.monotonic() - begin:.0f} s")

@@ -3,6 +3,8 @@ import json
 import math
 import os
 
+from packages import Fault
+
 COLOURS = {"onnxruntime": "#4c78a8", "openvino": "#72b7b2", "ncnn": "#eeca3b", "pytorch": "#b279a2"}
 OUR_COLOURS = ["#e45756", "#f58518", "#9d755d", "#ff9da6"]
 NAMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "ncnn": "ncnn", "pytorch": "PyTorch"}
@@ -187,12 +189,15 @@ def draw(results, threads, path):
 
 
 def read(folder):
-    """The nets of results.json; none where there is no such file."""
+    """The nets of results.json; none where there is no such file. A Fault where it cannot be read."""
     path = os.path.join(folder, "results.json")
     if not os.path.exists(path):
         return []
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)["nets"]
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)["nets"]
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise Fault(f"{path} is not what bench wrote ({fault}): remove it, or do without UPDATE=1") from None
 
 
 def write(results, folder):
