@@ -456,6 +456,11 @@ static bool take_option(Parse *parse, int code, const char *value)
         parse_include(parse, value);
         return true;
     case 'o':
+        if (*value == '\0') {
+            diag_error_in(parse->diag, DIAG_USAGE, usage_place, "-o wants the name of the file to write");
+            diag_help(parse->diag, "for example: -o lenet5.c");
+            return false;
+        }
         options->output = str_from(value);
         return true;
     case 'h':

@@ -148,7 +148,7 @@ void emit_target_source(const Program *program, const EmitOptions *options, StrB
 
     /* Nothing to compare the compiler's flags with: the file has its own. */
     Target unchecked = *target;
-    unchecked.macro = NULL;
+    unchecked.condition = NULL;
     Program copy = *program;
     copy.target = &unchecked;
     if (target->features != NULL) {

@@ -145,8 +145,8 @@ static void emit_checks(const Target *target, CWriter *w)
     cw_line(w, "#if !defined(__GNUC__)");
     cw_line(w, "#error \"this code uses vectors of gcc and clang; cnnc --target=portable writes plain C99\"");
     cw_line(w, "#endif");
-    if (target != NULL && target->macro != NULL) {
-        cw_line(w, "#if !defined(%s)", target->macro);
+    if (target != NULL && target->condition != NULL) {
+        cw_line(w, "#if !(%s)", target->condition);
         cw_line(w, "#error \"written for %s: compile it %s%s; cnnc --target=portable writes code for any machine\"",
                 target->name, target->flags != NULL ? "with " : "for that machine",
                 target->flags != NULL ? target->flags : "");

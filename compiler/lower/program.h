@@ -17,13 +17,13 @@
 typedef struct Target {
     const char *name; /* "portable" */
     const char *doc;
-    int vector_floats;        /* b: floats in a vector of the C text; 1: plain C99 */
-    int channel_block;        /* block of Layout: vector_floats */
-    int registers;            /* vector registers */
-    int products;             /* vectors of products a cycle: of the processors that costs are meant for */
-    double stream_cost;       /* a vector of weights from memory takes as long as so many vectors of products */
-    const char *macro;        /* the compiler defines it where its flags fit: "__AVX512F__"; NULL: nothing to check */
-    const char *flags;        /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
+    int vector_floats;     /* b: floats in a vector of the C text; 1: plain C99 */
+    int channel_block;     /* block of Layout: vector_floats */
+    int registers;         /* vector registers */
+    int products;          /* vectors of products a cycle: of the processors that costs are meant for */
+    double stream_cost;    /* a vector of weights from memory takes as long as so many vectors of products */
+    const char *condition; /* holds in C's preprocessor where flags fit: "defined(__AVX2__)"; NULL: nothing to check */
+    const char *flags;     /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
     const char *architecture; /* "x86-64"; NULL: any */
     int level;                /* x86-64-v4: 4; 1: of every processor of the architecture */
     const char *features;     /* what gcc and clang must be allowed to use, by their names: "avx,fma"; NULL: nothing */

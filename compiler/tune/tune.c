@@ -32,7 +32,11 @@ static bool read_database(Tune *tune)
     if (!file_read(c->arena, name, TUNING_MOST_BYTES, &text, &reason)) {
         diag_error_in(c->diag, DIAG_FILE_UNREADABLE, path, "cannot read the tuning database: " STR_FMT,
                       STR_ARG(reason));
-        diag_help(c->diag, "--tune=" STR_FMT " makes it", STR_ARG(path));
+        if (file_exists(name)) {
+            diag_help(c->diag, "give a file that can be read, or another name");
+        } else {
+            diag_help(c->diag, "--tune=" STR_FMT " makes it", STR_ARG(path));
+        }
         return false;
     }
     tune->database = tuning_parse(c->arena, c->sources, c->diag, path, text);

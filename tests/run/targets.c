@@ -345,6 +345,42 @@ Test(targets, wrong_flags_are_named)
     arena_destroy(place.arena);
 }
 
+/* Processors that have a part of what a target needs: vectors would be emulated in silence. */
+Test(targets, flags_for_a_part_are_named)
+{
+    static const struct {
+        const char *target, *flags;
+    } parts[] = {{"x86-64-v3", "-march=bdver2"},
+                 {"x86-64-v3", "-march=x86-64-v2 -mfma"},
+                 {"znver1", "-march=x86-64-v2 -mavx2"},
+                 {"x86-64-v4", "-march=x86-64-v3 -mavx512f"},
+                 {"x86-64-v4", "-march=knl"}};
+    Place place = place_create("part");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; ++i) {
+        cnnc(&place, lenet5.file, arena_printf(place.arena, "--target=%s", parts[i].target).ptr, "net");
+        Str said, line = arena_printf(place.arena, "cd '%s' && gcc %s -c net.c -o net.o", place.folder, parts[i].flags);
+        cr_assert_neq(sandbox_run(place.arena, place.folder, line, &said), 0, "%s with %s", parts[i].target,
+                      parts[i].flags);
+        cr_assert(strstr(said.ptr, "#error") != NULL, STR_FMT, STR_ARG(said));
+    }
+    arena_destroy(place.arena);
+}
+
+/* Two builtins came with gcc 9 and 12. A gcc that says it is older must not meet them: here their names mean nothing. */
+Test(targets, older_compilers_have_fallbacks)
+{
+    static const char *const networks[] = {"tests/golden/graph/every_op.net", "tests/run/nets/vector_blocks.net"};
+    Place place = place_create("older");
+    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; ++i) {
+        cnnc(&place, networks[i], "--target=x86-64-v3 --dense-storage=f16", "net");
+        Str text = sandbox_read(place.arena, place.folder, "net.c");
+        cr_assert(strstr(text.ptr, "vector_shuffle(") != NULL && strstr(text.ptr, "__builtin_convertvector") != NULL);
+        expect(&place, STR("gcc -O0 -march=x86-64-v3 -U__GNUC__ -D__GNUC__=8 -D__builtin_convertvector=unknown "
+                           "-D__builtin_shufflevector=unknown -c net.c -o net.o"));
+    }
+    arena_destroy(place.arena);
+}
+
 /* Tuned for some processors gcc would load a weight again for each pixel, as an operand of the multiply-add. The code has
  * as many of them tuned for any processor as tuned for none. */
 Test(targets, weights_are_loaded_once_on_every_processor)

@@ -32,6 +32,16 @@ CNN_INLINE vector vector_tanh(vector v)
     return vector_select((vector_bits)(square > vector_all(62.41f)), one, v * p / q);
 }
 
+/* Integers of less than 2^22 as floats. */
+CNN_INLINE vector vector_of_integers(vector_bits n)
+{
+#if defined(__clang__) || __GNUC__ >= 9
+    return __builtin_convertvector(n, vector);
+#else
+    return (vector)(n + 0x4B400000) - 12582912.0f; /* what is added to the bits of 1.5 * 2^23 is added to it */
+#endif
+}
+
 /* Of normal positive numbers. */
 CNN_INLINE vector vector_log(vector v)
 {
@@ -45,5 +55,5 @@ CNN_INLINE vector vector_log(vector v)
     p = p * f + -0.250008225f;
     p = p * f + 0.333333313f;
     const vector square = f * f;
-    return __builtin_convertvector(exponent, vector) * 0.693147181f + (p * square * f - 0.5f * square + f);
+    return vector_of_integers(exponent) * 0.693147181f + (p * square * f - 0.5f * square + f);
 }
