@@ -48,10 +48,9 @@ static Direct direct_of(const Kernel *kernel)
     d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
     d.block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
     d.blocks = int_div_up(d.row_tiles * d.col_tiles, d.block);
-    enum { PLANE_PAD = 16 };
     bool norm = kernel->prologue.kind == PROLOGUE_NORM;
     d.slot = norm ? (int64_t)d.tile_rows * d.cols * d.b : 0;
-    d.slots = norm ? d.block * d.slot + PLANE_PAD : 0;
+    d.slots = norm ? d.block * d.slot + SCRATCH_PAD : 0;
     d.step = norm ? d.b : s->stride_cols * kernel->in.block;
     d.out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d.b;
     d.second_step = s->second_stride_cols * kernel->in2.block;
@@ -64,7 +63,7 @@ static Direct direct_of(const Kernel *kernel)
     d.kx_loop = folds ? 1 : s->kernel_cols;
     if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || norm) && d.sets * d.groups > 1 && !planar) {
         int32_t products = d.unroll < ROUND ? run : d.unroll;
-        int64_t lines = int_div_up((int64_t)products * d.vectors * d.b, 16);
+        int64_t lines = int_div_up((int64_t)products * d.vectors * d.b, CACHE_LINE);
         int32_t share = (int32_t)int_div_up(lines, norm ? d.block : d.row_tiles * d.col_tiles);
         d.prefetch = d.unroll < ROUND ? 0 : share;
         d.row_prefetch = d.unroll < ROUND ? share : 0;
@@ -400,14 +399,16 @@ void emit_direct_sums(const Direct *d, const Place *place, const char *vectors, 
     cw_line(w, "const float *const weights = %s;", weights.text);
     if (d->prefetch > 0) {
         int64_t rounds = int_div_up(d->depth, d->unroll);
-        CExpr next = cexpr_sum((Term[]){{"weights", 1}, {number, tiles > 1 ? rounds * d->prefetch * 16 : 0}, {NULL, 0}},
-                               d->set_floats);
+        CExpr next =
+            cexpr_sum((Term[]){{"weights", 1}, {number, tiles > 1 ? rounds * d->prefetch * CACHE_LINE : 0}, {NULL, 0}},
+                      d->set_floats);
         cw_line(w, "const float *const next = %s; /* a slice of the next set's */", next.text);
     } else if (d->row_prefetch > 0) {
         int64_t row_floats = (int64_t)d->rounds * d->unroll * d->vectors * d->b;
-        CExpr slice = cexpr_mod("tile", int_div_up(row_floats, d->row_prefetch * 16));
-        CExpr next = cexpr_sum((Term[]){{"weights", 1}, {slice.text, tiles > 1 ? d->row_prefetch * 16 : 0}, {NULL, 0}},
-                               d->set_floats);
+        CExpr slice = cexpr_mod("tile", int_div_up(row_floats, d->row_prefetch * CACHE_LINE));
+        CExpr next =
+            cexpr_sum((Term[]){{"weights", 1}, {slice.text, tiles > 1 ? d->row_prefetch * CACHE_LINE : 0}, {NULL, 0}},
+                      d->set_floats);
         cw_line(w, "const float *const next = %s; /* of the next set: a slice of what each window row reads */",
                 next.text);
     }

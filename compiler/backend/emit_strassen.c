@@ -30,7 +30,7 @@
 
 #include "support/ints.h"
 
-enum { ROUND = 4, LINE = 16 }; /* LINE: floats of a cache line */
+enum { ROUND = 4 };
 
 static bool is_original(int product)
 {
@@ -76,14 +76,15 @@ static Strassen strassen_of(const Kernel *kernel)
     g.half_vector = g.twice ? tile_takes_half(g.out_planes * g.b / 2, g.b)
                             : tile_takes_half(s->out_channels, g.b) && g.lower_out_planes == g.out_planes &&
                                   (g.sets == 1 || g.last_vectors != g.vectors);
-    g.v_stride = g.in_planes * g.half * g.b + STRASSEN_PAD;
-    g.sum_stride = (int64_t)g.vectors * g.run * g.b + STRASSEN_PAD;
+    g.v_stride = g.in_planes * g.half * g.b + SCRATCH_PAD;
+    g.sum_stride = (int64_t)g.vectors * g.run * g.b + SCRATCH_PAD;
     g.inputs = g.in_planes * g.b / of_vector;
     g.product_floats = g.inputs * g.vectors * g.b;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = PRODUCTS * (g.twice ? PRODUCTS : 1) * g.inputs * g.all_vectors * g.b;
     g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
-    if (kernel->scratch_bytes < strassen_scratch_bytes(kernel)) {
+    int64_t sums = 2 * g.sum_stride + (g.twice ? strassen_twice_floats(&g) : 0);
+    if (kernel->scratch_bytes < 4 * (strassen_factors_in_v(&g) * g.v_stride + sums)) {
         ICE("strassen kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
     }
     return g;
@@ -107,8 +108,8 @@ static int32_t prefetch_lines(const Strassen *g, int32_t vectors)
     if (g->kernel->prefetch_bytes == 0) {
         return 0;
     }
-    int64_t lines = int_div_up((int64_t)g->unroll * vectors * g->b, LINE);
-    return g->twice && g->b < LINE ? 1 : (int32_t)int_div_up(lines, g->chunks);
+    int64_t lines = int_div_up((int64_t)g->unroll * vectors * g->b, CACHE_LINE);
+    return g->twice && g->b < CACHE_LINE ? 1 : (int32_t)int_div_up(lines, g->chunks);
 }
 
 bool strassen_has_odd_lanes(const Strassen *g)
@@ -433,7 +434,7 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
     emit_strassen_start("no_sums", w);
     emit_calls(g, w);
     if (prefetch > 0 && g->chunks > 1) {
-        int64_t step = g->in_planes * g->rounds * LINE;
+        int64_t step = g->in_planes * g->rounds * CACHE_LINE;
         int64_t ahead = step * prefetch, last_ahead = step * prefetch_lines(g, g->last_vectors);
         CExpr either = cexpr_format("vectors == %d ? %" PRId64 " : %" PRId64, (int)g->vectors, ahead, last_ahead);
         cw_line(w, "next += %s;", ahead == last_ahead ? cexpr_int(ahead).text : either.text);

@@ -6,7 +6,6 @@
 #include "backend/emit_vector.h"
 
 enum { PRODUCTS = STRASSEN_PRODUCTS };
-enum { STRASSEN_PAD = 16 }; /* floats between sums, so that they do not lie a power of two apart */
 
 typedef struct Strassen {
     const Kernel *kernel;
@@ -25,7 +24,7 @@ typedef struct Strassen {
     int32_t unroll;              /* inputs of a round */
     int32_t rounds, last_rounds; /* of a plane, of the last one where products end with the inputs */
     bool half_vector;            /* of the last set, in products of lower outputs only; where `twice`, in all */
-    int64_t v_stride, sum_stride;
+    int64_t v_stride, sum_stride;   /* floats in scratch from factor to factor, from U to U3 of a product */
     int64_t inputs, product_floats; /* of a product: channels, weights of a whole set */
     const char *index;
 } Strassen;
@@ -58,6 +57,8 @@ void emit_strassen_end(const char *size, const char *output, CWriter *w);
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w);
 
 /* --- emit_strassen_twice.c */
+/* Floats of scratch between v and the sums of a product, and behind these. */
+int64_t strassen_twice_floats(const Strassen *g);
 /* The function NAME_product, before the kernel; the kernel's body, from scratch behind v on. */
 void emit_strassen_inner(const Strassen *g, CWriter *w);
 void emit_strassen_twice(const Strassen *g, CWriter *w);

@@ -31,7 +31,18 @@ static bool shares_middle(const Strassen *g)
 /* Floats of the sums of quarters: of [planes][run][b], with the padding; of both. */
 static int64_t quarters_stride(const Strassen *g)
 {
-    return g->in_planes * g->run * g->b + STRASSEN_PAD;
+    return g->in_planes * g->run * g->b + SCRATCH_PAD;
+}
+
+/* The same of U or U3 of all sets, in order of [set][planes][half][b]. */
+static int64_t all_sums_stride(const Strassen *g)
+{
+    return g->sets * g->planes * g->half * g->b + SCRATCH_PAD;
+}
+
+int64_t strassen_twice_floats(const Strassen *g)
+{
+    return 2 * quarters_stride(g) + 2 * all_sums_stride(g) + (int64_t)g->planes * g->half * g->b;
 }
 
 void emit_strassen_inner(const Strassen *g, CWriter *w)
@@ -70,7 +81,7 @@ void emit_strassen_inner(const Strassen *g, CWriter *w)
 /* Scratch behind V. */
 static void emit_places(const Strassen *g, CWriter *w)
 {
-    int64_t half = (int64_t)g->half * g->b, all = g->sets * g->planes * half + STRASSEN_PAD;
+    int64_t all = all_sums_stride(g);
     cw_line(w, "float *const quarters = v + %" PRId64 "; /* [2][%" PRId64 "][%d][%d] */",
             strassen_factors_in_v(g) * g->v_stride, g->in_planes, g->run, g->b);
     cw_line(w, "float *const all_u = quarters + %" PRId64 "; /* [set][%d][%d][%d] */", 2 * quarters_stride(g),

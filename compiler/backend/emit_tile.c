@@ -11,8 +11,6 @@
 
 #include "support/ints.h"
 
-enum { LINE = 16 }; /* floats of a cache line */
-
 int32_t tile_last_rounds(int64_t channels, int32_t b, int32_t unroll)
 {
     return (int32_t)int_div_up((channels - 1) % b + 1, unroll);
@@ -55,7 +53,7 @@ CExpr emit_tile_name(const TileShape *t)
 static void emit_prefetch(int32_t lines, CWriter *w)
 {
     for (int32_t line = 0; line < lines; ++line) {
-        cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * LINE).text);
+        cw_line(w, "__builtin_prefetch(next%s);", emit_offset(line * CACHE_LINE).text);
     }
 }
 
@@ -79,7 +77,7 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
     strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d", end, t->unroll,
                   t->unroll * t->vectors * b);
     if (t->prefetch > 0) {
-        strbuf_printf(&head, ", next += %d", t->prefetch * 16);
+        strbuf_printf(&head, ", next += %d", t->prefetch * CACHE_LINE);
     }
     cw_open(w, "%s)", head.ptr);
     strbuf_free(&head);
@@ -122,7 +120,7 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
 /* The lines of a later tile's inputs in this plane, to the second level: the first has this tile's. */
 static void emit_input_ahead(const TileShape *t, const char *n, int32_t step, CWriter *w)
 {
-    int32_t pixels = step < LINE ? LINE / step : 1; /* of a line */
+    int32_t pixels = step < CACHE_LINE ? CACHE_LINE / step : 1; /* of a line */
     cw_line(w, "CNN_UNROLL(%d)", (t->cols + pixels - 1) / pixels);
     cw_open(w, "for (int p = 0; p < %d; p += %d)", t->cols, pixels);
     cw_line(w, "__builtin_prefetch(later + p * %d, 0, 2);", step);
@@ -145,7 +143,7 @@ static void emit_planes(const TileShape *t, const char *n, const char *first, co
     if (t->input_ahead) {
         emit_input_ahead(t, n, step, w);
     }
-    for (int32_t at = 0; t->plane_ahead && at < t->cols * step; at += LINE) {
+    for (int32_t at = 0; t->plane_ahead && at < t->cols * step; at += CACHE_LINE) {
         cw_line(w, "__builtin_prefetch(%s + %s.plane_step%s);", x, n, emit_offset(at).text);
     }
     emit_prefetch(t->row_prefetch, w);

@@ -21,13 +21,13 @@ void emit_open_unrolled(CWriter *w, const char *name, int32_t n)
 void emit_rows_ahead(CWriter *w, const char *base, int64_t first, int32_t rows, int64_t row_stride, int32_t floats,
                      const char *hint)
 {
-    enum { LINE = 16 /* floats */ };
-    int32_t lines = (floats + LINE - 1) / LINE;
+    int32_t lines = (floats + CACHE_LINE - 1) / CACHE_LINE;
     if (lines > 1) {
         emit_open_unrolled(w, "ahead", lines);
     }
     for (int32_t row = 0; row < rows; ++row) {
-        CExpr at = cexpr_sum((Term[]){{base, 1}, {"ahead", lines > 1 ? LINE : 0}, {NULL, 0}}, first + row * row_stride);
+        CExpr at =
+            cexpr_sum((Term[]){{base, 1}, {"ahead", lines > 1 ? CACHE_LINE : 0}, {NULL, 0}}, first + row * row_stride);
         cw_line(w, "__builtin_prefetch(%s%s);", at.text, hint);
     }
     if (lines > 1) {

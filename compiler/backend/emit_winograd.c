@@ -16,8 +16,6 @@
 
 #include "backend/emit_winograd.h"
 
-enum { XI_PAD = 16 }; /* floats */
-
 /* Planes of V that are summed up at point xi. */
 static int64_t point_planes(const Winograd *g, int32_t xi)
 {
@@ -77,8 +75,8 @@ static Winograd winograd_of(const Kernel *kernel)
     g.chunk = (g.block + g.chunks - 1) / g.chunks;
     g.wide = g.block - (g.chunk - 1) * g.chunks;
     g.slots = g.live ? (int64_t)g.chunks * g.chunk : g.block;
-    g.v_stride = g.stride * g.stride * g.in_planes * g.block * g.b + XI_PAD;
-    g.m_stride = (int64_t)g.vectors * g.block * g.b + XI_PAD;
+    g.v_stride = g.stride * g.stride * g.in_planes * g.block * g.b + SCRATCH_PAD;
+    g.m_stride = (int64_t)g.vectors * g.block * g.b + SCRATCH_PAD;
     if (g.live) {
         g.v_stride = g.m_stride = (int64_t)g.chunk * g.b;
     }
@@ -118,7 +116,7 @@ static int32_t rounds_of(const Winograd *g)
 /* Cache lines that a chunk asks for: its share of `products` of each output. */
 static int32_t prefetch_lines(const Winograd *g, int32_t products, int32_t vectors)
 {
-    int32_t lines = (products * vectors * g->b + 15) / 16;
+    int32_t lines = (products * vectors * g->b + CACHE_LINE - 1) / CACHE_LINE;
     return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
 }
 
@@ -249,9 +247,9 @@ static void emit_chunks(const Winograd *g, bool narrow, int32_t vectors, int32_t
     cw_line(w, "%s(%s, %s, u,%s (vector *)(%s));", emit_tile_name(&shape).text, g->stride > 1 ? "at" : "&taps",
             from.text, shape.prefetch + shape.row_prefetch > 0 ? " next," : "", to.text);
     if (shape.prefetch > 0 && g->chunks > 1) {
-        cw_line(w, "next += %s;", floats_of_point(g, (int64_t)shape.rounds * shape.prefetch * 16).text);
+        cw_line(w, "next += %s;", floats_of_point(g, (int64_t)shape.rounds * shape.prefetch * CACHE_LINE).text);
     } else if (shape.row_prefetch > 0 && g->chunks > 1) { /* the next slice of each plane's */
-        cw_line(w, "next += %d;", shape.row_prefetch * 16);
+        cw_line(w, "next += %d;", shape.row_prefetch * CACHE_LINE);
     }
     if (!one) {
         cw_close(w, "");

@@ -122,7 +122,7 @@ static void emit_points(const TileShape *t, int32_t points, int32_t b, CWriter *
 
 static void emit_point_row(const TileShape *t, int32_t row, int32_t points, int32_t b, CWriter *w)
 {
-    enum { LINE = 16 /* floats */, FILTER = 9 };
+    enum { FILTER = 9 };
     int32_t sums = points * t->cols;
     cw_body(w);
     CExpr in = cexpr_sum((Term[]){{"x", 1}, {NULL, 0}}, (int64_t)row * sums * b);
@@ -135,8 +135,8 @@ static void emit_point_row(const TileShape *t, int32_t row, int32_t points, int3
     cw_line(w, "CNN_KEEP_LOOP");
     CExpr next = t->ahead > 0 ? cexpr_format(", next += %d", t->ahead) : (CExpr){""};
     cw_open(w, "for (int channel = 0; channel < channels; ++channel, ++in, filter += %d%s)", FILTER * b, next.text);
-    for (int32_t line = 0; line * LINE < t->ahead; ++line) {
-        cw_line(w, "__builtin_prefetch(next%s, 0, 2);", emit_offset(line * LINE).text);
+    for (int32_t line = 0; line * CACHE_LINE < t->ahead; ++line) {
+        cw_line(w, "__builtin_prefetch(next%s, 0, 2);", emit_offset(line * CACHE_LINE).text);
     }
     emit_filter_row(t, row, points, b, w);
     cw_line(w, "%s_products(in, g, s);", emit_live_name(t).text);

@@ -15,7 +15,7 @@ enum {
     STREAM_WORDS = 64 * 1024,   /* a piece of the blob; multiple of CNN_CHECKSUM_LANES */
     TILE_ELEMENTS = 64 * 1024,  /* of several blocks of rows: fits a second-level cache */
     ROW_ELEMENTS = 1024 * 1024, /* of one block of rows, before its columns are split, too */
-    COLUMN_STEP = 16,           /* floats of a row that are moved at once: a cache line */
+    COLUMN_STEP = CACHE_LINE,   /* floats of a row that are moved at once */
     WORDS_PER_ALIGN = BLOB_ALIGN / 4
 };
 

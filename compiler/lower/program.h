@@ -465,12 +465,17 @@ typedef struct Kernel {
     Str name;                    /* "conv3x3_s1p1_64x56x56_to_64x56x56_relu": from the record, unique in the program */
 } Kernel;
 /* clang-format on */
+/* Floats of a cache line, 64 bytes on all processors of the targets: what a prefetch brings. And floats that arrays in
+ * scratch are padded by where a kernel goes through several at a time: strides of 4 KiB would fight for the same sets
+ * of the first level. Tiles (tiles_*.c) count what the emitters' strides take. */
+enum { CACHE_LINE = 16, SCRATCH_PAD = CACHE_LINE };
 /* DENSE with skips_zeros: parts share out so many vectors of outputs at a time; bytes of a row of weights; and scratch of one
  * part: totals [vectors][b], sums [vectors][b], a list of the inputs (place and value), and DENSE_LIST_MORE entries. */
 enum { DENSE_SHARE = 8, DENSE_ROW = 4096, DENSE_LIST_MORE = 16 };
 int64_t dense_scratch_bytes(const Kernel *kernel);
-/* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded by 16
- * floats: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 32) bytes; then winograd_quad_bytes(). */
+/* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded
+ * by SCRATCH_PAD: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 2 * SCRATCH_PAD) bytes; then winograd_quad_bytes().
+ */
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
  * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);
@@ -513,12 +518,12 @@ static inline bool winograd_takes_pool(const Kernel *kernel)
  * sums are read where they lie. */
 bool strassen_in_place(const Kernel *kernel);
 /* DIRECT with a prologue, scratch of one part: the inputs of a block's tiles as they are multiplied,
- * [ceil(I/b)][tiles of a block][rows of a tile][columns of a tile][b], the first stride padded by 16 floats. */
+ * [ceil(I/b)][tiles of a block][rows of a tile][columns of a tile][b], the first stride padded by SCRATCH_PAD. */
 int64_t prologue_scratch_bytes(const Kernel *kernel);
 /* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then
  * sums [2][vectors][block_tiles][b]. Twice: V, sums of quarters [2][ceil(I/b)/2][run][b] for run = block_tiles/2 rounded up,
  * U, U3 [sets * 2 * vectors][block_tiles][b], sums [2][vectors][run][b], a result [2 * vectors][block_tiles][b]. The first
- * strides padded by 16 floats. */
+ * strides padded by SCRATCH_PAD. */
 int64_t strassen_scratch_bytes(const Kernel *kernel);
 /* Rows (or columns) of the input, from the first padding one, that the tiles of `out` rows read. */
 static inline int32_t winograd_reach(int32_t out, int32_t kernel, int32_t stride, int32_t m)

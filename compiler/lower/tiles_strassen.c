@@ -25,7 +25,7 @@ static int32_t strassen_sets(const Kernel *kernel)
 
 int64_t strassen_scratch_bytes(const Kernel *kernel)
 {
-    enum { PAD = 16, SUMS = 2, QUARTERS = 2 };
+    enum { PAD = SCRATCH_PAD, SUMS = 2, QUARTERS = 2 };
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
     int64_t in_planes = ceil_div(s->in_channels, 2 * kernel->vector);

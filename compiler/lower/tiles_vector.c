@@ -10,17 +10,15 @@ enum {
     DEPTHWISE_INPUT = 1024 * 1024, /* bytes: a larger input has left the second level */
     PIXELS_BLOCK = 256 * 1024,     /* bytes of input that stay there beside them, where there are more weights */
     PROLOGUE_BLOCK = 112 * 1024,   /* bytes of input that are normalised at once */
-    PROLOGUE_PAD = 16,             /* floats, as below */
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
-    DENSE_FAR = 2 * 1024 * 1024,      /* bytes of weights that come from beyond the second level */
-    DENSE_OUTPUTS = 64,               /* fewer do not pay for a list of the inputs */
-    WINOGRAD_TILES = 32,              /* transformed at once */
-    WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
-    WINOGRAD_FEW_TILES = 8,           /* at least, where that keeps their transforms near the processor: */
-    WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
-    WINOGRAD_AGAIN = 6 * 1024 * 1024, /* bytes of weights that may be read again and again for few tiles each */
-    WINOGRAD_PAD = 16                 /* floats: strides of 4 KiB would fight for the same sets of the cache */
+    DENSE_FAR = 2 * 1024 * 1024,     /* bytes of weights that come from beyond the second level */
+    DENSE_OUTPUTS = 64,              /* fewer do not pay for a list of the inputs */
+    WINOGRAD_TILES = 32,             /* transformed at once */
+    WINOGRAD_ONE_BLOCK = 56,         /* up to here all at once */
+    WINOGRAD_FEW_TILES = 8,          /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_NEAR = 256 * 1024,      /* bytes of transforms */
+    WINOGRAD_AGAIN = 6 * 1024 * 1024 /* bytes of weights that may be read again and again for few tiles each */
 };
 
 /* Tiles of up to `pixels` pixels: a stretch of a row, or several short rows. */
@@ -67,7 +65,7 @@ typedef struct TileWork {
  * one product a cycle three vectors by four pixels take 0.83 to 0.95 of the time of two by six (measured), hence shares. */
 static int64_t tile_cost(const TileWork *work, Split tile)
 {
-    enum { TILE_START = 60, TILE_STORE = 4, L2_HALF_CYCLE = 9, LINE = 64 };
+    enum { TILE_START = 60, TILE_STORE = 4, L2_HALF_CYCLE = 9, LINE = 4 * CACHE_LINE };
     const TileRates *rates = work->rates;
     int64_t accumulators = (int64_t)tile.vectors * tile.rows * tile.cols;
     int64_t products = SHARES * (accumulators > rates->in_flight ? accumulators : rates->in_flight);
@@ -173,7 +171,7 @@ int64_t prologue_scratch_bytes(const Kernel *kernel)
 {
     int64_t planes = ceil_div(kernel->sizes.in_channels, kernel->vector);
     int32_t cols = even_piece(kernel->sizes.out_cols, kernel->tile_cols);
-    return 4 * planes * ((int64_t)kernel->block_tiles * kernel->tile_rows * cols * kernel->vector + PROLOGUE_PAD);
+    return 4 * planes * ((int64_t)kernel->block_tiles * kernel->tile_rows * cols * kernel->vector + SCRATCH_PAD);
 }
 
 /* Blocks of pixels outside, whose inputs stay near the processor once they are normalised. Shorter ones would ask for all
@@ -323,7 +321,7 @@ static int64_t point_planes(const Kernel *kernel)
 static int64_t winograd_scratch(const Kernel *kernel)
 {
     int64_t vectors = point_planes(kernel) + kernel->weight_format.vectors;
-    return 4 * tile_points(kernel) * (vectors * kernel->block_tiles * kernel->vector + 2 * WINOGRAD_PAD) +
+    return 4 * tile_points(kernel) * (vectors * kernel->block_tiles * kernel->vector + 2 * SCRATCH_PAD) +
            winograd_quad_bytes(kernel);
 }
 
