@@ -29,6 +29,8 @@ CExpr cexpr_int(int64_t value);
 CExpr cexpr_at(const char *array, CExpr index); /* "y[index]" */
 /* Any text, as printf. */
 CExpr cexpr_format(const char *format, ...) PRINTF(1, 2);
+/* The same behind what is there already, for texts with parts that may be missing: "tile_1x14_v2" + "_p3". */
+void cexpr_append(CExpr *expr, const char *format, ...) PRINTF(2, 3);
 /* The type of an index that goes up to `largest`: "int", or "ptrdiff_t" where int could overflow. */
 const char *cexpr_index_type(int64_t largest);
 

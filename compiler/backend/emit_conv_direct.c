@@ -12,7 +12,6 @@
 #include "backend/emit_direct.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "support/ints.h"
 
@@ -225,7 +224,7 @@ static void emit_calls(const Direct *d, CWriter *w)
     const char *second = d->second_step > 0 ? " &taps2, in2," : "";
     CExpr later = {""};
     if (d->later > 0 && d->slot == 0) {
-        snprintf(later.text, sizeof later.text, " in + %" PRId64 ",", d->later);
+        later = cexpr_format(" in + %" PRId64 ",", d->later);
     }
     int total = rows.n * cols.n * vectors.n, n = 0;
     for (int r = 0; r < rows.n; ++r) {
@@ -340,11 +339,10 @@ Place emit_direct_place(const Direct *d, CWriter *w)
     if (d->col_tiles > 1) {
         cw_line(w, "const int column = %s;", d->row_tiles > 1 ? cexpr_mod("tile", d->col_tiles).text : "tile");
     }
-    char condition[64];
-    snprintf(condition, sizeof condition, "row < %" PRId64, (d->row_tiles - 1) * d->tile_rows);
-    place.rows = emit_choice("rows", condition, row_choices(d), w);
-    snprintf(condition, sizeof condition, "column < %" PRId64, d->wide_tiles);
-    place.cols = emit_choice("cols", condition, col_choices(d), w);
+    CExpr full_row = cexpr_format("row < %" PRId64, (d->row_tiles - 1) * d->tile_rows);
+    place.rows = emit_choice("rows", full_row.text, row_choices(d), w);
+    CExpr wide = cexpr_format("column < %" PRId64, d->wide_tiles);
+    place.cols = emit_choice("cols", wide.text, col_choices(d), w);
     if (d->col_tiles > 1) {
         if (col_choices(d).n > 1) {
             cw_line(w, "const int first = column * %d + (column < %" PRId64 " ? column : %" PRId64 ");", d->cols - 1,
@@ -358,9 +356,7 @@ Place emit_direct_place(const Direct *d, CWriter *w)
 
 CExpr emit_direct_vectors(const Direct *d, CWriter *w)
 {
-    char condition[64];
-    snprintf(condition, sizeof condition, "set < %" PRId64, d->sets - 1);
-    return emit_choice("vectors", condition, vector_choices(d), w);
+    return emit_choice("vectors", cexpr_format("set < %" PRId64, d->sets - 1).text, vector_choices(d), w);
 }
 
 void emit_direct_sums(const Direct *d, const Place *place, const char *vectors, CWriter *w)

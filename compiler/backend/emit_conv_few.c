@@ -7,7 +7,6 @@
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "backend/emit_parts.h"
 
@@ -28,14 +27,13 @@ static void append_halves(int32_t b, int32_t results, int32_t lanes, bool upper,
 /* vector_sums_N: lane i of the result is the sum of the lanes of v[i], for N vectors. */
 static void emit_sums(int32_t b, int32_t count, CWriter *w)
 {
-    char name[32];
-    snprintf(name, sizeof name, "vector_sums_%d", (int)count);
-    if (text_uses(strbuf_view(&w->text), name)) {
+    CExpr name = cexpr_format("vector_sums_%d", (int)count);
+    if (text_uses(strbuf_view(&w->text), name.text)) {
         return;
     }
     cw_comment(w, "Lane i of the result: all lanes of v[i] added, for %d vector%s. v is used up.", count,
                count == 1 ? "" : "s");
-    cw_line(w, "CNN_INLINE vector %s(vector *v)", name);
+    cw_line(w, "CNN_INLINE vector %s(vector *v)", name.text);
     cw_body(w);
     int32_t results = 1; /* of a vector; once all are in one, twice as many of which half are copies */
     for (int32_t lanes = b; lanes > 1; lanes /= 2, results *= 2) {

@@ -11,7 +11,6 @@
 #include "backend/emit.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "support/ints.h"
 
@@ -388,8 +387,7 @@ static void emit_tile(const Transposed *t, CWriter *w)
     CExpr channel = cexpr_sum((Term[]){{"group", t->groups > 1 ? t->out_channels : 0}, {"oc", many}, {NULL, 0}}, 0);
     CExpr existing = cexpr_int(t->out_channels % ROWS == 0 ? ROWS : t->out_channels);
     if (t->out_channels % ROWS != 0 && many) {
-        snprintf(existing.text, sizeof existing.text, "oc + 4 <= %" PRId64 " ? 4 : %" PRId64, t->out_channels,
-                 t->out_channels % ROWS);
+        existing = cexpr_format("oc + 4 <= %" PRId64 " ? 4 : %" PRId64, t->out_channels, t->out_channels % ROWS);
     }
     cw_line(w, "%.*s_store(a, %s, %s, row_phase, col_phase, first, pixels, sums);", t->name_length, t->name,
             channel.text, existing.text);

@@ -8,7 +8,6 @@
  *
  * Weights of 16 bits are widened as they are loaded (embed/vector_half.c): half the memory to wait for. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
@@ -18,11 +17,12 @@ enum { CHUNK = 512, ROUND = 4, LINE_BYTES = 64 };
 
 static CExpr function_name(int32_t vectors, int32_t prefetch, Storage storage)
 {
-    CExpr name;
-    int length = snprintf(name.text, sizeof name.text, "dense_sums_v%d%s%s", (int)vectors,
-                          storage == STORE_F32 ? "" : "_", storage == STORE_F32 ? "" : storage_name(storage));
+    CExpr name = cexpr_format("dense_sums_v%d", (int)vectors);
+    if (storage != STORE_F32) {
+        cexpr_append(&name, "_%s", storage_name(storage));
+    }
     if (prefetch > 0) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)prefetch);
+        cexpr_append(&name, "_p%d", (int)prefetch);
     }
     return name;
 }

@@ -5,32 +5,26 @@
  * are no tests for borders. Tile functions are shared by all layers of the same window, stride and tile, and of the same
  * epilogue where they apply it (Kernel.tile_ends): with 32 registers sums by way of the stack cost less than that. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
 
 static CExpr tile_name(const DepthwiseTile *t)
 {
-    CExpr name, kind = {"depthwise"};
     const KernelSizes *s = t->s;
-    if (t->channels > 1) {
-        kind = cexpr_format("grouped%d", (int)t->channels);
-    }
-    int length = snprintf(name.text, sizeof name.text, "%s_%dx%d_k%dx%d_s%dx%d", kind.text, (int)t->rows, (int)t->cols,
-                          (int)s->kernel_rows, (int)s->kernel_cols, (int)s->stride_rows, (int)s->stride_cols);
+    CExpr name = t->channels > 1 ? cexpr_format("grouped%d", (int)t->channels) : (CExpr){"depthwise"};
+    cexpr_append(&name, "_%dx%d_k%dx%d_s%dx%d", (int)t->rows, (int)t->cols, (int)s->kernel_rows, (int)s->kernel_cols,
+                 (int)s->stride_rows, (int)s->stride_cols);
     if (s->dilation_rows > 1 || s->dilation_cols > 1) {
-        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_d%dx%d", (int)s->dilation_rows,
-                           (int)s->dilation_cols);
+        cexpr_append(&name, "_d%dx%d", (int)s->dilation_rows, (int)s->dilation_cols);
     }
     if (t->act->op != OP_IDENTITY) {
-        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_%s", op_info(t->act->op)->name);
+        cexpr_append(&name, "_%s", op_info(t->act->op)->name);
     }
     if (t->ends) {
         bool acts = t->ends->act.op != OP_IDENTITY;
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_to%s%s%s%s%s", t->ends->bias ? "_bias" : "",
-                 t->ends->residual ? "_residual" : "", acts ? "_" : "", acts ? op_info(t->ends->act.op)->name : "",
-                 t->near ? "_near" : "");
+        cexpr_append(&name, "_to%s%s%s%s%s", t->ends->bias ? "_bias" : "", t->ends->residual ? "_residual" : "",
+                     acts ? "_" : "", acts ? op_info(t->ends->act.op)->name : "", t->near ? "_near" : "");
     }
     return name;
 }

@@ -3,7 +3,6 @@
  * All are loops of constant length over plain rows of floats, without a test inside: what gcc and clang both turn into
  * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. Where
  * a function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
-#include <stdio.h>
 
 #include "backend/emit_parts.h"
 
@@ -60,10 +59,8 @@ static void emit_matrix_tile(int32_t n, CWriter *w)
 
 CExpr emit_dense_add_name(int32_t n, Storage storage)
 {
-    CExpr name;
-    snprintf(name.text, sizeof name.text, "dense_add_%d%s%s", (int)n, storage == STORE_F32 ? "" : "_",
-             storage == STORE_F32 ? "" : storage_name(storage));
-    return name;
+    return storage == STORE_F32 ? cexpr_format("dense_add_%d", (int)n)
+                                : cexpr_format("dense_add_%d_%s", (int)n, storage_name(storage));
 }
 
 static void emit_dense_rounds(int32_t n, Storage storage, CWriter *w)

@@ -4,20 +4,16 @@
  * max_pool, avg_pool, subsample. The last vector of a row begins so far left that it ends with the row; rows shorter than
  * a vector are read and written in part. */
 #include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "backend/emit_vector.h"
 
 /* "vector_load_anywhere(upper + 2 * col + 16)", or its first `floats` where no more may be read. */
 static CExpr half(const char *row, const char *col, int32_t offset, int32_t floats, int32_t b)
 {
-    CExpr at = cexpr_sum((Term[]){{row, 1}, {col, strcmp(col, "0") == 0 ? 0 : 2}, {NULL, 0}}, offset), load;
-    if (floats >= b) {
-        snprintf(load.text, sizeof load.text, "vector_load_anywhere(%.190s)", at.text);
-    } else {
-        snprintf(load.text, sizeof load.text, "vector_load_first(%.190s, %d)", at.text, (int)floats);
-    }
-    return load;
+    CExpr at = cexpr_sum((Term[]){{row, 1}, {col, strcmp(col, "0") == 0 ? 0 : 2}, {NULL, 0}}, offset);
+    return floats >= b ? cexpr_format("vector_load_anywhere(%s)", at.text)
+                       : cexpr_format("vector_load_first(%s, %d)", at.text, (int)floats);
 }
 
 /* Lanes of 8 stay in their half of a vector until both are one, since only some instructions cross halves, and slowly. */

@@ -3,7 +3,6 @@
 #include "backend/emit_sums.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 enum { PIXELS = 64 }; /* pixels of an argmax side by side */
 
@@ -113,13 +112,8 @@ void emit_argmax(const Kernel *kernel, CWriter *w)
 /* "i comes after j in order": a smaller number, or of equals the later index. */
 static CExpr after(bool indices, const char *i, const char *j)
 {
-    CExpr expr;
-    if (indices) {
-        snprintf(expr.text, sizeof expr.text, "(x[%s] < x[%s] || (x[%s] == x[%s] && %s > %s))", i, j, i, j, i, j);
-    } else {
-        snprintf(expr.text, sizeof expr.text, "%s < %s", i, j);
-    }
-    return expr;
+    return indices ? cexpr_format("(x[%s] < x[%s] || (x[%s] == x[%s] && %s > %s))", i, j, i, j, i, j)
+                   : cexpr_format("%s < %s", i, j);
 }
 
 /* A heap of the k best so far, the last of them in order at its root, then sorted in place: no work depends on k * n.

@@ -4,7 +4,6 @@
  * For a set of output channels and a few vectors of a row all sums stay in registers. The last vector of a row begins so
  * far left that it ends with the row; what two vectors share is computed twice, alike. Rows of the output are shared out. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "backend/emit_vector.h"
 
@@ -113,9 +112,8 @@ static void emit_stores(const Rows *r, CWriter *w)
     cw_line(w, "float *const y = %s;", y.text);
     for (int32_t v = 0; v < r->vectors; ++v) {
         cw_line(w, "const vector value%d = sums[c][%d]%s;", v, v, e->bias ? " + bias" : "");
-        char name[24];
-        snprintf(name, sizeof name, "value%d", (int)v);
-        cw_line(w, "vector_store_anywhere(y + col%d, %s);", v, emit_vector_activation(&e->act, name).text);
+        CExpr name = cexpr_format("value%d", (int)v);
+        cw_line(w, "vector_store_anywhere(y + col%d, %s);", v, emit_vector_activation(&e->act, name.text).text);
     }
     cw_close(w, "");
 }

@@ -2,7 +2,6 @@
 #include "backend/emit_sums.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "ir/op.h"
 
@@ -27,7 +26,6 @@ static void emit_with_index(CWriter *w, const char *text, const char *index, con
 void emit_double_sum(CWriter *w, const char *name, int64_t count, const char *prelude, const char *value)
 {
     int64_t whole = count / LANES * LANES;
-    CExpr lane = {""};
     cw_line(w, "double %s_lane[%d] = {0.0};", name, LANES);
     if (whole > 0) {
         cw_open(w, "for (int i = 0; i < %" PRId64 "; i += %d)", whole, LANES);
@@ -35,8 +33,7 @@ void emit_double_sum(CWriter *w, const char *name, int64_t count, const char *pr
         if (prelude != NULL) {
             emit_with_index(w, prelude, "i + j", "");
         }
-        snprintf(lane.text, sizeof lane.text, "%s_lane[j] += ", name);
-        emit_with_index(w, value, "i + j", lane.text);
+        emit_with_index(w, value, "i + j", cexpr_format("%s_lane[j] += ", name).text);
         cw_close(w, "");
         cw_close(w, "");
     }
@@ -45,8 +42,7 @@ void emit_double_sum(CWriter *w, const char *name, int64_t count, const char *pr
         if (prelude != NULL) {
             emit_with_index(w, prelude, "i", "");
         }
-        snprintf(lane.text, sizeof lane.text, "%s_lane[0] += ", name);
-        emit_with_index(w, value, "i", lane.text);
+        emit_with_index(w, value, "i", cexpr_format("%s_lane[0] += ", name).text);
         cw_close(w, "");
     }
     cw_line(w, "const double %s = ((%s_lane[0] + %s_lane[1]) + (%s_lane[2] + %s_lane[3]))", name, name, name, name,
@@ -78,9 +74,8 @@ CExpr emit_block_pixels(CWriter *w, int64_t total, int size)
 CExpr emit_double(double value)
 {
     StrBuf text = {0};
-    CExpr expr;
     op_format_number(&text, value);
-    snprintf(expr.text, sizeof expr.text, "%s", text.ptr);
+    CExpr expr = cexpr_format("%s", text.ptr);
     strbuf_free(&text);
     char *comma = strchr(expr.text, ','); /* the decimal point of some locales */
     if (comma != NULL) {

@@ -7,7 +7,6 @@
 #include "backend/emit_vector.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "support/ints.h"
 
@@ -27,25 +26,23 @@ CExpr emit_tile_name(const TileShape *t)
     if (t->live > 0) {
         return emit_live_name(t);
     }
-    CExpr name;
-    int length = snprintf(name.text, sizeof name.text, "tile_%dx%d_v%d_s%d_u%d", (int)t->rows, (int)t->cols,
-                          (int)t->vectors, (int)t->step, (int)t->unroll);
+    CExpr name = cexpr_format("tile_%dx%d_v%d_s%d_u%d", (int)t->rows, (int)t->cols, (int)t->vectors, (int)t->step,
+                              (int)t->unroll);
     if (t->rounds > 0) {
-        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_r%d", (int)t->rounds);
+        cexpr_append(&name, "_r%d", (int)t->rounds);
     }
     if (t->prefetch > 0) {
-        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_p%d", (int)t->prefetch);
+        cexpr_append(&name, "_p%d", (int)t->prefetch);
     } else if (t->row_prefetch > 0) {
-        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_q%d", (int)t->row_prefetch);
+        cexpr_append(&name, "_q%d", (int)t->row_prefetch);
     }
     if (t->chain > 0) {
-        length += snprintf(name.text + length, sizeof name.text - (size_t)length, "_c%d", (int)t->chain);
+        cexpr_append(&name, "_c%d", (int)t->chain);
     }
-    length +=
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "%s%s%s%s%s", t->input_ahead ? "_a" : "",
-                 t->plane_ahead ? "_n" : "", t->short_plane ? "_t" : "", t->goes_on ? "_g" : "", t->half ? "_h" : "");
+    cexpr_append(&name, "%s%s%s%s%s", t->input_ahead ? "_a" : "", t->plane_ahead ? "_n" : "",
+                 t->short_plane ? "_t" : "", t->goes_on ? "_g" : "", t->half ? "_h" : "");
     if (t->second_step > 0) {
-        snprintf(name.text + length, sizeof name.text - (size_t)length, "_and_s%d", (int)t->second_step);
+        cexpr_append(&name, "_and_s%d", (int)t->second_step);
     }
     return name;
 }
@@ -66,15 +63,13 @@ static int32_t full_vectors(const TileShape *t)
 static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t b, CWriter *w)
 {
     StrBuf head = {0};
-    char rounds[24], row[32];
-    snprintf(rounds, sizeof rounds, "%s.rounds", n);
-    snprintf(row, sizeof row, "r * %s.pixel_row", n);
-    const char *end = t->short_plane ? "end" : t->rounds > 0 ? cexpr_int(t->rounds).text : rounds;
+    CExpr rounds = cexpr_format("%s.rounds", n), row = cexpr_format("r * %s.pixel_row", n);
+    CExpr end = t->short_plane ? (CExpr){"end"} : t->rounds > 0 ? cexpr_int(t->rounds) : rounds;
     if (t->short_plane) {
-        cw_line(w, "const int end = plane < %s.planes - 1 ? %d : %s;", n, (int)t->rounds, rounds);
+        cw_line(w, "const int end = plane < %s.planes - 1 ? %d : %s;", n, (int)t->rounds, rounds.text);
     }
     cw_line(w, "CNN_KEEP_LOOP");
-    strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d", end, t->unroll,
+    strbuf_printf(&head, "for (int round = 0; round < %s; ++round, in += %d, w += %d", end.text, t->unroll,
                   t->unroll * t->vectors * b);
     if (t->prefetch > 0) {
         strbuf_printf(&head, ", next += %d", t->prefetch * CACHE_LINE);
@@ -98,7 +93,7 @@ static void emit_round(const TileShape *t, const char *n, int32_t step, int32_t 
         emit_open_unrolled(w, "r", t->rows);
     }
     emit_open_unrolled(w, "p", t->cols);
-    CExpr x = cexpr_sum((Term[]){{row, t->rows > 1}, {"p", step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
+    CExpr x = cexpr_sum((Term[]){{row.text, t->rows > 1}, {"p", step}, {i, t->unroll > 1}, {NULL, 0}}, 0);
     CExpr sum = cexpr_sum((Term[]){{"r", t->rows > 1 ? t->cols : 0}, {"p", 1}, {NULL, 0}}, 0);
     cw_line(w, "const float value = in[%s];", x.text);
     for (int32_t v = 0; v < full_vectors(t); ++v) {
@@ -148,11 +143,8 @@ static void emit_planes(const TileShape *t, const char *n, const char *first, co
     }
     emit_prefetch(t->row_prefetch, w);
     if (t->row_prefetch > 0) {
-        char rounds[24] = "";
-        if (t->rounds == 0) {
-            snprintf(rounds, sizeof rounds, "%s.rounds", n);
-        }
-        CExpr all = cexpr_sum((Term[]){{rounds, t->rounds > 0 ? 0 : t->unroll * t->vectors * b}, {NULL, 0}},
+        CExpr rounds = cexpr_format("%s.rounds", n);
+        CExpr all = cexpr_sum((Term[]){{rounds.text, t->rounds > 0 ? 0 : t->unroll * t->vectors * b}, {NULL, 0}},
                               t->rounds * t->unroll * t->vectors * b);
         cw_line(w, "next += %s;", all.text);
     }
@@ -168,10 +160,9 @@ static void emit_planes(const TileShape *t, const char *n, const char *first, co
 static void emit_products(const TileShape *t, const char *n, const char *taps, const char *x, int32_t step, int32_t b,
                           CWriter *w)
 {
-    char end[24];
-    snprintf(end, sizeof end, "%s.planes", n);
+    CExpr end = cexpr_format("%s.planes", n);
     cw_line(w, "const conv_taps %s = *%s;", n, taps);
-    emit_planes(t, n, "0", end, x, step, b, w);
+    emit_planes(t, n, "0", end.text, x, step, b, w);
 }
 
 /* Zeros, or what is at `start`, in the order of sums. */
@@ -258,15 +249,15 @@ void emit_tile(const TileShape *t, int32_t b, CWriter *w)
     }
     int32_t pixels = t->rows * t->cols;
     bool ahead = t->prefetch > 0 || t->row_prefetch > 0;
-    char second[40] = "";
+    CExpr second = {""};
     if (t->second_step > 0) {
-        snprintf(second, sizeof second, ", %d in x2, which is next", (int)t->second_step);
+        second = cexpr_format(", %d in x2, which is next", (int)t->second_step);
     }
     cw_comment(w,
                "sums[%d][%d] = products for %d vector%s of output channels and %d x %d pixels, which lie %d floats "
                "apart in x%s. w lies in the order of use: [taps][%d][%d].%s%s%s%s%s",
-               t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second, t->vectors,
-               b, ahead ? " The weights at next will be wanted soon." : "",
+               t->vectors, pixels, t->vectors, t->vectors > 1 ? "s" : "", t->rows, t->cols, t->step, second.text,
+               t->vectors, b, ahead ? " The weights at next will be wanted soon." : "",
                t->input_ahead   ? " The pixels from later on will be wanted soon."
                : t->plane_ahead ? " The next plane is asked for in time."
                                 : "",

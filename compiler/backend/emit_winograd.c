@@ -12,7 +12,6 @@
  * V and M stay in the second-level cache. Their xi strides are padded by a cache line: multiples of 4 KiB would fight
  * for the same sets of the first level. Tiles are computed by one part each, in the same way in every split. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "backend/emit_winograd.h"
 
@@ -431,10 +430,7 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
 {
     const KernelSizes *s = g->s;
     const Epilogue *e = &g->kernel->epilogue;
-    char groups[32] = "";
-    if (g->groups > 1) {
-        snprintf(groups, sizeof groups, ", %d groups", s->groups);
-    }
+    CExpr groups = g->groups > 1 ? cexpr_format(", %d groups", s->groups) : (CExpr){""};
     StrBuf weights = {0};
     if (g->live) {
         strbuf_printf(&weights, "[%d/%d][%d][3][3][%d]", s->out_channels, g->b, s->in_channels / s->groups, g->b);
@@ -446,9 +442,9 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
                "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
                "Winograd's F(%dx%d,%dx%d)%s.\nx, y [channels/%d][row][column][%d], weights %s; "
                "%" PRId64 " tiles, %d at a time.",
-               s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups, s->in_channels,
-               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-               e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
+               s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups.text,
+               s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
+               e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
                e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->kernel->max_pool ? ", max pool 2x2" : "",
                g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1,
                g->stride > 1 ? " in four phases" : "", g->b, g->b, weights.ptr, g->tiles, g->block);

@@ -3,7 +3,6 @@
 #include "backend/emit_winograd.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 /* One axis of a transform: from `from` values, of which the first `loaded` are read and the others are zero, to `to`, of
  * which the first `kept` are wanted. */
@@ -42,11 +41,7 @@ static void emit_columns(const char *load, const char *transform, Axis down, int
 
 CExpr emit_winograd_input_suffix(const Winograd *g, int32_t qr, int32_t qc)
 {
-    CExpr suffix = {""};
-    if (g->stride > 1) {
-        snprintf(suffix.text, sizeof suffix.text, "_%d%d", (int)qr, (int)qc);
-    }
-    return suffix;
+    return g->stride > 1 ? cexpr_format("_%d%d", (int)qr, (int)qc) : (CExpr){""};
 }
 
 /* Where V holds the planes of phase (qr, qc) among those that add to a point: their number times a plane's floats. */
@@ -61,9 +56,8 @@ static int64_t place_in_v(const Winograd *g, int32_t qr, int32_t qc, bool last_c
 /* "v + (r * 5 + 2) * 464 + 896": point (r, col) of phase (qr, qc). */
 static CExpr point_of(const Winograd *g, const char *col, int32_t qr, int32_t qc, bool last_col)
 {
-    char xi[80];
-    snprintf(xi, sizeof xi, g->point_cols > 1 ? "(r * %d + %s)" : "r", (int)g->point_cols, col);
-    return cexpr_sum((Term[]){{"v", 1}, {xi, g->v_stride}, {NULL, 0}}, place_in_v(g, qr, qc, last_col));
+    CExpr xi = g->point_cols > 1 ? cexpr_format("(r * %d + %s)", (int)g->point_cols, col) : (CExpr){"r"};
+    return cexpr_sum((Term[]){{"v", 1}, {xi.text, g->v_stride}, {NULL, 0}}, place_in_v(g, qr, qc, last_col));
 }
 
 /* Live: what the filters are not divided by, along one axis. */
@@ -80,16 +74,15 @@ static void emit_inverses(const Winograd *g, const char *name, int32_t phase, CW
 
 static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
 {
-    char load[120], transform[40];
     bool all_rows = qr < winograd_row_phases(g, true), all_cols = qc < winograd_col_phases(g, true);
     int32_t rows = g->point_rows - !all_rows, cols = g->point_cols - !all_cols;
     cw_line(w, "static void " STR_FMT "_input%s(const float *x, float *v)", STR_ARG(g->kernel->name),
             emit_winograd_input_suffix(g, qr, qc).text);
     cw_body(w);
-    snprintf(load, sizeof load, "vector_load(x + r * %" PRId64 " + c * %d)", g->stride * g->kernel->in.row_stride,
-             (int)(g->stride * g->b));
-    snprintf(transform, sizeof transform, "winograd_input%d", (int)g->point_rows);
-    emit_columns(load, transform, (Axis){g->point_rows, rows, g->point_rows, rows}, cols, g->point_cols, w);
+    CExpr load = cexpr_format("vector_load(x + r * %" PRId64 " + c * %d)", g->stride * g->kernel->in.row_stride,
+                              (int)(g->stride * g->b));
+    CExpr transform = cexpr_format("winograd_input%d", (int)g->point_rows);
+    emit_columns(load.text, transform.text, (Axis){g->point_rows, rows, g->point_rows, rows}, cols, g->point_cols, w);
     if (g->live) {
         emit_inverses(g, "down", qr, w);
         emit_inverses(g, "across", qc, w);
@@ -111,9 +104,8 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
             g->live ? " * (down[r] * across[c])" : "");
     cw_close(w, "");
     if (apart) {
-        char last[12];
-        snprintf(last, sizeof last, "%d", (int)cols - 1);
-        cw_line(w, "vector_store(%s, t[%s]);", point_of(g, last, qr, qc, true).text, last);
+        CExpr last = cexpr_int(cols - 1);
+        cw_line(w, "vector_store(%s, t[%s]);", point_of(g, last.text, qr, qc, true).text, last.text);
     }
     cw_close(w, "");
     cw_close(w, "");
@@ -123,13 +115,13 @@ static void emit_phase(const Winograd *g, int32_t qr, int32_t qc, CWriter *w)
 void emit_winograd_inputs(const Winograd *g, CWriter *w)
 {
     for (int32_t phase = 0; phase < g->stride * g->stride; ++phase) {
-        char of_phase[80] = "";
+        CExpr of_phase = {""};
         if (g->stride > 1) {
-            snprintf(of_phase, sizeof of_phase, ", every %dth row and column from (%d, %d) on", (int)g->stride,
-                     (int)(phase / g->stride), (int)(phase % g->stride));
+            of_phase = cexpr_format(", every %dth row and column from (%d, %d) on", (int)g->stride,
+                                    (int)(phase / g->stride), (int)(phase % g->stride));
         }
         cw_comment(w, "%d x %d inputs of a tile, one vector of channels%s, to V: v points at xi = 0.", g->point_rows,
-                   g->point_cols, of_phase);
+                   g->point_cols, of_phase.text);
         emit_phase(g, phase / g->stride, phase % g->stride, w);
     }
 }
@@ -208,11 +200,10 @@ void emit_winograd_output(const Winograd *g, CWriter *w)
             e->bias ? " vector bias," : "", e->residual ? " const float *residual," : "",
             g->quads ? "" : ", int rows, int cols");
     cw_body(w);
-    char load[120], transform[40];
-    snprintf(load, sizeof load, "vector_load(m + (r * %d + c) * %" PRId64 ")", (int)g->point_cols, g->m_stride);
-    snprintf(transform, sizeof transform, "winograd_output%d_%d", (int)g->point_rows, (int)g->out_rows);
-    emit_columns(load, transform, (Axis){g->point_rows, g->point_rows, g->out_rows, g->out_rows}, g->point_cols,
-                 g->point_cols, w);
+    CExpr load = cexpr_format("vector_load(m + (r * %d + c) * %" PRId64 ")", (int)g->point_cols, g->m_stride);
+    CExpr transform = cexpr_format("winograd_output%d_%d", (int)g->point_rows, (int)g->out_rows);
+    emit_columns(load.text, transform.text, (Axis){g->point_rows, g->point_rows, g->out_rows, g->out_rows},
+                 g->point_cols, g->point_cols, w);
     if (pool) {
         cw_line(w, "vector pixels[%d][%d];", g->out_rows, g->out_cols);
     }

@@ -1,6 +1,8 @@
 /* Index expressions of generated code: what folds, and what an int cannot hold. */
 #include <criterion/criterion.h>
 
+#include <string.h>
+
 #include "backend/cexpr.h"
 #include "support/str.h"
 
@@ -28,6 +30,52 @@ Test(cexpr, quotients_fold)
     expect(cexpr_mod("tap", 1), "0");
     expect(cexpr_at("x", cexpr_sum((Term[]){{"i", 1}, {NULL, 0}}, 2)), "x[i + 2]");
     expect(cexpr_int(-12), "-12");
+}
+
+Test(cexpr, appends)
+{
+    CExpr name = cexpr_format("tile_%dx%d", 1, 14);
+    cexpr_append(&name, "%s", "");
+    cexpr_append(&name, "_v%d%s", 2, "_p");
+    expect(name, "tile_1x14_v2_p");
+    CExpr empty = {""};
+    cexpr_append(&empty, "%d", 7);
+    expect(empty, "7");
+}
+
+/* The longest text that a CExpr holds, one character at a time. */
+static CExpr longest(void)
+{
+    CExpr expr = {""};
+    for (int i = 0; i < CEXPR_MAX - 1; ++i) {
+        cexpr_append(&expr, "%c", 'a' + i % 26);
+    }
+    return expr;
+}
+
+Test(cexpr, holds_up_to_its_end)
+{
+    CExpr expr = longest();
+    cr_assert_eq(strlen(expr.text), CEXPR_MAX - 1);
+    cexpr_append(&expr, "%s", "");
+    expect(cexpr_format("%s", expr.text), expr.text);
+}
+
+/* Nothing is cut silently. */
+Test(cexpr, longer_text_is_our_fault, .exit_code = 70)
+{
+    CExpr expr = longest();
+    cexpr_append(&expr, "b");
+}
+
+Test(cexpr, longer_format_is_our_fault, .exit_code = 70)
+{
+    cexpr_format("(%s)", longest().text);
+}
+
+Test(cexpr, longer_sum_is_our_fault, .exit_code = 70)
+{
+    cexpr_sum((Term[]){{longest().text, 1}, {NULL, 0}}, 1);
 }
 
 Test(cexpr, index_types)
