@@ -44,6 +44,8 @@ const char *emit_weight_type(Storage storage);             /* of the weights in 
 CExpr emit_activation(const Activation *act, const char *variable);
 /* target = act(value): one line, or two with a temporary. */
 void emit_store(CWriter *w, const Activation *act, const char *target, const char *value);
+/* What follows the sums, for a kernel's comment: ", + bias, + residual, relu"; "" where nothing does. */
+CExpr emit_epilogue_text(const Epilogue *epilogue);
 void emit_kernel_head(const Kernel *kernel, CWriter *w); /* head and opening brace of the kernel's function */
 CExpr emit_scratch(const Kernel *kernel);                /* start of this part's scratch memory */
 /* "const int first_NAME = 49 * part / parts, end_NAME = 49 * (part + 1) / parts;": this part's share of `count` things.

@@ -105,6 +105,16 @@ void emit_store(CWriter *w, const Activation *act, const char *target, const cha
     cw_line(w, "%s = %s;", target, emit_activation(act, "v").text);
 }
 
+CExpr emit_epilogue_text(const Epilogue *epilogue)
+{
+    CExpr text = {""};
+    cexpr_append(&text, "%s%s", epilogue->bias ? ", + bias" : "", epilogue->residual ? ", + residual" : "");
+    if (epilogue->act.op != OP_IDENTITY) {
+        cexpr_append(&text, ", %s", op_info(epilogue->act.op)->name);
+    }
+    return text;
+}
+
 void emit_kernel_head(const Kernel *kernel, CWriter *w)
 {
     cw_line(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));

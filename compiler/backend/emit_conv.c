@@ -265,13 +265,11 @@ static void emit_head_comment(const Conv *c, CWriter *w)
         strbuf_printf(&more, ", %" PRId64 " groups", c->groups);
     }
     cw_comment(w,
-               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s.\n"
                "A matrix product in tiles of %d pixels x %d taps (input channel, ky, kx); weights[oc/4][tap/4][4][4].",
                s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
                more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
-               s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               c->kernel->tile_pixels, c->kernel->tile_taps);
+               s->out_cols, emit_epilogue_text(e).text, c->kernel->tile_pixels, c->kernel->tile_taps);
     strbuf_free(&more);
 }
 

@@ -168,9 +168,8 @@ static void emit_head_comment(const Direct *d, CWriter *w)
     if (s->groups > 1) {
         strbuf_printf(&more, ", %d groups", s->groups);
     }
-    strbuf_printf(&more, ": %dx%dx%d -> %dx%dx%d%s%s%s%s.\n", s->in_channels, s->in_rows, s->in_cols, s->out_channels,
-                  s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-                  e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+    strbuf_printf(&more, ": %dx%dx%d -> %dx%dx%d%s.\n", s->in_channels, s->in_rows, s->in_cols, s->out_channels,
+                  s->out_rows, s->out_cols, emit_epilogue_text(e).text);
     int32_t in_channels = s->in_channels / s->groups;
     if (d->second_step > 0) {
         const Layout *in2 = &d->kernel->in2;

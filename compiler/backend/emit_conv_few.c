@@ -103,13 +103,12 @@ void emit_conv_few(const Kernel *kernel, CWriter *w)
     }
     emit_sums(b, pixels, w);
     cw_comment(w,
-               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s.\n"
+               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s.\n"
                "x [%d/%d][row][column][%d], y [%d][row][column], weights [%d][%d/%d][%d][%d][%d].",
                s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels,
                s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-               kernel->epilogue.bias ? ", + bias" : "", act->op == OP_IDENTITY ? "" : ", ",
-               act->op == OP_IDENTITY ? "" : op_info(act->op)->name, s->in_channels, b, b, s->out_channels,
-               s->out_channels, s->in_channels, b, s->kernel_rows, s->kernel_cols, b);
+               emit_epilogue_text(&kernel->epilogue).text, s->in_channels, b, b, s->out_channels, s->out_channels,
+               s->in_channels, b, s->kernel_rows, s->kernel_cols, b);
     emit_kernel_head(kernel, w);
     emit_split(w, "row", s->out_rows);
     cw_blank(w);

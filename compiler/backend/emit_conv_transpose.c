@@ -305,16 +305,14 @@ static void emit_head_comment(const Transposed *t, CWriter *w)
     if (t->groups > 1) {
         strbuf_printf(&more, ", %" PRId64 " groups", t->groups);
     }
-    cw_comment(
-        w,
-        "Transposed convolution %dx%d, stride %dx%d, padding at top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
-        "Phase by phase; a matrix product in tiles of %d pixels x %" PRId64
-        " input channels; weights[oc/4][ic][ky][kx][4].",
-        s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
-        more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-        e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, t->kernel->tile_pixels,
-        t->channels < t->in_channels ? t->channels : t->in_channels);
+    cw_comment(w,
+               "Transposed convolution %dx%d, stride %dx%d, padding at top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s.\n"
+               "Phase by phase; a matrix product in tiles of %d pixels x %" PRId64
+               " input channels; weights[oc/4][ic][ky][kx][4].",
+               s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
+               more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
+               s->out_cols, emit_epilogue_text(e).text, t->kernel->tile_pixels,
+               t->channels < t->in_channels ? t->channels : t->in_channels);
     strbuf_free(&more);
 }
 

@@ -60,12 +60,10 @@ void emit_dense(const Kernel *kernel, CWriter *w)
     }
     int64_t blocks = (out + n - 1) / n;
     const char *index = cexpr_index_type(blocks * n * in);
-    cw_comment(w,
-               "Dense layer: %" PRId64 " -> %" PRId64 "%s%s%s%s. %d units side by side; weights%s%s[units/%d][%" PRId64
-               "][%d].",
-               in, out, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, n,
-               storage == STORE_F32 ? "" : " ", storage == STORE_F32 ? "" : storage_name(storage), n, in, n);
+    cw_comment(
+        w, "Dense layer: %" PRId64 " -> %" PRId64 "%s. %d units side by side; weights%s%s[units/%d][%" PRId64 "][%d].",
+        in, out, emit_epilogue_text(e).text, n, storage == STORE_F32 ? "" : " ",
+        storage == STORE_F32 ? "" : storage_name(storage), n, in, n);
     emit_kernel_head(kernel, w);
     emit_split(w, "block", blocks);
     cw_blank(w);

@@ -89,11 +89,9 @@ void emit_dense_comment(const Kernel *kernel, const char *from, const char *more
     int32_t inputs = kernel->sizes.in_channels, outputs = kernel->sizes.out_channels, b = kernel->vector;
     int64_t blocks = int_div_up(outputs, b);
     int32_t vectors = f->vectors < blocks || kernel->skips_zeros ? f->vectors : (int32_t)blocks;
-    cw_comment(w, "Dense: %s%d -> %d%s%s%s%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.", from,
-               inputs, outputs, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, more,
-               f->storage == STORE_F32 ? "" : storage_name(f->storage), f->storage == STORE_F32 ? "" : " ", outputs,
-               vectors * b, inputs, vectors, b);
+    cw_comment(w, "Dense: %s%d -> %d%s%s. weights %s%s[%d/%d][%d][%d][%d]; the last set may be narrower.", from, inputs,
+               outputs, emit_epilogue_text(e).text, more, f->storage == STORE_F32 ? "" : storage_name(f->storage),
+               f->storage == STORE_F32 ? "" : " ", outputs, vectors * b, inputs, vectors, b);
 }
 
 void emit_dense_start(const Kernel *kernel, const char *vector, const char *count, CWriter *w)

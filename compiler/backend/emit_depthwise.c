@@ -165,12 +165,9 @@ void emit_depthwise(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = d.s;
     const Epilogue *e = &kernel->epilogue;
     emit_row(&d, w);
-    cw_comment(w,
-               "Depthwise convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s.",
+    cw_comment(w, "Depthwise convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s.",
                s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels,
-               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-               e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, emit_epilogue_text(e).text);
     emit_kernel_head(kernel, w);
     cw_line(w, "float *const sums = %s; /* [%d] */", emit_scratch(kernel).text, s->out_cols);
     if (d.padded) {

@@ -64,18 +64,16 @@ static void emit_tile_head(const DepthwiseTile *t, CWriter *w)
     const KernelSizes *s = t->s;
     const Epilogue *e = t->ends;
     const char *before = t->act->op == OP_IDENTITY ? "" : op_info(t->act->op)->name;
-    bool after = e != NULL && e->act.op != OP_IDENTITY;
+    CExpr ends = e ? emit_epilogue_text(e) : (CExpr){""};
     CExpr group = {""};
     if (t->channels > 1) {
         group = cexpr_format(" and %d channels a group", (int)t->channels);
     }
-    cw_comment(
-        w,
-        "%s[%d][%d]: a window of %dx%d taps%s on %d x %d pixels of one vector of channels%s%s%s%s; x points at the "
-        "first tap of the first pixel, rows of the image lie row_stride floats apart.%s%s%s",
-        e ? "y" : "sums", t->rows, t->cols, s->kernel_rows, s->kernel_cols, group.text, t->rows, t->cols,
-        e && e->bias ? ", + bias" : "", e && e->residual ? ", + residual" : "", after ? ", " : "",
-        after ? op_info(e->act.op)->name : "", *before ? " First, of each input: " : "", before, *before ? "." : "");
+    cw_comment(w,
+               "%s[%d][%d]: a window of %dx%d taps%s on %d x %d pixels of one vector of channels%s; x points at the "
+               "first tap of the first pixel, rows of the image lie row_stride floats apart.%s%s%s",
+               e ? "y" : "sums", t->rows, t->cols, s->kernel_rows, s->kernel_cols, group.text, t->rows, t->cols,
+               ends.text, *before ? " First, of each input: " : "", before, *before ? "." : "");
     cw_line(w, "static void %s(const float *x, ptrdiff_t row_stride, const float *w, %s%s%s)", tile_name(t).text,
             e && e->bias ? "vector bias, " : "", e && e->residual ? "const float *residual, " : "",
             e ? "float *y" : "vector *sums");
@@ -328,14 +326,13 @@ void emit_depthwise_vector(const Kernel *kernel, CWriter *w)
         }
     }
     cw_comment(w,
-               "%s convolution %dx%d, stride %dx%d, padding from top left %dx%d%s%s: %dx%dx%d -> %dx%dx%d%s%s%s%s.\n"
+               "%s convolution %dx%d, stride %dx%d, padding from top left %dx%d%s%s: %dx%dx%d -> %dx%dx%d%s.\n"
                "x, y [%d/%d][row][column][%d], weights [%d/%d][%d][%d][%d][%d].",
                kernel->family == KERNEL_GROUPED ? "Grouped" : "Depthwise", s->kernel_rows, s->kernel_cols,
                s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, acts ? ", first " : "",
                acts ? op_info(kernel->prologue.act.op)->name : "", s->in_channels, s->in_rows, s->in_cols,
-               s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               s->in_channels, b, b, s->in_channels, b, s->kernel_rows, s->kernel_cols, channels_of(kernel), b);
+               s->out_channels, s->out_rows, s->out_cols, emit_epilogue_text(e).text, s->in_channels, b, b,
+               s->in_channels, b, s->kernel_rows, s->kernel_cols, channels_of(kernel), b);
     emit_kernel_head(kernel, w);
     emit_split(w, "job", planes * g.rows);
     cw_blank(w);

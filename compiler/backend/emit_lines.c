@@ -146,11 +146,10 @@ static void emit_head(const Lines *l, CWriter *w)
                           : l->pairs ? "pixels of a row, its last half vector of two channels at once"
                                      : "pixels of a row";
     cw_comment(w,
-               "Convolution %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Winograd's F(%d,%d) "
+               "Convolution %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s, by Winograd's F(%d,%d) "
                "down the columns.\nVectors are %s. weights [%d/%d][%d][%d][%d][%d].",
                s->kernel_rows, s->kernel_cols, s->pad_top, s->pad_left, s->in_channels, s->in_rows, s->in_cols,
-               s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               s->out_channels, s->out_rows, s->out_cols, emit_epilogue_text(e).text,
                l->kernel->max_pool   ? ", max pool 2x2"
                : l->kernel->avg_pool ? ", average pool 2x2"
                                      : "",

@@ -38,11 +38,10 @@ static void emit_head_comment(const Rows *r, CWriter *w)
     const KernelSizes *s = r->s;
     const Epilogue *e = &r->kernel->epilogue;
     cw_comment(w,
-               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s.\nVectors are "
+               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> %dx%dx%d%s.\nVectors are "
                "pixels of a row: x, y [channel][row][column], weights [%d/%d][%d][%d][%d][%d].",
                s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left, s->in_channels,
-               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, e->bias ? ", + bias" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
+               s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols, emit_epilogue_text(e).text,
                s->out_channels, r->channels, s->in_channels, s->kernel_rows, s->kernel_cols, r->channels);
 }
 

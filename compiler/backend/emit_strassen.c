@@ -485,12 +485,11 @@ static void emit_head_comment(const Strassen *g, CWriter *w)
     CExpr weights = g->twice ? cexpr_format("[7][%d/%d][7]", s->out_channels, 4 * g->vectors * g->b)
                              : cexpr_format("[%d/%d][7]", s->out_channels, 2 * g->vectors * g->b);
     cw_comment(w,
-               "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s%s%s%s, by Strassen's product%s.\n%s%s%s%sx, y "
+               "Convolution 1x1, stride %dx%d: %dx%dx%d -> %dx%dx%d%s, by Strassen's product%s.\n%s%s%s%sx, y "
                "[channels/%d][row][column][%d], weights %s[%" PRId64 "][%d][%d]; %d + %d pixels at a time.",
                s->stride_rows, s->stride_cols, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
-               s->out_cols, e->bias ? ", + bias" : "", e->residual ? ", + residual" : "",
-               e->act.op == OP_IDENTITY ? "" : ", ", e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name,
-               g->twice ? " twice" : "", norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
+               s->out_cols, emit_epilogue_text(e).text, g->twice ? " twice" : "",
+               norm ? "First, of each input: x * scale + shift" : "", act ? ", " : "",
                act ? op_info(prologue->act.op)->name : "", norm ? ".\n" : "", g->b, g->b, weights.text, g->inputs,
                g->vectors, g->b, g->half, g->half);
 }

@@ -98,11 +98,10 @@ void emit_table_conv(const Kernel *kernel, CWriter *w)
     cw_comment(
         w,
         "Convolution %dx%d with a table of %d connections, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> "
-        "%dx%dx%d%s%s%s%s.",
+        "%dx%dx%d%s.",
         s->kernel_rows, s->kernel_cols, s->table.start[s->table.n_rows], s->stride_rows, s->stride_cols, s->pad_top,
         s->pad_left, s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-        e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-        e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name);
+        emit_epilogue_text(e).text);
     emit_kernel_head(kernel, w);
     emit_tables(s, w);
     CExpr slice = cexpr_sum((Term[]){{"a->scratch", 1}, {"part", kernel->scratch_bytes / 4}, {NULL, 0}}, 0);

@@ -439,15 +439,14 @@ static void emit_head_comment(const Winograd *g, CWriter *w)
                       s->in_channels / s->groups, g->stride > 1 ? "/phases" : "", g->b, g->b, g->vectors, g->b);
     }
     cw_comment(w,
-               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s%s%s%s, by "
+               "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s%s, by "
                "Winograd's F(%dx%d,%dx%d)%s.\nx, y [channels/%d][row][column][%d], weights %s; "
                "%" PRId64 " tiles, %d at a time.",
                s->kernel_rows, s->kernel_cols, g->stride, g->stride, s->pad_top, s->pad_left, groups.text,
                s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols,
-               e->bias ? ", + bias" : "", e->residual ? ", + residual" : "", e->act.op == OP_IDENTITY ? "" : ", ",
-               e->act.op == OP_IDENTITY ? "" : op_info(e->act.op)->name, g->kernel->max_pool ? ", max pool 2x2" : "",
-               g->out_rows, g->out_cols, g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1,
-               g->stride > 1 ? " in four phases" : "", g->b, g->b, weights.ptr, g->tiles, g->block);
+               emit_epilogue_text(e).text, g->kernel->max_pool ? ", max pool 2x2" : "", g->out_rows, g->out_cols,
+               g->point_rows - g->out_rows + 1, g->point_cols - g->out_cols + 1, g->stride > 1 ? " in four phases" : "",
+               g->b, g->b, weights.ptr, g->tiles, g->block);
     strbuf_free(&weights);
 }
 
