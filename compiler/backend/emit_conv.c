@@ -11,6 +11,7 @@
  * Weights lie as the micro-kernel reads them: [oc/4][tap/4][4][4], zero past the edges; the bias is padded alike.
  * Each output is computed by one part, with an order of additions that does not depend on the number of parts. */
 #include "backend/emit.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -30,16 +31,6 @@ typedef struct Conv {
     const char *index; /* type of indices: int unless a tensor is too large for it */
 } Conv;
 
-static int64_t round_up(int64_t a, int64_t multiple)
-{
-    return (a + multiple - 1) / multiple * multiple;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static Conv conv_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -48,22 +39,22 @@ static Conv conv_of(const Kernel *kernel)
     c.in_channels = s->in_channels / s->groups;
     c.out_channels = s->out_channels / s->groups;
     c.taps = c.in_channels * s->kernel_rows * s->kernel_cols;
-    c.padded_taps = round_up(c.taps, COLS);
-    c.padded_out = round_up(c.out_channels, ROWS);
+    c.padded_taps = int_align_up(c.taps, COLS);
+    c.padded_out = int_align_up(c.out_channels, ROWS);
     c.in_plane = (int64_t)s->in_rows * s->in_cols;
     c.pixels = (int64_t)s->out_rows * s->out_cols;
     c.tile = kernel->tile_pixels;
-    c.tiles = (c.pixels + c.tile - 1) / c.tile;
+    c.tiles = int_div_up(c.pixels, c.tile);
     c.block = kernel->tile_taps;
-    c.blocks = (c.taps + c.block - 1) / c.block;
-    int64_t rows = (int64_t)(s->out_rows - 1) * s->stride_rows + (int64_t)(s->kernel_rows - 1) * s->dilation_rows + 1;
-    int64_t cols = (int64_t)(s->out_cols - 1) * s->stride_cols + (int64_t)(s->kernel_cols - 1) * s->dilation_cols + 1;
+    c.blocks = int_div_up(c.taps, c.block);
+    int64_t rows = window_extent(s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows);
+    int64_t cols = window_extent(s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols);
     c.pads_rows = s->pad_top > 0 || rows - s->pad_top > s->in_rows;
     c.pads_cols = s->pad_left > 0 || cols - s->pad_left > s->in_cols;
     c.pointwise = s->kernel_rows == 1 && s->kernel_cols == 1 && s->stride_rows == 1 && s->stride_cols == 1 &&
                   !c.pads_rows && !c.pads_cols && s->in_cols == s->out_cols;
-    c.index = cexpr_index_type(larger(larger(s->in_channels * c.in_plane, s->out_channels * c.pixels),
-                                      c.groups * c.padded_out * c.padded_taps));
+    c.index = cexpr_index_type(int_max(int_max(s->in_channels * c.in_plane, s->out_channels * c.pixels),
+                                       c.groups * c.padded_out * c.padded_taps));
     if (kernel->tile_pixels <= 0 || c.block % COLS != 0 || kernel->weight_format.row_block != ROWS ||
         kernel->weight_format.col_block != COLS ||
         kernel->scratch_bytes < 4 * c.tile * (c.block + (c.blocks == 1 ? ROWS : c.padded_out))) {
@@ -86,7 +77,7 @@ static void emit_column_tables(const Conv *c, CWriter *w)
     StrBuf first = {0}, end = {0};
     for (int32_t kx = 0; kx < s->kernel_cols; ++kx) {
         int64_t shift = (int64_t)kx * s->dilation_cols - s->pad_left; /* input column = ox * stride + shift */
-        int64_t from = shift >= 0 ? 0 : (-shift + s->stride_cols - 1) / s->stride_cols;
+        int64_t from = shift >= 0 ? 0 : int_div_up(-shift, s->stride_cols);
         int64_t to = shift >= s->in_cols ? 0 : (s->in_cols - 1 - shift) / s->stride_cols + 1;
         to = to < s->out_cols ? to : s->out_cols;
         from = from < to ? from : to;

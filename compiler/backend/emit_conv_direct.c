@@ -42,9 +42,10 @@ static Direct direct_of(const Kernel *kernel)
     d.tile_rows = kernel->tile_rows > 0 && kernel->tile_rows < s->out_rows ? kernel->tile_rows : 1;
     d.row_tiles = int_div_up(s->out_rows, d.tile_rows);
     d.last_rows = (int32_t)(s->out_rows - (d.row_tiles - 1) * d.tile_rows);
-    d.col_tiles = int_div_up(s->out_cols, kernel->tile_cols);
-    d.cols = (int32_t)int_div_up(s->out_cols, d.col_tiles);
-    d.wide_tiles = s->out_cols - (d.cols - 1) * d.col_tiles;
+    Pieces columns = pieces_of(s->out_cols, kernel->tile_cols);
+    d.col_tiles = columns.count;
+    d.cols = (int32_t)columns.size;
+    d.wide_tiles = columns.wide;
     d.block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
     d.blocks = int_div_up(d.row_tiles * d.col_tiles, d.block);
     bool norm = kernel->prologue.kind == PROLOGUE_NORM;
@@ -73,9 +74,8 @@ static Direct direct_of(const Kernel *kernel)
     d.last_rounds = tile_last_rounds(in_channels, d.b, d.unroll);
     int64_t in = int_div_up(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
     int64_t in2 = d.second_step > 0 ? int_div_up(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
-    in = in2 > in ? in2 : in;
     int64_t out = int_div_up(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
-    d.index = cexpr_index_type(2 * (in > out ? in > weights ? in : weights : out > weights ? out : weights));
+    d.index = cexpr_index_type(2 * int_max(int_max(int_max(in, in2), out), weights));
     if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
         run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0))) ||
         (d.second_step > 0 && (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 ||

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_parts.h"
+#include "support/ints.h"
 
 /* Of two vectors that hold `results` sums of `lanes` lanes each: the lower or upper half of each sum's lanes. */
 static void append_halves(int32_t b, int32_t results, int32_t lanes, bool upper, const char *vectors, StrBuf *out)
@@ -95,8 +96,8 @@ void emit_conv_few(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const Activation *act = &kernel->epilogue.act;
     int32_t b = kernel->vector, pixels = kernel->tile_cols;
-    int64_t planes = (s->in_channels + b - 1) / b, channel_floats = planes * b * s->kernel_rows * s->kernel_cols;
-    int64_t tiles = (s->out_cols + pixels - 1) / pixels, out = (int64_t)s->out_rows * s->out_cols;
+    int64_t planes = int_div_up(s->in_channels, b), channel_floats = planes * b * s->kernel_rows * s->kernel_cols;
+    int64_t tiles = int_div_up(s->out_cols, pixels), out = (int64_t)s->out_rows * s->out_cols;
     if (kernel->weight_format.lanes != 1 || kernel->out.block != 1 || pixels > b || (pixels & (pixels - 1)) != 0 ||
         pixels > s->out_cols || kernel->epilogue.residual) {
         ICE("kernel '" STR_FMT "' is not one of few output channels", STR_ARG(kernel->name));

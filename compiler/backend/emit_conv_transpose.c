@@ -31,11 +31,6 @@ typedef struct Transposed {
     const char *index;
 } Transposed;
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Pixels of a phase along one axis. */
 static int64_t pixels_along(const TransposedAxis *axis, int32_t phase)
 {
@@ -73,8 +68,8 @@ static Transposed transposed_of(const Kernel *kernel)
         }
     }
     t.index = cexpr_index_type(
-        larger(larger(s->in_channels * t.in_plane, s->out_channels * t.out_plane) + larger(t.tile, s->stride_cols),
-               t.groups * t.padded_out * t.in_channels * t.window));
+        int_max(int_max(s->in_channels * t.in_plane, s->out_channels * t.out_plane) + int_max(t.tile, s->stride_cols),
+                t.groups * t.padded_out * t.in_channels * t.window));
     return t;
 }
 

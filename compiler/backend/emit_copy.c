@@ -3,6 +3,7 @@
  * Lowering has merged and ordered the loops: a copy of one run has a single loop. Where the planes of the output are
  * larger than what is copied, they are first filled with the border's value. */
 #include "backend/emit.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -16,7 +17,7 @@ static int64_t furthest(int32_t c, int32_t y, int32_t x, const int64_t *stride)
 /* One run: shared out in pieces. */
 static void emit_run(const KernelSizes *s, const char *index, CWriter *w)
 {
-    int64_t n = s->in_cols, pieces = (n + RUN - 1) / RUN;
+    int64_t n = s->in_cols, pieces = int_div_up(n, RUN);
     CExpr from = cexpr_sum((Term[]){{"x", s->in_stride[2]}, {NULL, 0}}, 0);
     CExpr to = cexpr_sum((Term[]){{"x", s->out_stride[2]}, {NULL, 0}},
                          s->pad_top * s->out_stride[1] + s->pad_left * s->out_stride[2]);

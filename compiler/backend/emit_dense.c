@@ -7,6 +7,7 @@
  *
  * Weights of 16 bits are widened a round at a time. */
 #include "backend/emit.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -58,7 +59,7 @@ void emit_dense(const Kernel *kernel, CWriter *w)
     if (n <= 0 || kernel->weight_format.col_block != 1) {
         ICE("dense kernel '" STR_FMT "' has no block of units", STR_ARG(kernel->name));
     }
-    int64_t blocks = (out + n - 1) / n;
+    int64_t blocks = int_div_up(out, n);
     const char *index = cexpr_index_type(blocks * n * in);
     cw_comment(
         w, "Dense layer: %" PRId64 " -> %" PRId64 "%s. %d units side by side; weights%s%s[units/%d][%" PRId64 "][%d].",

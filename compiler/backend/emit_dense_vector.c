@@ -130,9 +130,9 @@ void emit_dense_vector(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
     int32_t b = kernel->vector, inputs = s->in_channels;
-    int64_t blocks = (s->out_channels + b - 1) / b;
+    int64_t blocks = int_div_up(s->out_channels, b);
     int32_t vectors = f->vectors < blocks ? f->vectors : (int32_t)blocks;
-    int64_t sets = (blocks + vectors - 1) / vectors;
+    int64_t sets = int_div_up(blocks, vectors);
     int32_t last = (int32_t)(blocks - (sets - 1) * vectors);
     if (f->kind != PACK_VECTORS || f->lanes != b || vectors < 1) {
         ICE("kernel '" STR_FMT "' is not a dense one of vectors", STR_ARG(kernel->name));

@@ -4,6 +4,7 @@
  * length and no test: NAME_row adds all taps of one output row. The border is zeroed once a call, since the copies only
  * ever write the inside. Where no window leaves the input, rows are read in place. */
 #include "backend/emit.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -25,15 +26,15 @@ static Depthwise depthwise_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     Depthwise d = {.kernel = kernel, .s = s, .name = kernel->name.ptr, .name_length = (int)kernel->name.len};
-    d.rows = (int64_t)(s->out_rows - 1) * s->stride_rows + (int64_t)(s->kernel_rows - 1) * s->dilation_rows + 1;
-    d.cols = (int64_t)(s->out_cols - 1) * s->stride_cols + (int64_t)(s->kernel_cols - 1) * s->dilation_cols + 1;
+    d.rows = window_extent(s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows);
+    d.cols = window_extent(s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols);
     d.padded = s->pad_top > 0 || s->pad_left > 0 || d.rows > s->in_rows || d.cols > s->in_cols;
     d.row_stride = d.padded ? d.cols : s->in_cols;
     d.in_plane = (int64_t)s->in_rows * s->in_cols;
     d.out_plane = (int64_t)s->out_rows * s->out_cols;
     d.taps = (int64_t)s->kernel_rows * s->kernel_cols;
-    int64_t in = s->in_channels * d.in_plane, out = s->out_channels * (d.out_plane > d.taps ? d.out_plane : d.taps);
-    d.index = cexpr_index_type(in > out ? in : out);
+    int64_t in = s->in_channels * d.in_plane, out = s->out_channels * int_max(d.out_plane, d.taps);
+    d.index = cexpr_index_type(int_max(in, out));
     if (kernel->scratch_bytes < 4 * (s->out_cols + (d.padded ? d.rows * d.cols : 0))) {
         ICE("depthwise kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
     }

@@ -8,6 +8,7 @@
 
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
+#include "support/ints.h"
 
 static CExpr tile_name(const DepthwiseTile *t)
 {
@@ -166,11 +167,12 @@ static Grid grid_of(const Kernel *kernel)
         kernel->vector % channels_of(kernel) != 0) {
         ICE("kernel '" STR_FMT "' is not a depthwise one of vectors", STR_ARG(kernel->name));
     }
-    g.rows = (s->out_rows + g.tile_rows - 1) / g.tile_rows;
+    g.rows = int_div_up(s->out_rows, g.tile_rows);
     g.last_rows = (int32_t)(s->out_rows - (g.rows - 1) * g.tile_rows);
-    g.cols = (s->out_cols + kernel->tile_cols - 1) / kernel->tile_cols;
-    g.tile_cols = (int32_t)((s->out_cols + g.cols - 1) / g.cols);
-    g.wide = s->out_cols - (g.tile_cols - 1) * g.cols;
+    Pieces columns = pieces_of(s->out_cols, kernel->tile_cols);
+    g.cols = columns.count;
+    g.tile_cols = (int32_t)columns.size;
+    g.wide = columns.wide;
     return g;
 }
 
@@ -318,7 +320,7 @@ void emit_depthwise_vector(const Kernel *kernel, CWriter *w)
     Grid g = grid_of(kernel);
     bool acts = kernel->prologue.kind == PROLOGUE_ACT;
     int32_t b = kernel->vector, taps = s->kernel_rows * s->kernel_cols * channels_of(kernel);
-    int64_t planes = (s->in_channels + b - 1) / b;
+    int64_t planes = int_div_up(s->in_channels, b);
     for (int r = 0; r < (g.last_rows != g.tile_rows ? 2 : 1); ++r) {
         for (int c = 0; c < (g.wide < g.cols ? 2 : 1); ++c) {
             DepthwiseTile tile = tile_of(kernel, r == 0 ? g.tile_rows : g.last_rows, g.tile_cols - c);

@@ -4,6 +4,7 @@
  * local array first and copied out afterwards: both loops run over memory that cannot overlap, which compilers see, and
  * so both vectorise, in place or not. Blocks start at fixed elements: results do not depend on the number of parts. */
 #include "backend/emit.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -82,7 +83,7 @@ static void emit_by_channel(const Elementwise *e, int64_t channels, int64_t plan
 
 static void emit_flat(const Elementwise *e, int64_t total, const char *index, CWriter *w)
 {
-    emit_split(w, "block", (total + BLOCK - 1) / BLOCK);
+    emit_split(w, "block", int_div_up(total, BLOCK));
     emit_prelude(e, w);
     cw_blank(w);
     cw_open(w, "for (%s block = first_block; block < end_block; ++block)", index);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
+#include "support/ints.h"
 
 typedef struct Images {
     const Kernel *kernel;
@@ -10,17 +11,12 @@ typedef struct Images {
     int64_t rows, cols;
 } Images;
 
-static bool has_halo(const Layout *l)
-{
-    return l->plane_stride != (int64_t)l->rows * l->cols * l->block;
-}
-
 static Images images_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     Images m = {.kernel = kernel, .rows = s->in_rows, .cols = s->in_cols};
-    m.flat =
-        !has_halo(&kernel->in) && !has_halo(&kernel->out) && !has_halo(&kernel->in2) && !has_halo(&kernel->residual);
+    m.flat = layout_is_dense(&kernel->in) && layout_is_dense(&kernel->out) && layout_is_dense(&kernel->in2) &&
+             layout_is_dense(&kernel->residual);
     if (m.flat) {
         m.cols *= m.rows;
         m.rows = 1;
@@ -45,7 +41,7 @@ static void emit_images(const Images *m, const char *prelude, const char *value,
     const Epilogue *e = &kernel->epilogue;
     int32_t b = kernel->vector;
     enum { RUN = 64 }; /* pixels of a long row that are one job */
-    int64_t planes = (kernel->sizes.in_channels + b - 1) / b, runs = m->rows == 1 ? (m->cols + RUN - 1) / RUN : 1;
+    int64_t planes = int_div_up(kernel->sizes.in_channels, b), runs = m->rows == 1 ? int_div_up(m->cols, RUN) : 1;
     int64_t total = planes * kernel->out.plane_stride, other = planes * kernel->in.plane_stride;
     emit_kernel_head(kernel, w);
     emit_split(w, "job", planes * m->rows * runs);
@@ -126,7 +122,7 @@ static void emit_flat(const Kernel *kernel, CWriter *w)
 {
     enum { RUN = 64 }; /* vectors that are one job */
     int64_t count = layout_elements(&kernel->out), b = kernel->vector, whole = count / b * b, rest = count - whole;
-    int64_t jobs = (count + RUN * b - 1) / (RUN * b);
+    int64_t jobs = int_div_up(count, RUN * b);
     const Activation *act = &kernel->epilogue.act;
     cw_comment(w, "%s, %" PRId64 " numbers side by side.", op_info(act->op)->name, count);
     emit_kernel_head(kernel, w);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
+#include "support/ints.h"
 
 enum { RUN = 256 }; /* pixels that are summed before they join the others */
 
@@ -40,7 +41,7 @@ static void emit_runs(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const Layout *l = &kernel->in;
     int32_t b = kernel->vector;
-    bool flat = l->plane_stride == (int64_t)l->rows * l->cols * b;
+    bool flat = layout_is_dense(l);
     int64_t rows = flat ? 1 : s->in_rows, cols = flat ? (int64_t)s->in_rows * s->in_cols : s->in_cols;
     if (rows > 1) {
         cw_open(w, "for (int row = 0; row < %" PRId64 "; ++row)", rows);
@@ -72,7 +73,7 @@ void emit_gram_vector(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t b = kernel->vector, channels = s->in_channels;
-    int64_t planes = (channels + b - 1) / b, elements = layout_elements(&kernel->in);
+    int64_t planes = int_div_up(channels, b), elements = layout_elements(&kernel->in);
     const char *index =
         cexpr_index_type(2 * (elements > (int64_t)channels * channels ? elements : (int64_t)channels * channels));
     emit_square(kernel, w);

@@ -11,7 +11,7 @@ static void emit_channel(const DepthwiseTile *t, int32_t j, CWriter *w)
 {
     const KernelSizes *s = t->s;
     int32_t b = t->b, n = t->channels;
-    int32_t span = (t->cols - 1) * s->stride_cols + (s->kernel_cols - 1) * s->dilation_cols + 1;
+    int32_t span = (int32_t)window_extent(t->cols, s->kernel_cols, s->stride_cols, s->dilation_cols);
     if (t->rows > 1) {
         emit_open_unrolled(w, "r", t->rows);
     }

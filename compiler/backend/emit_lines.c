@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "backend/emit_lines.h"
+#include "support/ints.h"
 
 static Lines lines_of(const Kernel *kernel)
 {
@@ -42,7 +43,7 @@ static Lines lines_of(const Kernel *kernel)
     int64_t in = s->in_channels * kernel->in.plane_stride,
             weights = l.points * l.depth * (s->out_channels + l.channels);
     int64_t out = (s->out_channels + l.b) * kernel->out.plane_stride;
-    l.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
+    l.index = cexpr_index_type(int_max(int_max(in, out), weights));
     return l;
 }
 
@@ -201,10 +202,11 @@ static LineTiles tiles_of(const Lines *l)
     enum { MOST_ROUND = 11 };
     const Kernel *kernel = l->kernel;
     LineTiles t = {.vectors = kernel->weight_format.vectors};
-    int32_t planes = (l->s->out_channels + l->b - 1) / l->b, cols = l->s->out_cols, run = l->s->kernel_cols;
-    t.count = (cols + kernel->tile_cols - 1) / kernel->tile_cols;
-    t.cols = (cols + t.count - 1) / t.count;
-    t.wide = cols - (t.cols - 1) * t.count;
+    int32_t planes = (l->s->out_channels + l->b - 1) / l->b, run = l->s->kernel_cols;
+    Pieces columns = pieces_of(l->s->out_cols, kernel->tile_cols);
+    t.count = (int32_t)columns.count;
+    t.cols = (int32_t)columns.size;
+    t.wide = (int32_t)columns.wide;
     t.vectors = t.vectors < planes ? t.vectors : planes;
     t.last_vectors = planes - (planes - 1) / t.vectors * t.vectors;
     t.unroll = kernel->tile_round > 0 ? kernel->tile_round : run <= MOST_ROUND ? run : 1;

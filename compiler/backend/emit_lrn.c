@@ -3,6 +3,7 @@
  * Done for a block of pixels at a time, so that every loop runs along memory. The sum of a window is formed afresh for
  * each channel: a running sum would be faster, but subtracting what leaves the window loses digits. */
 #include "backend/emit_sums.h"
+#include "support/ints.h"
 
 enum { BLOCK = 64 }; /* pixels */
 
@@ -25,7 +26,7 @@ void emit_lrn(const Kernel *kernel, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
     const LrnAttr *lrn = &s->lrn;
-    int64_t plane = (int64_t)s->in_rows * s->in_cols, blocks = (plane + BLOCK - 1) / BLOCK;
+    int64_t plane = (int64_t)s->in_rows * s->in_cols, blocks = int_div_up(plane, BLOCK);
     int32_t below = lrn->size / 2, above = (lrn->size - 1) / 2;
     double alpha = lrn->alpha_div_n ? lrn->alpha / lrn->size : lrn->alpha;
     const char *index = cexpr_index_type(s->in_channels * plane);

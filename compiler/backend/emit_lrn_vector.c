@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
+#include "support/ints.h"
 
 /* "vector_shuffle(before, here, 14, 15, 0, ..)": the squares of channels that lie `shift` further. */
 static void append_shifted(StrBuf *out, int32_t b, int32_t shift)
@@ -23,7 +24,7 @@ static void emit_squares(const Kernel *kernel, const char *name, int shift, CWri
 {
     const KernelSizes *s = &kernel->sizes;
     int32_t b = kernel->vector, rest = s->in_channels % b;
-    int64_t planes = (s->in_channels + b - 1) / b, stride = kernel->in.plane_stride;
+    int64_t planes = int_div_up(s->in_channels, b), stride = kernel->in.plane_stride;
     CExpr at = cexpr_sum((Term[]){{"x", 1}, {"col", b}, {NULL, 0}}, shift * stride);
     if (shift == 0) {
         cw_line(w, "vector %s = center * center;", name);
@@ -53,7 +54,7 @@ void emit_lrn_vector(const Kernel *kernel, CWriter *w)
     if (-first > b || last > b) {
         ICE("kernel '" STR_FMT "' has more neighbours than lanes", STR_ARG(kernel->name));
     }
-    int64_t planes = (s->in_channels + b - 1) / b;
+    int64_t planes = int_div_up(s->in_channels, b);
     double alpha = s->lrn.alpha_div_n ? s->lrn.alpha / s->lrn.size : s->lrn.alpha;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     cw_comment(w, "Local response normalisation over %d channels, %dx%dx%d.", s->lrn.size, s->in_channels, s->in_rows,

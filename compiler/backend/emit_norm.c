@@ -3,6 +3,7 @@
  * Mean, variance and norm are summed in double. The mean is kept as two floats, high + low, so that x - mean is as
  * exact as x is, also where all of a channel lies far from 0. */
 #include "backend/emit_sums.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -93,7 +94,7 @@ static void emit_l2_pixels(const KernelSizes *s, int64_t plane, CWriter *w)
 {
     const char *index = cexpr_index_type(s->in_channels * plane);
     CExpr at = cexpr_sum((Term[]){{"c", plane}, {"p", 1}, {NULL, 0}}, 0);
-    emit_split(w, "block", (plane + PIXELS - 1) / PIXELS);
+    emit_split(w, "block", int_div_up(plane, PIXELS));
     cw_blank(w);
     cw_open(w, "for (int block = first_block; block < end_block; ++block)");
     CExpr pixels = emit_block_pixels(w, plane, PIXELS);

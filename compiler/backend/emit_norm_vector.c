@@ -6,11 +6,6 @@
 
 enum { RUN = 64 }; /* pixels that are summed in float: they are in the first-level cache when they are read again */
 
-static bool has_halo(const Layout *l)
-{
-    return l->plane_stride != (int64_t)l->rows * l->cols * l->block;
-}
-
 static void emit_row_pointer(const char *head, const char *array, const Layout *l, bool rows, CWriter *w)
 {
     CExpr at = cexpr_sum((Term[]){{array, 1}, {"plane", l->plane_stride}, {"row", rows ? l->row_stride : 0}, {NULL, 0}},
@@ -110,7 +105,8 @@ void emit_instance_norm_vector(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     const Layout *in = &kernel->in, *out = &kernel->out;
     int64_t rows = s->in_rows, cols = s->in_cols, planes = (s->in_channels + kernel->vector - 1) / kernel->vector;
-    if (!has_halo(in) && !has_halo(out) && !(kernel->epilogue.residual && has_halo(&kernel->residual))) {
+    if (layout_is_dense(in) && layout_is_dense(out) &&
+        (!kernel->epilogue.residual || layout_is_dense(&kernel->residual))) {
         cols *= rows;
         rows = 1;
     }

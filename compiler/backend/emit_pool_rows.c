@@ -52,7 +52,7 @@ void emit_pool_lanes(int32_t b, int32_t second, bool is_max, CWriter *w)
  * but no further than this part writes. */
 static void emit_short_store(const Layout *out, int32_t b, CWriter *w)
 {
-    bool follow = out->row_stride == out->cols && out->plane_stride == (int64_t)out->rows * out->cols;
+    bool follow = layout_is_dense(out);
     if (follow) {
         cw_open(w, "if (job < end_job - %d)", (b - 1) / (int)out->cols);
         cw_line(w, "vector_store_anywhere(y, value);");

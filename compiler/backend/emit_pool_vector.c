@@ -6,11 +6,12 @@
 #include <inttypes.h>
 
 #include "backend/emit_vector.h"
+#include "support/ints.h"
 
 static const char *index_of(const Kernel *kernel)
 {
-    int64_t b = kernel->vector, in = (kernel->sizes.in_channels + b - 1) / b * kernel->in.plane_stride;
-    int64_t out = (kernel->sizes.out_channels + b - 1) / b * kernel->out.plane_stride;
+    int64_t b = kernel->vector, in = int_div_up(kernel->sizes.in_channels, b) * kernel->in.plane_stride;
+    int64_t out = int_div_up(kernel->sizes.out_channels, b) * kernel->out.plane_stride;
     return cexpr_index_type(in > out ? in : out);
 }
 
@@ -242,7 +243,7 @@ void emit_pool_vector(const Kernel *kernel, CWriter *w)
                    s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols);
     }
     emit_kernel_head(kernel, w);
-    int64_t planes = (s->in_channels + b - 1) / b;
+    int64_t planes = int_div_up(s->in_channels, b);
     emit_split(w, "job", planes * s->out_rows);
     cw_blank(w);
     cw_open(w, "for (int job = first_job; job < end_job; ++job)");
@@ -303,7 +304,7 @@ void emit_global_pool_vector(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     bool is_max = s->is_max;
     int32_t b = kernel->vector, rest = s->in_channels % b;
-    int64_t planes = (s->in_channels + b - 1) / b;
+    int64_t planes = int_div_up(s->in_channels, b);
     emit_window(kernel, is_max, w);
     cw_comment(w, "%s of each channel: %dx%dx%d -> %d.", is_max ? "Maximum" : "Average", s->in_channels, s->in_rows,
                s->in_cols, s->out_channels);

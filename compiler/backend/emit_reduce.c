@@ -1,6 +1,7 @@
 /* Kernels that make few numbers of many: sum, mean, mse, rbf, argmax, top_k. Sums are in double: see emit_sums.h. Of
  * equal numbers the one with the lower index comes first, whatever the number of parts. */
 #include "backend/emit_sums.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -69,7 +70,7 @@ static void emit_argmax_pixels(const KernelSizes *s, int64_t plane, CWriter *w)
 {
     const char *index = cexpr_index_type(s->in_channels * plane);
     CExpr at = cexpr_sum((Term[]){{"c", plane}, {"p", 1}, {NULL, 0}}, 0);
-    emit_split(w, "block", (plane + PIXELS - 1) / PIXELS);
+    emit_split(w, "block", int_div_up(plane, PIXELS));
     cw_blank(w);
     cw_open(w, "for (int block = first_block; block < end_block; ++block)");
     CExpr pixels = emit_block_pixels(w, plane, PIXELS);

@@ -1,6 +1,7 @@
 /* Planes of another size made of the input's own pixels: border (reflected or repeated), upsample, subsample. All work
  * row by row, so that the inner loops run along memory. */
 #include "backend/emit_sums.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -9,11 +10,6 @@ enum { MAX_UNROLLED = 8 }; /* neighbours of a row that are written out */
 static int64_t plane_of(int32_t rows, int32_t cols)
 {
     return (int64_t)rows * cols;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* --- border */
@@ -43,7 +39,7 @@ void emit_border(const Kernel *kernel, CWriter *w)
     const KernelSizes *s = &kernel->sizes;
     bool reflect = s->border == PAD_REFLECT;
     int64_t out = plane_of(s->out_rows, s->out_cols), rows = (int64_t)s->in_channels * s->out_rows;
-    const char *index = cexpr_index_type(larger(s->in_channels * out, 2 * (int64_t)s->in_rows));
+    const char *index = cexpr_index_type(int_max(s->in_channels * out, 2 * (int64_t)s->in_rows));
     cw_comment(w, "A border of the input's own pixels, %s: %dx%dx%d -> %dx%dx%d.", reflect ? "reflected" : "repeated",
                s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows, s->out_cols);
     emit_kernel_head(kernel, w);

@@ -3,6 +3,7 @@
  * The largest value is subtracted first, so that expf cannot overflow; the sum is kept in double, which costs nothing
  * here and keeps the probabilities of a thousand classes exact to the last float digit. May run in place. */
 #include "backend/emit_sums.h"
+#include "support/ints.h"
 
 enum { BLOCK = 64 }; /* pixels done side by side */
 
@@ -44,7 +45,7 @@ static void emit_vector(const Kernel *kernel, CWriter *w)
 static void emit_pixels(const Kernel *kernel, int64_t plane, CWriter *w)
 {
     const KernelSizes *s = &kernel->sizes;
-    int64_t blocks = (plane + BLOCK - 1) / BLOCK;
+    int64_t blocks = int_div_up(plane, BLOCK);
     const char *index = cexpr_index_type(s->in_channels * plane);
     CExpr at = cexpr_sum((Term[]){{"c", plane}, {"p", 1}, {NULL, 0}}, 0);
     emit_split(w, "block", blocks);

@@ -66,9 +66,10 @@ static Strassen strassen_of(const Kernel *kernel)
     g.planes = g.vectors * of_vector;
     g.last_planes = (int32_t)(g.out_planes - (g.sets - 1) * g.planes);
     g.run = g.twice ? (g.half + 1) / 2 : g.half;
-    g.chunks = (int32_t)int_div_up(g.run, kernel->tile_cols);
-    g.chunk = (int32_t)int_div_up(g.run, g.chunks);
-    g.wide = g.run - (g.chunk - 1) * g.chunks;
+    Pieces chunks = pieces_of(g.run, kernel->tile_cols);
+    g.chunks = (int32_t)chunks.count;
+    g.chunk = (int32_t)chunks.size;
+    g.wide = (int32_t)chunks.wide;
     g.in_place = strassen_in_place(kernel);
     g.rounds = g.b / of_vector / g.unroll;
     /* Sets are told apart by their number of vectors, or planes. */
@@ -82,7 +83,7 @@ static Strassen strassen_of(const Kernel *kernel)
     g.product_floats = g.inputs * g.vectors * g.b;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = PRODUCTS * (g.twice ? PRODUCTS : 1) * g.inputs * g.all_vectors * g.b;
-    g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
+    g.index = cexpr_index_type(int_max(int_max(in, out), weights));
     int64_t sums = 2 * g.sum_stride + (g.twice ? strassen_twice_floats(&g) : 0);
     if (kernel->scratch_bytes < 4 * (strassen_factors_in_v(&g) * g.v_stride + sums)) {
         ICE("strassen kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));

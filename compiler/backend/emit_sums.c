@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "ir/op.h"
+#include "support/ints.h"
 
 enum { LANES = 8 };
 
@@ -60,7 +61,7 @@ void emit_single_part(CWriter *w)
 
 CExpr emit_block_pixels(CWriter *w, int64_t total, int size)
 {
-    int64_t blocks = (total + size - 1) / size;
+    int64_t blocks = int_div_up(total, size);
     if (blocks == 1) {
         return cexpr_int(total);
     }

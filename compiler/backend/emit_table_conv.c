@@ -4,6 +4,7 @@
  * weights[connection][ky][kx]; the tables of connections and of columns that lie inside the input are part of the code.
  */
 #include "backend/emit_sums.h"
+#include "support/ints.h"
 
 #include <inttypes.h>
 
@@ -94,7 +95,7 @@ void emit_table_conv(const Kernel *kernel, CWriter *w)
     int64_t in_plane = (int64_t)s->in_rows * s->in_cols, out_plane = (int64_t)s->out_rows * s->out_cols;
     int64_t in = s->in_channels * in_plane, out = s->out_channels * out_plane;
     int64_t weights = (int64_t)s->table.start[s->table.n_rows] * s->kernel_rows * s->kernel_cols;
-    const char *index = cexpr_index_type(in > out ? (in > weights ? in : weights) : out > weights ? out : weights);
+    const char *index = cexpr_index_type(int_max(int_max(in, out), weights));
     cw_comment(
         w,
         "Convolution %dx%d with a table of %d connections, stride %dx%d, padding from top left %dx%d: %dx%dx%d -> "

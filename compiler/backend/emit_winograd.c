@@ -14,6 +14,7 @@
 #include <inttypes.h>
 
 #include "backend/emit_winograd.h"
+#include "support/ints.h"
 
 /* Planes of V that are summed up at point xi. */
 static int64_t point_planes(const Winograd *g, int32_t xi)
@@ -49,10 +50,10 @@ static Winograd winograd_of(const Kernel *kernel)
     g.point_cols = winograd_points(m.cols, tap_cols);
     g.area = g.point_rows * g.point_cols;
     g.groups = s->groups;
-    g.in_planes = (in_channels + g.b - 1) / g.b;
-    g.out_planes = (out_channels + g.b - 1) / g.b;
+    g.in_planes = int_div_up(in_channels, g.b);
+    g.out_planes = int_div_up(out_channels, g.b);
     g.vectors = f->vectors < g.out_planes ? f->vectors : (int32_t)g.out_planes;
-    g.sets = (g.out_planes + g.vectors - 1) / g.vectors;
+    g.sets = int_div_up(g.out_planes, g.vectors);
     g.last_vectors = (int32_t)(g.out_planes - (g.sets - 1) * g.vectors);
     g.products = 0;
     for (int32_t xi = 0; xi < g.area; ++xi) {
@@ -60,8 +61,8 @@ static Winograd winograd_of(const Kernel *kernel)
     }
     g.products = g.live ? (int64_t)in_channels * 9 : g.products;
     g.set_floats = g.products * g.vectors * g.b;
-    g.tile_rows = (s->out_rows + g.out_rows - 1) / g.out_rows;
-    g.tile_cols = (s->out_cols + g.out_cols - 1) / g.out_cols;
+    g.tile_rows = int_div_up(s->out_rows, g.out_rows);
+    g.tile_cols = int_div_up(s->out_cols, g.out_cols);
     g.tiles = g.tile_rows * g.tile_cols;
     g.quads = winograd_quads(kernel);
     int32_t pooled =
@@ -69,10 +70,11 @@ static Winograd winograd_of(const Kernel *kernel)
     g.y_rows = g.out_rows / pooled;
     g.y_cols = g.out_cols / pooled;
     g.block = kernel->block_tiles < g.tiles ? kernel->block_tiles : (int32_t)g.tiles;
-    g.blocks = (g.tiles + g.block - 1) / g.block;
-    g.chunks = (g.block + kernel->tile_cols - 1) / kernel->tile_cols;
-    g.chunk = (g.block + g.chunks - 1) / g.chunks;
-    g.wide = g.block - (g.chunk - 1) * g.chunks;
+    g.blocks = int_div_up(g.tiles, g.block);
+    Pieces chunks = pieces_of(g.block, kernel->tile_cols);
+    g.chunks = (int32_t)chunks.count;
+    g.chunk = (int32_t)chunks.size;
+    g.wide = (int32_t)chunks.wide;
     g.slots = g.live ? (int64_t)g.chunks * g.chunk : g.block;
     g.v_stride = g.stride * g.stride * g.in_planes * g.block * g.b + SCRATCH_PAD;
     g.m_stride = (int64_t)g.vectors * g.block * g.b + SCRATCH_PAD;
@@ -83,7 +85,7 @@ static Winograd winograd_of(const Kernel *kernel)
     g.m_floats = g.live ? g.slots * g.area * g.b : g.area * g.m_stride;
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = g.groups * g.sets * g.set_floats;
-    g.index = cexpr_index_type(in > out ? in > weights ? in : weights : out > weights ? out : weights);
+    g.index = cexpr_index_type(int_max(int_max(in, out), weights));
     if (kernel->scratch_bytes < 4 * (g.v_floats + g.m_floats) + winograd_quad_bytes(kernel)) {
         ICE("winograd kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
     }
@@ -115,8 +117,8 @@ static int32_t rounds_of(const Winograd *g)
 /* Cache lines that a chunk asks for: its share of `products` of each output. */
 static int32_t prefetch_lines(const Winograd *g, int32_t products, int32_t vectors)
 {
-    int32_t lines = (products * vectors * g->b + CACHE_LINE - 1) / CACHE_LINE;
-    return g->kernel->prefetch_bytes == 0 ? 0 : (lines + g->chunks - 1) / g->chunks;
+    int64_t lines = int_div_up((int64_t)products * vectors * g->b, CACHE_LINE);
+    return g->kernel->prefetch_bytes == 0 ? 0 : (int32_t)int_div_up(lines, g->chunks);
 }
 
 /* Planes of one chain of additions. Errors of sums at points come out enlarged, the more the more points there are along

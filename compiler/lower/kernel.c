@@ -221,7 +221,7 @@ static void name_in_out(StrBuf *name, const KernelSizes *s)
 /* Rows or columns of padding that the last window needs at the far edge. */
 static int32_t far_pad(int32_t in, int32_t out, int32_t kernel, int32_t stride, int32_t dilation, int32_t near_pad)
 {
-    int64_t end = (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - near_pad;
+    int64_t end = window_extent(out, kernel, stride, dilation) - near_pad;
     return end > in ? (int32_t)(end - in) : 0;
 }
 

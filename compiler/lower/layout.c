@@ -54,7 +54,12 @@ bool layout_has_halo(const Layout *layout)
 
 bool layout_is_plain(const Layout *layout)
 {
-    return layout->block == 1 && !layout_has_halo(layout) && layout->row_stride == layout->cols &&
+    return layout->block == 1 && !layout_has_halo(layout) && layout_is_dense(layout);
+}
+
+bool layout_is_dense(const Layout *layout)
+{
+    return layout->row_stride == (int64_t)layout->cols * layout->block &&
            layout->plane_stride == layout->row_stride * layout->rows;
 }
 

@@ -12,6 +12,7 @@
  *
  * All of it follows from shapes and target. On a target without vectors nothing is blocked, and nothing else changes. */
 #include "lower/lowering.h"
+#include "support/ints.h"
 
 const Node *lower_value_of(const Node *node)
 {
@@ -285,22 +286,17 @@ static void fuse_pool(const Lowering *l, const Node *pool, const Uses *uses)
 
 /* --- 4. halos */
 
-static int32_t larger(int32_t a, int64_t b)
-{
-    return b > a ? (int32_t)b : a;
-}
-
 /* Rows or columns past the end of the input that the windows reach. */
 static int64_t reach(int32_t in, int32_t out, int32_t kernel, int32_t stride, int32_t dilation, int32_t pad)
 {
-    return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1 - pad - in;
+    return window_extent(out, kernel, stride, dilation) - pad - in;
 }
 
 /* What one convolution needs around its input. */
 static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t halo[4])
 {
-    halo[PAD_TOP] = larger(halo[PAD_TOP], s->pad_top);
-    halo[PAD_LEFT] = larger(halo[PAD_LEFT], s->pad_left);
+    halo[PAD_TOP] = (int32_t)int_max(halo[PAD_TOP], s->pad_top);
+    halo[PAD_LEFT] = (int32_t)int_max(halo[PAD_LEFT], s->pad_left);
     int64_t bottom = reach(s->in_rows, s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows, s->pad_top);
     int64_t right = reach(s->in_cols, s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols, s->pad_left);
     if (is_winograd(layout->family)) {
@@ -309,8 +305,8 @@ static void raise_halo(const NodeLayout *layout, const KernelSizes *s, int32_t h
         right = winograd_reach(s->out_cols, s->kernel_cols, s->stride_cols, layout->winograd.cols) - s->pad_left -
                 s->in_cols;
     }
-    halo[PAD_BOTTOM] = larger(halo[PAD_BOTTOM], bottom);
-    halo[PAD_RIGHT] = larger(halo[PAD_RIGHT], right);
+    halo[PAD_BOTTOM] = (int32_t)int_max(halo[PAD_BOTTOM], bottom);
+    halo[PAD_RIGHT] = (int32_t)int_max(halo[PAD_RIGHT], right);
 }
 
 static void need_halo(const Lowering *l, const Node *node)
@@ -353,7 +349,7 @@ static void settle_interiors(const Lowering *l)
             int32_t *inner = l->layouts[leader_of(l, i)].halo, *outer = l->layouts[leader_of(l, border->id)].halo;
             const int32_t *edge = border->attr.shape.pads.edge;
             for (int side = 0; side < 4; ++side) {
-                int32_t wanted = larger(inner[side], (int64_t)outer[side] + edge[side]);
+                int32_t wanted = (int32_t)int_max(inner[side], (int64_t)outer[side] + edge[side]);
                 changed = changed || inner[side] != wanted || outer[side] != wanted - edge[side];
                 inner[side] = wanted;
                 outer[side] = wanted - edge[side];

@@ -142,8 +142,7 @@ static Layout as_one_row(Layout layout)
 
 static bool runs_on(const Layout *layout)
 {
-    return layout->block > 1 && layout->row_stride == (int64_t)layout->cols * layout->block &&
-           layout->plane_stride == layout->rows * layout->row_stride;
+    return layout->block > 1 && layout_is_dense(layout);
 }
 
 /* Where neither side has a halo, a 1x1 convolution sees pixels, not rows. */

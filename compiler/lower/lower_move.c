@@ -100,8 +100,7 @@ static void append_convert(Lowering *l, const Node *node, Buffer *from, Buffer *
 
 static bool is_evenly_spaced(const Layout *layout)
 {
-    return layout_is_plain(layout) || (layout->block == layout->channels &&
-                                       layout->plane_stride == (int64_t)layout->rows * layout->cols * layout->block);
+    return layout_is_plain(layout) || (layout->block == layout->channels && layout_is_dense(layout));
 }
 
 void lower_copy(Lowering *l, const Node *node, Buffer *from, Buffer *to)

@@ -63,6 +63,8 @@ int64_t layout_elements(const Layout *layout);
 bool layout_equal(const Layout *a, const Layout *b);
 bool layout_has_halo(const Layout *layout);
 bool layout_is_plain(const Layout *layout);
+/* Rows and planes follow each other without gaps: the pixels of a plane are one run. True of no image, all zero. */
+bool layout_is_dense(const Layout *layout);
 Str layout_format(Arena *arena, const Layout *layout); /* "chw", "c16hw halo 1,1,1,1" */
 
 /* --- buffers */
@@ -351,6 +353,12 @@ typedef struct KernelSizes {
     IntTable table;                      /* TABLE_CONV; n_rows = 0: none */
     int64_t in_stride[3], out_stride[3]; /* COPY: strides in elements of the loops c, y, x */
 } KernelSizes;
+
+/* Rows (or columns) of the padded input that the windows of `out` outputs cover. */
+static inline int64_t window_extent(int32_t out, int32_t kernel, int32_t stride, int32_t dilation)
+{
+    return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
+}
 
 typedef struct Epilogue {
     bool bias, residual;

@@ -68,18 +68,12 @@ static void choose_conv(Kernel *kernel)
     kernel->scratch_bytes = 4 * tile_pixels * (tile_taps + accumulators);
 }
 
-/* The part of the padded input that the windows cover, along one axis. */
-static int64_t covered(int32_t out, int32_t stride, int32_t kernel, int32_t dilation)
-{
-    return (int64_t)(out - 1) * stride + (int64_t)(kernel - 1) * dilation + 1;
-}
-
 /* A row of sums, and one channel with its border of zeros unless the windows never leave the input. */
 static void choose_depthwise(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int64_t rows = covered(s->out_rows, s->stride_rows, s->kernel_rows, s->dilation_rows);
-    int64_t cols = covered(s->out_cols, s->stride_cols, s->kernel_cols, s->dilation_cols);
+    int64_t rows = window_extent(s->out_rows, s->kernel_rows, s->stride_rows, s->dilation_rows);
+    int64_t cols = window_extent(s->out_cols, s->kernel_cols, s->stride_cols, s->dilation_cols);
     bool inside = s->pad_top == 0 && s->pad_left == 0 && rows <= s->in_rows && cols <= s->in_cols;
     kernel->weight_format = pack_rows(1, 1);
     kernel->scratch_bytes = 4 * (s->out_cols + (inside ? 0 : rows * cols));
@@ -97,7 +91,7 @@ static void choose_dense(Kernel *kernel)
 static void choose_pool(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    kernel->scratch_bytes = s->adaptive ? 0 : 4 * covered(s->out_cols, s->stride_cols, s->kernel_cols, 1);
+    kernel->scratch_bytes = s->adaptive ? 0 : 4 * window_extent(s->out_cols, s->kernel_cols, s->stride_cols, 1);
 }
 
 /* As conv, for each phase on its own (transposed.c): whole input channels at a time, each with the taps of the phase

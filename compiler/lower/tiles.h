@@ -46,7 +46,7 @@ static inline int32_t ceil_div(int64_t a, int64_t b)
 /* `count` in equal pieces of at most `most`: the size of the largest. */
 static inline int32_t even_piece(int64_t count, int32_t most)
 {
-    return ceil_div(count, ceil_div(count, most));
+    return (int32_t)pieces_of(count, most).size;
 }
 /* Products of a round that gcc keeps in registers (bench/NOTES.md). */
 int32_t split_round(const Target *target, Split split);

@@ -5,9 +5,7 @@
 
 bool strassen_in_place(const Kernel *kernel)
 {
-    const Layout *in = &kernel->in;
-    return kernel->sizes.stride_rows == 1 && kernel->prologue.kind == PROLOGUE_NONE &&
-           in->row_stride == (int64_t)in->cols * in->block && in->plane_stride == in->rows * in->row_stride;
+    return kernel->sizes.stride_rows == 1 && kernel->prologue.kind == PROLOGUE_NONE && layout_is_dense(&kernel->in);
 }
 
 /* Runs of pixels in a half, and planes of a vector of products. */

@@ -88,8 +88,8 @@ static const TileRates *rates_of(const Target *target)
 
 static int64_t split_cost(const TileWork *work, Split split)
 {
-    int32_t col_tiles = ceil_div(work->cols, split.cols), row_tiles = ceil_div(work->rows, split.rows);
-    int32_t wide = ceil_div(work->cols, col_tiles), wide_tiles = work->cols - (wide - 1) * col_tiles;
+    int32_t row_tiles = ceil_div(work->rows, split.rows);
+    Pieces columns = pieces_of(work->cols, split.cols);
     int64_t total = 0;
     for (int last_set = 0; last_set < 2; ++last_set) {
         Split tile = {last_set ? work->planes % split.vectors : split.vectors, 0, 0};
@@ -97,10 +97,10 @@ static int64_t split_cost(const TileWork *work, Split split)
         for (int last_row = 0; last_row < 2; ++last_row) {
             int64_t count = sets * (last_row ? 1 : row_tiles - 1);
             tile.rows = last_row ? work->rows - (row_tiles - 1) * split.rows : split.rows;
-            tile.cols = wide;
-            total += count * wide_tiles * tile_cost(work, tile);
-            tile.cols = wide - 1;
-            total += count * (col_tiles - wide_tiles) * tile_cost(work, tile);
+            tile.cols = (int32_t)columns.size;
+            total += count * columns.wide * tile_cost(work, tile);
+            tile.cols = (int32_t)columns.size - 1;
+            total += count * (columns.count - columns.wide) * tile_cost(work, tile);
         }
     }
     return total;
@@ -604,11 +604,6 @@ void tiles_choose_vector(const Target *target, Kernel *kernel)
 
 /* --- choices from outside */
 
-static int32_t smaller(int32_t a, int64_t b)
-{
-    return b < a ? (int32_t)b : a;
-}
-
 static void take_direct(Kernel *kernel, const ConvChoice *choice)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -642,7 +637,8 @@ void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
         return;
     }
     if (choice->vectors > 0) {
-        kernel->weight_format.vectors = smaller(choice->vectors, ceil_div(s->out_channels / s->groups, kernel->vector));
+        kernel->weight_format.vectors =
+            (int32_t)int_min(choice->vectors, ceil_div(s->out_channels / s->groups, kernel->vector));
     }
     if (kernel->family == KERNEL_DIRECT || kernel->family == KERNEL_PLANAR) {
         take_direct(kernel, choice);
@@ -656,7 +652,7 @@ void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
     } else if (kernel->family == KERNEL_GROUPED) {
         choose_tile(kernel, choice->tile_cols);
     } else if (kernel->family == KERNEL_DEPTHWISE) {
-        kernel->tile_rows = smaller(choice->tile_rows, s->out_rows);
+        kernel->tile_rows = (int32_t)int_min(choice->tile_rows, s->out_rows);
         kernel->tile_cols = even_piece(s->out_cols, choice->tile_cols);
     } else {
         ICE("kernels of %s take no choice", kernel_family_name(kernel->family));
