@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 
+#include "backend/ctext.h"
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
 #include "version.h"
@@ -386,10 +387,10 @@ void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w)
     Str text = strbuf_view(&body->text);
     bool needs_math = false, needs_string = false;
     for (size_t i = 0; i < sizeof math / sizeof math[0]; ++i) {
-        needs_math = needs_math || text_uses(text, math[i]);
+        needs_math = needs_math || ctext_uses(text, math[i]);
     }
     for (size_t i = 0; i < sizeof string / sizeof string[0]; ++i) {
-        needs_string = needs_string || text_uses(text, string[i]);
+        needs_string = needs_string || ctext_uses(text, string[i]);
     }
     cw_line(w, "#include \"" STR_FMT "\"", STR_ARG(options->header_name));
     cw_blank(w);
@@ -400,7 +401,7 @@ void emit_includes(const CWriter *body, const EmitOptions *options, CWriter *w)
         cw_line(w, "#include <string.h>");
     }
     cw_blank(w);
-    if (text_uses(text, "CNN_RESTRICT")) {
+    if (ctext_uses(text, "CNN_RESTRICT")) {
         emit_restrict(w);
     }
 }

@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-#include "backend/emit_parts.h"
+#include "backend/ctext.h"
 #include "support/ints.h"
 
 /* Of two vectors that hold `results` sums of `lanes` lanes each: the lower or upper half of each sum's lanes. */
@@ -29,7 +29,7 @@ static void append_halves(int32_t b, int32_t results, int32_t lanes, bool upper,
 static void emit_sums(int32_t b, int32_t count, CWriter *w)
 {
     CExpr name = cexpr_format("vector_sums_%d", (int)count);
-    if (text_uses(strbuf_view(&w->text), name.text)) {
+    if (ctext_uses(strbuf_view(&w->text), name.text)) {
         return;
     }
     cw_comment(w, "Lane i of the result: all lanes of v[i] added, for %d vector%s. v is used up.", count,

@@ -4,7 +4,7 @@
  * of a row goes element by element. Rows of one layout are copied whole. */
 #include <inttypes.h>
 
-#include "backend/emit_parts.h"
+#include "backend/ctext.h"
 #include "backend/emit_vector.h"
 #include "support/ints.h"
 
@@ -33,7 +33,7 @@ static void emit_whole_rows(const Kernel *kernel, CWriter *w)
 /* The transpose of a square, by log2 b rounds: lanes with a bit clear stay, those with it set change places. */
 static void emit_transpose(int32_t b, CWriter *w)
 {
-    if (text_uses(strbuf_view(&w->text), "vector_transpose")) {
+    if (ctext_uses(strbuf_view(&w->text), "vector_transpose")) {
         return;
     }
     cw_comment(w, "Rows of a square of %d x %d become its columns.", b, b);

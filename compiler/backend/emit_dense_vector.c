@@ -9,7 +9,7 @@
  * Weights of 16 bits are widened as they are loaded (embed/vector_half.c): half the memory to wait for. */
 #include <inttypes.h>
 
-#include "backend/emit_parts.h"
+#include "backend/ctext.h"
 #include "backend/emit_vector.h"
 #include "support/ints.h"
 
@@ -36,7 +36,7 @@ CExpr emit_dense_load(Storage storage)
 static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage storage, CWriter *w)
 {
     CExpr name = function_name(vectors, prefetch, storage);
-    if (text_uses_name(strbuf_view(&w->text), str_from(name.text))) {
+    if (ctext_uses_name(strbuf_view(&w->text), str_from(name.text))) {
         return;
     }
     int32_t weight_bytes = (int32_t)storage_bytes(storage), line = LINE_BYTES / weight_bytes;

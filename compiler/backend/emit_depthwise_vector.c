@@ -6,7 +6,7 @@
  * epilogue where they apply it (Kernel.tile_ends): with 32 registers sums by way of the stack cost less than that. */
 #include <inttypes.h>
 
-#include "backend/emit_parts.h"
+#include "backend/ctext.h"
 #include "backend/emit_vector.h"
 #include "support/ints.h"
 
@@ -113,7 +113,7 @@ static void emit_tile_function(const DepthwiseTile *t, CWriter *w)
 {
     const KernelSizes *s = t->s;
     int32_t pixels = t->rows * t->cols;
-    if (text_uses(strbuf_view(&w->text), tile_name(t).text)) {
+    if (ctext_uses(strbuf_view(&w->text), tile_name(t).text)) {
         return; /* an earlier layer has the same */
     }
     if (t->near) {

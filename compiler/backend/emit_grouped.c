@@ -3,7 +3,6 @@
  * Output lane o reads input channel j of its own group: lane o / n * n + j, for j = 0 .. n - 1. A shuffle brings these
  * into place once for each input pixel and j, and serves all columns of the window; no product is spent on zeros.
  * Only the products of a window row are here; what surrounds them is the same as for depthwise (emit_depthwise_vector.c). */
-#include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
 
 /* The products of input channel j of each group, for the window row at `in`. */

@@ -4,7 +4,8 @@
  * whole vectors of the machine that the user compiles for, from SSE to AVX-512 or NEON, without extensions of C. Where
  * a function is inlined, gcc forgets its `restrict`: hence the local arrays, which cannot overlap anything. */
 
-#include "backend/emit_parts.h"
+#include "backend/embedded.h"
+#include "backend/emit.h"
 
 static void emit_matrix_start(int32_t n, CWriter *w)
 {

@@ -1,67 +1,6 @@
 /* Names of the generated interface: the net's is checked, those of inputs and outputs are mapped. */
+#include "backend/ctext.h"
 #include "backend/emit_parts.h"
-
-/* --- C text as words and the rest */
-
-typedef enum TokenKind { TOKEN_WORD, TOKEN_COMMENT, TOKEN_OTHER } TokenKind;
-
-typedef struct Token {
-    TokenKind kind;
-    Str text; /* empty at the end */
-} Token;
-
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           (unsigned char)c >= 0x80;
-}
-
-static Token token_at(Str text, size_t at)
-{
-    size_t end = at;
-    if (at >= text.len) {
-        return (Token){TOKEN_OTHER, {text.ptr, 0}};
-    }
-    if (is_word(text.ptr[at])) {
-        while (end < text.len && is_word(text.ptr[end])) {
-            end++;
-        }
-        return (Token){TOKEN_WORD, {text.ptr + at, end - at}};
-    }
-    if (at + 1 < text.len && text.ptr[at] == '/' && text.ptr[at + 1] == '*') {
-        for (end = at + 4; end < text.len && !(text.ptr[end - 2] == '*' && text.ptr[end - 1] == '/'); ++end) {
-        }
-        return (Token){TOKEN_COMMENT, {text.ptr + at, end - at}};
-    }
-    return (Token){TOKEN_OTHER, {text.ptr + at, 1}};
-}
-
-static Token first_token(Str text)
-{
-    return token_at(text, 0);
-}
-
-static Token next_token(Str text, Token token)
-{
-    return token_at(text, (size_t)(token.text.ptr - text.ptr) + token.text.len);
-}
-
-bool text_uses_name(Str text, Str name)
-{
-    for (Token token = first_token(text); token.text.len > 0; token = next_token(text, token)) {
-        if (token.kind == TOKEN_WORD && str_equal(token.text, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool text_uses(Str text, const char *name)
-{
-    return text_uses_name(text, str_from(name));
-}
-
-/* --- the names of the interface */
 
 static void take(CNames *names, Str name)
 {
@@ -169,12 +108,12 @@ ApiNames api_names_disguised(Arena *arena, const Program *program, Str prefix)
 static void replace_name(Str text, Str name, Str replacement, Str net, StrBuf *out)
 {
     size_t before = net.len + 2; /* "net->" */
-    for (Token token = first_token(text); token.text.len > 0; token = next_token(text, token)) {
+    for (CToken token = ctext_first(text); token.text.len > 0; token = ctext_next(text, token)) {
         size_t at = (size_t)(token.text.ptr - text.ptr);
         const char *member = at > before ? token.text.ptr - before : NULL;
         bool is_member = member != NULL && memcmp(member, net.ptr, net.len) == 0 &&
-                         memcmp(member + net.len, "->", 2) == 0 && !is_word(member[-1]);
-        bool is_hit = token.kind == TOKEN_WORD && !is_member && str_equal(token.text, name);
+                         memcmp(member + net.len, "->", 2) == 0 && !ctext_is_word(member[-1]);
+        bool is_hit = token.kind == CTOKEN_WORD && !is_member && str_equal(token.text, name);
         strbuf_append(out, is_hit ? replacement : token.text);
     }
 }
@@ -182,7 +121,7 @@ static void replace_name(Str text, Str name, Str replacement, Str net, StrBuf *o
 void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out)
 {
     Str other = arena_printf(arena, STR_FMT "_", STR_ARG(prefix));
-    for (unsigned ordinal = 2; text_uses_name(text, other) || cname_is_reserved(other); ++ordinal) {
+    for (unsigned ordinal = 2; ctext_uses_name(text, other) || cname_is_reserved(other); ++ordinal) {
         other =
             arena_printf(arena, STR_FMT "%s%u", STR_ARG(prefix), prefix.ptr[prefix.len - 1] == '_' ? "" : "_", ordinal);
     }

@@ -1,8 +1,10 @@
-/* Emission's own parts, shared by emit.c, emit_header.c, emit_run.c, emit_weights.c and emit_names.c only. */
+/* Emission's own parts, shared only by the files that write the frame around kernels: emit.c, emit_header.c,
+ * emit_run.c, emit_weights.c, emit_names.c, emit_describe.c, emit_range.c and emit_targets.c. */
 #ifndef CNNC_BACKEND_EMIT_PARTS_H
 #define CNNC_BACKEND_EMIT_PARTS_H
 
 #include "backend/cnames.h"
+#include "backend/embedded.h"
 #include "backend/emit.h"
 
 /* --- emit_names.c: the identifiers of the public interface; the same for source and header. */
@@ -24,10 +26,6 @@ ApiNames api_names(Arena *arena, const Program *program, Str prefix);
  * variable of a kernel, which then gets another name. */
 ApiNames api_names_disguised(Arena *arena, const Program *program, Str prefix);
 void api_undisguise(Arena *arena, Str text, Str prefix, Str net, StrBuf *out);
-
-/* True where C text uses `name` as an identifier: outside of comments, and not as part of a longer one. */
-bool text_uses(Str text, const char *name);
-bool text_uses_name(Str text, Str name);
 
 /* --- what all parts ask of a program */
 static inline bool emit_has_blob(const Program *program, const EmitOptions *options)
@@ -94,13 +92,5 @@ void emit_weights(const Program *program, const float *values, CWriter *w);
 
 /* --- emit_range.c: "values 0 to 1", "values from 0 up", "any finite value": what the ops tell of a node's result */
 Str emit_value_range(Arena *arena, const Graph *graph, const Node *node);
-
-/* --- embed/: fixed texts, made strings by tools/embed.sh */
-extern const char embedded_cnn_h[], embedded_cnn_blob_c[], embedded_cnn_check_weights_c[], embedded_step_types_c[],
-    embedded_step_types_mixed_c[], embedded_cnn_x86_64_level_c[];
-extern const char embedded_vector_c[], embedded_vector_conv_c[], embedded_vector_math_c[], embedded_vector_libm_c[],
-    embedded_vector_winograd_c[], embedded_vector_strassen_c[], embedded_vector_half_c[], embedded_half_f16_c[],
-    embedded_half_bf16_c[], embedded_vector_moments_c[], embedded_vector_pairs_c[], embedded_vector_logistic_c[],
-    embedded_vector_logistic_512_c[], embedded_vector_sigmoid_c[];
 
 #endif

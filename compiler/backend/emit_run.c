@@ -5,6 +5,7 @@
  * input, weights, bias, output. Only those that this network calls are written. */
 #include <inttypes.h>
 
+#include "backend/ctext.h"
 #include "backend/emit_parts.h"
 
 /* --- which operands a step has */
@@ -340,16 +341,16 @@ void emit_run(const Program *program, const ApiNames *names, const EmitOptions *
     if (options->set == NULL) { /* of several targets: it is called by a run that has looked */
         emit_run_checks(program, names, w);
     }
-    if (text_uses_name(strbuf_view(&steps.text), names->local_arena)) {
+    if (ctext_uses_name(strbuf_view(&steps.text), names->local_arena)) {
         cw_line(w, "float *const " STR_FMT " = " STR_FMT "->arena;", STR_ARG(names->local_arena), STR_ARG(names->net));
     }
-    if (text_uses_name(strbuf_view(&steps.text), names->local_weights)) {
+    if (ctext_uses_name(strbuf_view(&steps.text), names->local_weights)) {
         Str value = emit_keeps_weights(program, options) ? arena_printf(arena, STR_FMT "->weights", STR_ARG(names->net))
                                                          : STR("built_in_weights()");
         cw_line(w, "const float *const " STR_FMT " = " STR_FMT ";", STR_ARG(names->local_weights), STR_ARG(value));
     }
-    bool uses_net = program->parts > 1 || text_uses_name(strbuf_view(&steps.text), names->local_arena) ||
-                    text_uses_name(strbuf_view(&steps.text), names->local_weights);
+    bool uses_net = program->parts > 1 || ctext_uses_name(strbuf_view(&steps.text), names->local_arena) ||
+                    ctext_uses_name(strbuf_view(&steps.text), names->local_weights);
     if (options->set != NULL && !uses_net) {
         cw_line(w, "(void)" STR_FMT ";", STR_ARG(names->net));
     }

@@ -3,7 +3,8 @@
 
 #include <inttypes.h>
 
-#include "backend/emit_parts.h"
+#include "backend/ctext.h"
+#include "backend/embedded.h"
 
 CExpr emit_offset(int64_t offset)
 {
@@ -230,7 +231,7 @@ static void emit_tiles(const Program *program, CWriter *w)
 static bool uses_any(Str text, const char *const *names)
 {
     for (; *names != NULL; ++names) {
-        if (text_uses(text, *names)) {
+        if (ctext_uses(text, *names)) {
             return true;
         }
     }
@@ -260,7 +261,7 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
         paste(kernel->vector == AVX_512 ? embedded_vector_logistic_512_c : embedded_vector_logistic_c, w);
         paste(embedded_vector_sigmoid_c, w);
     }
-    if (text_uses(text, "vector_moments")) {
+    if (ctext_uses(text, "vector_moments")) {
         paste(embedded_vector_moments_c, w);
     }
     if (uses_any(text, half)) {
@@ -272,16 +273,16 @@ void emit_vector_prologue(const Program *program, Str text, CWriter *w)
     if (uses_any(text, libm)) {
         paste(embedded_vector_libm_c, w);
     }
-    if (text_uses(text, "vector_pair")) {
+    if (ctext_uses(text, "vector_pair")) {
         paste(embedded_vector_pairs_c, w);
     }
     emit_tiles(program, w);
-    if (text_uses(text, "W11_X11")) {
+    if (ctext_uses(text, "W11_X11")) {
         cw_comment(w, "The products of Strassen's algorithm: a factor of weights, a factor of inputs.");
         cw_line(w, "enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22 };");
         cw_blank(w);
     }
-    if (text_uses(text, "strassen_quarters")) {
+    if (ctext_uses(text, "strassen_quarters")) {
         paste(embedded_vector_strassen_c, w);
     }
 }
