@@ -40,6 +40,8 @@ void emit_helpers(const Program *program, CWriter *w);
 CExpr emit_dense_add_name(int32_t units, Storage storage); /* "dense_add_64", "dense_add_64_f16" */
 const char *emit_weight_type(Storage storage);             /* of the weights in C: "float", "uint16_t" */
 /* --- emit_activation.c: what the families share */
+/* Stops where a record is not what its emitter can write, a fault of lowering: "direct kernel 'conv1' has no tiles". */
+void emit_refuse_if(const Kernel *kernel, bool holds, const char *fault);
 /* The activation of a variable as a C expression: "v < 0.0f ? 0.0f : v"; the variable itself for OP_IDENTITY. */
 CExpr emit_activation(const Activation *act, const char *variable);
 /* target = act(value): one line, or two with a temporary. */

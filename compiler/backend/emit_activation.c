@@ -115,6 +115,13 @@ CExpr emit_epilogue_text(const Epilogue *epilogue)
     return text;
 }
 
+void emit_refuse_if(const Kernel *kernel, bool holds, const char *fault)
+{
+    if (holds) {
+        ICE("%s kernel '" STR_FMT "' %s", kernel_family_name(kernel->family), STR_ARG(kernel->name), fault);
+    }
+}
+
 void emit_kernel_head(const Kernel *kernel, CWriter *w)
 {
     cw_line(w, "static void " STR_FMT "(const step_arguments *a, int part, int parts)", STR_ARG(kernel->name));

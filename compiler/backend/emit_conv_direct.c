@@ -23,69 +23,138 @@ static int64_t later_tile(const Direct *d)
            tiles % d->col_tiles * d->cols * (int64_t)d->s->stride_cols * d->kernel->in.block;
 }
 
-static Direct direct_of(const Kernel *kernel)
+enum { PLANAR_ROUND = 11, ROUND = 4 };
+
+static bool is_one_pixel(const KernelSizes *s) /* the window */
+{
+    return s->kernel_rows * s->kernel_cols == 1;
+}
+
+/* Columns of a window are neighbours in memory. */
+static bool folds_columns(const KernelSizes *s)
+{
+    return s->dilation_cols == 1 || s->kernel_cols == 1;
+}
+
+/* Neighbouring floats of the input: a row of the window, unless it is dilated. */
+static int32_t run_of(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    return (folds_columns(s) ? s->kernel_cols : 1) * (kernel->family == KERNEL_PLANAR ? 1 : kernel->vector);
+}
+
+static int32_t round_of(const Kernel *kernel)
+{
+    if (kernel->tile_round > 0) {
+        return kernel->tile_round;
+    }
+    int32_t run = run_of(kernel);
+    return kernel->family != KERNEL_PLANAR ? ROUND : run <= PLANAR_ROUND ? run : 1;
+}
+
+static void check_record(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
+    int32_t b = kernel->vector, in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
+    bool planar = kernel->family == KERNEL_PLANAR, two = s->second_stride_cols > 0;
+    bool plain = !planar && s->groups == 1 && is_one_pixel(s) && s->pad_top == 0 && s->pad_left == 0;
+    bool whole = out_channels % b == 0 && (planar || in_channels % b == 0);
+    emit_refuse_if(kernel, kernel->tile_cols <= 0, "has no tiles");
+    emit_refuse_if(kernel, f->kind != PACK_VECTORS || f->lanes != b || f->vectors < 1, "has weights in another order");
+    emit_refuse_if(kernel, b % ROUND != 0 || run_of(kernel) % round_of(kernel) != 0, "has no whole rounds");
+    emit_refuse_if(kernel, s->groups > 1 && !whole, "has groups that are not whole vectors");
+    emit_refuse_if(kernel, two && (!plain || in_channels % b != 0), "cannot sum up a second input");
+    emit_refuse_if(kernel, kernel->input_ahead && (planar || !is_one_pixel(s)), "cannot ask for inputs ahead");
+    emit_refuse_if(kernel, kernel->prologue.kind == PROLOGUE_NORM && (!plain || two), "cannot normalise its inputs");
+}
+
+static void check_scratch(const Direct *d)
+{
+    int64_t normed = d->slot > 0 ? 4 * d->slots * int_div_up(d->s->in_channels, d->b) : 0;
+    emit_refuse_if(d->kernel, d->kernel->scratch_bytes < normed, "has too little scratch");
+}
+
+static void plan_weights(Direct *d)
+{
+    const Kernel *kernel = d->kernel;
+    const KernelSizes *s = d->s;
     bool planar = kernel->family == KERNEL_PLANAR;
-    Direct d = {.kernel = kernel, .s = s, .b = kernel->vector, .groups = s->groups};
-    int64_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    d.group_planes = int_div_up(out_channels, d.b);
-    d.vectors = f->vectors < d.group_planes ? f->vectors : (int32_t)d.group_planes;
-    d.sets = int_div_up(d.group_planes, d.vectors);
-    d.last_vectors = (int32_t)(d.group_planes - (d.sets - 1) * d.vectors);
-    int64_t in_padded = planar ? in_channels : int_div_up(in_channels, d.b) * d.b;
-    d.depth = in_padded * s->kernel_rows * s->kernel_cols + int_div_up(kernel->in2.channels, d.b) * d.b;
-    d.set_floats = d.vectors * d.b * d.depth;
-    d.group_floats = d.group_planes * d.b * d.depth;
-    d.in_group = planar ? in_channels * kernel->in.plane_stride : in_channels / d.b * kernel->in.plane_stride;
-    d.tile_rows = kernel->tile_rows > 0 && kernel->tile_rows < s->out_rows ? kernel->tile_rows : 1;
-    d.row_tiles = int_div_up(s->out_rows, d.tile_rows);
-    d.last_rows = (int32_t)(s->out_rows - (d.row_tiles - 1) * d.tile_rows);
-    Pieces columns = pieces_of(s->out_cols, kernel->tile_cols);
-    d.col_tiles = columns.count;
-    d.cols = (int32_t)columns.size;
-    d.wide_tiles = columns.wide;
-    d.block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
-    d.blocks = int_div_up(d.row_tiles * d.col_tiles, d.block);
+    int64_t in_channels = s->in_channels / s->groups, vectors = kernel->weight_format.vectors;
+    d->group_planes = int_div_up(s->out_channels / s->groups, d->b);
+    d->vectors = (int32_t)int_min(vectors, d->group_planes);
+    d->sets = int_div_up(d->group_planes, d->vectors);
+    d->last_vectors = (int32_t)(d->group_planes - (d->sets - 1) * d->vectors);
+    int64_t in_padded = planar ? in_channels : int_align_up(in_channels, d->b);
+    d->depth = in_padded * s->kernel_rows * s->kernel_cols + int_align_up(kernel->in2.channels, d->b);
+    d->set_floats = d->vectors * d->b * d->depth;
+    d->group_floats = d->group_planes * d->b * d->depth;
+    d->in_group = planar ? in_channels * kernel->in.plane_stride : in_channels / d->b * kernel->in.plane_stride;
+}
+
+static void plan_tiles(Direct *d)
+{
+    const Kernel *kernel = d->kernel;
+    const KernelSizes *s = d->s;
     bool norm = kernel->prologue.kind == PROLOGUE_NORM;
-    d.slot = norm ? (int64_t)d.tile_rows * d.cols * d.b : 0;
-    d.slots = norm ? d.block * d.slot + SCRATCH_PAD : 0;
-    d.step = norm ? d.b : s->stride_cols * kernel->in.block;
-    d.out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d.b;
-    d.second_step = s->second_stride_cols * kernel->in2.block;
-    /* Neighbouring floats of the input: a row of the window, unless it is dilated. */
-    bool folds = s->dilation_cols == 1 || s->kernel_cols == 1;
-    int32_t run = (folds ? s->kernel_cols : 1) * (planar ? 1 : d.b);
-    enum { PLANAR_ROUND = 11, ROUND = 4 };
-    d.unroll = kernel->tile_round > 0 ? kernel->tile_round : !planar ? ROUND : run <= PLANAR_ROUND ? run : 1;
-    d.rounds = run / d.unroll;
-    d.kx_loop = folds ? 1 : s->kernel_cols;
-    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || norm) && d.sets * d.groups > 1 && !planar) {
-        int32_t products = d.unroll < ROUND ? run : d.unroll;
-        int64_t lines = int_div_up((int64_t)products * d.vectors * d.b, CACHE_LINE);
-        int32_t share = (int32_t)int_div_up(lines, norm ? d.block : d.row_tiles * d.col_tiles);
-        d.prefetch = d.unroll < ROUND ? 0 : share;
-        d.row_prefetch = d.unroll < ROUND ? share : 0;
-    }
+    d->tile_rows = kernel->tile_rows > 0 && kernel->tile_rows < s->out_rows ? kernel->tile_rows : 1;
+    d->row_tiles = int_div_up(s->out_rows, d->tile_rows);
+    d->last_rows = (int32_t)(s->out_rows - (d->row_tiles - 1) * d->tile_rows);
+    Pieces columns = pieces_of(s->out_cols, kernel->tile_cols);
+    d->col_tiles = columns.count;
+    d->cols = (int32_t)columns.size;
+    d->wide_tiles = columns.wide;
+    d->block = kernel->block_tiles > 0 ? kernel->block_tiles : 1;
+    d->blocks = int_div_up(d->row_tiles * d->col_tiles, d->block);
+    d->slot = norm ? (int64_t)d->tile_rows * d->cols * d->b : 0;
+    d->slots = norm ? d->block * d->slot + SCRATCH_PAD : 0;
+    d->step = norm ? d->b : s->stride_cols * kernel->in.block;
+    d->out_pixel = (kernel->out_step > 1 ? kernel->out_step : 1) * d->b;
+    d->second_step = s->second_stride_cols * kernel->in2.block;
+    d->later = kernel->input_ahead ? later_tile(d) : 0;
+}
+
+static void plan_rounds(Direct *d)
+{
+    const Kernel *kernel = d->kernel;
+    const KernelSizes *s = d->s;
+    bool norm = kernel->prologue.kind == PROLOGUE_NORM;
+    int32_t run = run_of(kernel);
+    d->unroll = round_of(kernel);
+    d->rounds = run / d->unroll;
+    d->last_rounds = tile_last_rounds(s->in_channels / s->groups, d->b, d->unroll);
+    d->kx_loop = folds_columns(s) ? 1 : s->kernel_cols;
     /* Sets are told apart by their number of vectors. */
-    d.half = tile_takes_half(out_channels, d.b) && (d.sets == 1 || d.last_vectors != d.vectors);
-    d.later = kernel->input_ahead ? later_tile(&d) : 0;
-    d.last_rounds = tile_last_rounds(in_channels, d.b, d.unroll);
-    int64_t in = int_div_up(s->in_channels, kernel->in.block) * kernel->in.plane_stride;
-    int64_t in2 = d.second_step > 0 ? int_div_up(kernel->in2.channels, d.b) * kernel->in2.plane_stride : 0;
-    int64_t out = int_div_up(s->out_channels, d.b) * kernel->out.plane_stride, weights = d.groups * d.group_floats;
-    d.index = cexpr_index_type(2 * int_max(int_max(int_max(in, in2), out), weights));
-    if (kernel->tile_cols <= 0 || f->kind != PACK_VECTORS || f->lanes != d.b || d.b % ROUND != 0 ||
-        run % d.unroll != 0 || (s->groups > 1 && (out_channels % d.b != 0 || (!planar && in_channels % d.b != 0))) ||
-        (d.second_step > 0 && (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 ||
-                               s->pad_left != 0 || in_channels % d.b != 0)) ||
-        (kernel->input_ahead && (planar || s->kernel_rows * s->kernel_cols != 1)) ||
-        (d.slot > 0 &&
-         (planar || s->groups > 1 || s->kernel_rows * s->kernel_cols != 1 || s->pad_top != 0 || s->pad_left != 0 ||
-          d.second_step > 0 || kernel->scratch_bytes < 4 * d.slots * int_div_up(s->in_channels, d.b)))) {
-        ICE("kernel '" STR_FMT "' is not one of direct convolution", STR_ARG(kernel->name));
+    d->half = tile_takes_half(s->out_channels / s->groups, d->b) && (d->sets == 1 || d->last_vectors != d->vectors);
+    if (kernel->prefetch_bytes > 0 && (!kernel->pixels_outer || norm) && d->sets * d->groups > 1 &&
+        kernel->family != KERNEL_PLANAR) {
+        int32_t products = d->unroll < ROUND ? run : d->unroll;
+        int64_t lines = int_div_up((int64_t)products * d->vectors * d->b, CACHE_LINE);
+        int32_t share = (int32_t)int_div_up(lines, norm ? d->block : d->row_tiles * d->col_tiles);
+        d->prefetch = d->unroll < ROUND ? 0 : share;
+        d->row_prefetch = d->unroll < ROUND ? share : 0;
     }
+}
+
+static const char *index_of(const Direct *d)
+{
+    const Kernel *kernel = d->kernel;
+    int64_t in = int_div_up(d->s->in_channels, kernel->in.block) * kernel->in.plane_stride;
+    int64_t in2 = d->second_step > 0 ? int_div_up(kernel->in2.channels, d->b) * kernel->in2.plane_stride : 0;
+    int64_t out = int_div_up(d->s->out_channels, d->b) * kernel->out.plane_stride;
+    return cexpr_index_type(2 * int_max(int_max(int_max(in, in2), out), d->groups * d->group_floats));
+}
+
+static Direct direct_of(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    check_record(kernel);
+    Direct d = {.kernel = kernel, .s = s, .b = kernel->vector, .groups = s->groups};
+    plan_weights(&d);
+    plan_tiles(&d);
+    plan_rounds(&d);
+    d.index = index_of(&d);
+    check_scratch(&d);
     return d;
 }
 
@@ -94,20 +163,19 @@ static Direct direct_of(const Kernel *kernel)
 /* The channels leave some rounds of the last plane without work. */
 static bool has_short_plane(const Direct *d)
 {
-    bool pixel = d->s->kernel_rows * d->s->kernel_cols == 1;
-    return pixel && d->kernel->family == KERNEL_DIRECT && d->second_step == 0 && d->last_rounds < d->rounds;
+    return is_one_pixel(d->s) && d->kernel->family == KERNEL_DIRECT && d->second_step == 0 &&
+           d->last_rounds < d->rounds;
 }
 
 static TileShape shape_of(const Direct *d, int32_t rows, int32_t cols, int32_t vectors)
 {
-    bool pixel = d->s->kernel_rows * d->s->kernel_cols == 1;
     return (TileShape){.rows = rows,
                        .cols = cols,
                        .vectors = vectors,
                        .step = d->step,
                        .second_step = d->second_step,
                        .unroll = d->unroll,
-                       .rounds = pixel ? d->rounds : 0,
+                       .rounds = is_one_pixel(d->s) ? d->rounds : 0,
                        .prefetch = d->prefetch,
                        .row_prefetch = d->row_prefetch,
                        .half = d->half && vectors == d->last_vectors,

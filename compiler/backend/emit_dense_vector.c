@@ -125,84 +125,124 @@ void emit_dense_results(const Kernel *kernel, const char *vector, const char *co
     cw_close(w, "");
 }
 
-void emit_dense_vector(const Kernel *kernel, CWriter *w)
+typedef struct Dense {
+    const Kernel *kernel;
+    int32_t b, inputs;
+    int64_t sets;
+    int32_t vectors, last; /* of a set, of the last one */
+    bool mean;             /* the inputs are means, which each part works out */
+    const char *index;
+} Dense;
+
+static Dense dense_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
-    int32_t b = kernel->vector, inputs = s->in_channels;
-    int64_t blocks = int_div_up(s->out_channels, b);
-    int32_t vectors = f->vectors < blocks ? f->vectors : (int32_t)blocks;
-    int64_t sets = int_div_up(blocks, vectors);
-    int32_t last = (int32_t)(blocks - (sets - 1) * vectors);
-    if (f->kind != PACK_VECTORS || f->lanes != b || vectors < 1) {
-        ICE("kernel '" STR_FMT "' is not a dense one of vectors", STR_ARG(kernel->name));
+    Dense d = {.kernel = kernel, .b = kernel->vector, .inputs = s->in_channels};
+    emit_refuse_if(kernel, f->kind != PACK_VECTORS || f->lanes != d.b || f->vectors < 1,
+                   "has weights in another order");
+    int64_t blocks = int_div_up(s->out_channels, d.b);
+    d.vectors = (int32_t)int_min(f->vectors, blocks);
+    d.sets = int_div_up(blocks, d.vectors);
+    d.last = (int32_t)(blocks - (d.sets - 1) * d.vectors);
+    d.mean = kernel->prologue.kind == PROLOGUE_MEAN;
+    d.index = cexpr_index_type(blocks * d.b * (int64_t)d.inputs);
+    return d;
+}
+
+/* The functions that the kernel calls. */
+static void emit_functions(const Dense *d, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    emit_sums(d->vectors, d->b, kernel->prefetch_bytes, kernel->weight_format.storage, w);
+    if (d->last != d->vectors) {
+        emit_sums(d->last, d->b, kernel->prefetch_bytes, kernel->weight_format.storage, w);
     }
-    int32_t prefetch = kernel->prefetch_bytes;
-    emit_sums(vectors, b, prefetch, f->storage, w);
-    if (last != vectors) {
-        emit_sums(last, b, prefetch, f->storage, w);
-    }
-    bool mean = kernel->prologue.kind == PROLOGUE_MEAN;
-    if (mean) {
+    if (d->mean) {
         emit_means_window(kernel, w);
     }
+}
+
+static void emit_own_means(const Dense *d, CWriter *w)
+{
+    cw_open(w, "if (first_set == end_set)"); /* nothing to do, so no means */
+    cw_line(w, "return;");
+    cw_close(w, "");
+    cw_line(w, "float *const means = %s;", emit_scratch(d->kernel).text);
+    emit_means(d->kernel, "means", w);
+}
+
+/* The call that adds the products of `n` inputs, for each width that a set may have. */
+static void emit_calls(const Dense *d, const char *n, CWriter *w)
+{
+    const Kernel *kernel = d->kernel;
+    bool chunks = d->inputs > CHUNK, widths = d->last != d->vectors;
+    for (int k = 0; k < (widths ? 2 : 1); ++k) {
+        int32_t width = k == 0 ? d->vectors : d->last;
+        if (widths && k == 0) {
+            cw_open(w, "if (vectors == %d)", d->vectors);
+        } else if (widths) {
+            cw_chain(w, "else");
+        }
+        CExpr x = cexpr_sum((Term[]){{d->mean ? "means" : "a->x[0]", 1}, {"i", chunks}, {NULL, 0}}, 0);
+        CExpr from = cexpr_sum((Term[]){{"weights", 1}, {"i", chunks ? width * d->b : 0}, {NULL, 0}}, 0);
+        CExpr name = function_name(width, kernel->prefetch_bytes, kernel->weight_format.storage);
+        cw_line(w, "%s(%s, %s, %s, totals);", name.text, x.text, from.text, n);
+    }
+    if (widths) {
+        cw_close(w, "");
+    }
+}
+
+/* Those of all inputs, CHUNK of them at a time. */
+static void emit_chunks(const Dense *d, CWriter *w)
+{
+    int32_t inputs = d->inputs, rest = inputs % CHUNK;
+    if (inputs <= CHUNK) {
+        emit_calls(d, cexpr_int(inputs).text, w);
+        return;
+    }
+    cw_open(w, "for (%s i = 0; i < %d; i += %d)", d->index, inputs, CHUNK);
+    if (rest > 0) {
+        cw_line(w, "const int inputs = i < %d ? %d : %d;", inputs - rest, CHUNK, rest);
+    }
+    emit_calls(d, rest > 0 ? "inputs" : cexpr_int(CHUNK).text, w);
+    cw_close(w, "");
+}
+
+static void emit_set(const Dense *d, CWriter *w)
+{
+    Storage storage = d->kernel->weight_format.storage;
+    CExpr count = cexpr_int(d->vectors), vector = cexpr_format("set * %d + v", (int)d->vectors);
+    if (d->last != d->vectors) {
+        cw_line(w, "const int vectors = set < %" PRId64 " ? %d : %d;", d->sets - 1, d->vectors, d->last);
+        count = (CExpr){"vectors"};
+    }
+    const char *cast = strcmp(d->index, "int") == 0 ? "" : "(ptrdiff_t)";
+    cw_line(w, "const %s *const weights = %sa->weights + %sset * %" PRId64 ";", emit_weight_type(storage),
+            storage == STORE_F32 ? "" : "(const uint16_t *)", cast, (int64_t)d->vectors * d->b * d->inputs);
+    cw_line(w, "vector totals[%d];", d->vectors);
+    emit_dense_start(d->kernel, vector.text, count.text, w);
+    emit_chunks(d, w);
+    emit_dense_results(d->kernel, vector.text, count.text, w);
+}
+
+void emit_dense_vector(const Kernel *kernel, CWriter *w)
+{
+    const KernelSizes *s = &kernel->sizes;
+    Dense d = dense_of(kernel);
+    emit_functions(&d, w);
     CExpr from_image =
-        mean ? cexpr_format("means of %dx%dx%d = ", inputs, (int)s->in_rows, (int)s->in_cols) : (CExpr){""};
+        d.mean ? cexpr_format("means of %dx%dx%d = ", d.inputs, (int)s->in_rows, (int)s->in_cols) : (CExpr){""};
     emit_dense_comment(kernel, from_image.text, "", w);
     emit_kernel_head(kernel, w);
-    emit_split(w, "set", sets);
-    if (mean) {
-        cw_open(w, "if (first_set == end_set)"); /* nothing to do, so no means */
-        cw_line(w, "return;");
-        cw_close(w, "");
-        cw_line(w, "float *const means = %s;", emit_scratch(kernel).text);
-        emit_means(kernel, "means", w);
+    emit_split(w, "set", d.sets);
+    if (d.mean) {
+        emit_own_means(&d, w);
     }
     cw_blank(w);
     cw_open(w, "for (int set = first_set; set < end_set; ++set)");
-    const char *index = cexpr_index_type(blocks * b * (int64_t)inputs);
-    CExpr count = cexpr_int(vectors);
-    if (last != vectors) {
-        cw_line(w, "const int vectors = set < %" PRId64 " ? %d : %d;", sets - 1, vectors, last);
-        count = (CExpr){"vectors"};
-    }
-    const char *cast = strcmp(index, "int") == 0 ? "" : "(ptrdiff_t)";
-    cw_line(w, "const %s *const weights = %sa->weights + %sset * %" PRId64 ";", emit_weight_type(f->storage),
-            f->storage == STORE_F32 ? "" : "(const uint16_t *)", cast, (int64_t)vectors * b * inputs);
-    cw_line(w, "vector totals[%d];", vectors);
-    CExpr vector = cexpr_format("set * %d + v", (int)vectors);
-    emit_dense_start(kernel, vector.text, count.text, w);
-    const char *n = "inputs";
-    CExpr all = cexpr_int(inputs);
-    if (inputs > CHUNK) {
-        cw_open(w, "for (%s i = 0; i < %d; i += %d)", index, inputs, CHUNK);
-        if (inputs % CHUNK == 0) {
-            n = "512";
-        } else {
-            cw_line(w, "const int inputs = i < %d ? %d : %d;", inputs - inputs % CHUNK, CHUNK, inputs % CHUNK);
-        }
-    } else {
-        n = all.text;
-    }
-    for (int k = 0; k < (last != vectors ? 2 : 1); ++k) {
-        int32_t width = k == 0 ? vectors : last;
-        if (last != vectors && k == 0) {
-            cw_open(w, "if (vectors == %d)", vectors);
-        } else if (last != vectors) {
-            cw_chain(w, "else");
-        }
-        bool chunks = inputs > CHUNK;
-        CExpr x = cexpr_sum((Term[]){{mean ? "means" : "a->x[0]", 1}, {"i", chunks}, {NULL, 0}}, 0);
-        CExpr from = cexpr_sum((Term[]){{"weights", 1}, {"i", chunks ? width * b : 0}, {NULL, 0}}, 0);
-        cw_line(w, "%s(%s, %s, %s, totals);", function_name(width, prefetch, f->storage).text, x.text, from.text, n);
-    }
-    if (last != vectors) {
-        cw_close(w, "");
-    }
-    if (inputs > CHUNK) {
-        cw_close(w, "");
-    }
-    emit_dense_results(kernel, vector.text, count.text, w);
+    emit_set(&d, w);
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);

@@ -12,10 +12,33 @@
 #include "backend/emit_lines.h"
 #include "support/ints.h"
 
+static void check_record(const Kernel *kernel)
+{
+    const KernelSizes *s = &kernel->sizes;
+    const PackFormat *f = &kernel->weight_format;
+    int32_t b = kernel->vector, width = s->out_cols + s->kernel_cols - 1;
+    bool rows = kernel->family == KERNEL_ROWS, pools = kernel->max_pool || kernel->avg_pool;
+    emit_refuse_if(kernel, s->stride_rows != 1 || s->stride_cols != 1, "has strides");
+    emit_refuse_if(kernel, s->dilation_rows != 1 || s->dilation_cols != 1, "has a dilated window");
+    emit_refuse_if(kernel, s->groups != 1 || kernel->epilogue.residual, "has groups or a residual");
+    emit_refuse_if(kernel, f->kind != PACK_LINES || f->winograd.rows != kernel->lines || f->lanes * f->vectors < 1,
+                   "has weights in another order");
+    emit_refuse_if(kernel, rows ? f->vectors != 1 : f->lanes != b, "has sets of channels of another size");
+    emit_refuse_if(kernel, s->out_rows < kernel->lines || 2 * width < b || (rows && s->out_cols < b),
+                   "has too small an image");
+    emit_refuse_if(kernel, kernel->tile_cols < 1 || (rows && kernel->tile_cols % b != 0), "has no tiles");
+    emit_refuse_if(kernel, pools && (!lines_take_pool(kernel) || kernel->tile_cols != 2 * b), "cannot take a pool");
+    emit_refuse_if(kernel, pools && (kernel->out.rows != s->out_rows / 2 || kernel->out.cols != s->out_cols / 2),
+                   "has a pool of another size");
+    int64_t v = (int64_t)winograd_points(kernel->lines, s->kernel_rows) * s->in_channels * lines_width(kernel);
+    emit_refuse_if(kernel, kernel->scratch_bytes < 4 * v, "has too little scratch");
+}
+
 static Lines lines_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
+    check_record(kernel);
     Lines l = {.kernel = kernel, .s = s, .b = kernel->vector, .m = kernel->lines};
     l.points = winograd_points(l.m, s->kernel_rows);
     l.pools = kernel->max_pool || kernel->avg_pool;
@@ -28,21 +51,10 @@ static Lines lines_of(const Kernel *kernel)
     l.v_row = lines_width(kernel);
     l.v_point = l.v_row * s->in_channels;
     l.depth = (int64_t)s->in_channels * s->kernel_cols;
-    if (f->kind != PACK_LINES || l.channels < 1 || f->winograd.rows != l.m || s->out_rows < l.m || 2 * l.width < l.b ||
-        s->stride_rows != 1 || s->stride_cols != 1 || s->dilation_rows != 1 || s->dilation_cols != 1 ||
-        s->groups != 1 || kernel->epilogue.residual || kernel->tile_cols < 1 ||
-        kernel->scratch_bytes < 4 * l.points * l.v_point ||
-        (l.pools && (!lines_take_pool(kernel) || kernel->tile_cols != 2 * l.b || l.rows != s->out_rows / 2 * 2 ||
-                     l.cols != s->out_cols / 2 * 2)) ||
-        (kernel->family == KERNEL_ROWS ? f->vectors != 1 || s->out_cols < l.b || kernel->tile_cols % l.b != 0
-                                       : f->lanes != l.b)) {
-        ICE("kernel '" STR_FMT "' is not one of lines", STR_ARG(kernel->name));
-    }
     l.sets = (s->out_channels + l.channels - 1) / l.channels;
     l.partial = s->out_channels % l.channels != 0;
-    int64_t in = s->in_channels * kernel->in.plane_stride,
-            weights = l.points * l.depth * (s->out_channels + l.channels);
-    int64_t out = (s->out_channels + l.b) * kernel->out.plane_stride;
+    int64_t in = s->in_channels * kernel->in.plane_stride, out = (s->out_channels + l.b) * kernel->out.plane_stride;
+    int64_t weights = l.points * l.depth * (s->out_channels + l.channels);
     l.index = cexpr_index_type(int_max(int_max(in, out), weights));
     return l;
 }

@@ -37,57 +37,87 @@ static bool is_original(int product)
     return product == W11_X11 || product == W12_X21 || product == S4_X22;
 }
 
-static Strassen strassen_of(const Kernel *kernel)
+static int32_t round_of(const Kernel *kernel)
+{
+    return kernel->tile_round > 0 ? kernel->tile_round : ROUND;
+}
+
+static void check_record(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
-    Strassen g = {.kernel = kernel, .s = s, .b = kernel->vector};
-    int64_t in_planes = int_div_up(s->in_channels, g.b), out_planes = int_div_up(s->out_channels, g.b);
-    g.pixels = (int64_t)s->out_rows * s->out_cols;
-    g.half = kernel->block_tiles;
-    g.blocks = g.half < 1 ? 0 : int_div_up(g.pixels, 2 * (int64_t)g.half);
-    g.twice = f->kind == PACK_STRASSEN_TWICE;
-    g.unroll = kernel->tile_round > 0 ? kernel->tile_round : ROUND;
-    int32_t of_vector = g.twice ? 2 : 1; /* planes */
-    if ((f->kind != PACK_STRASSEN && !g.twice) || f->vectors < 1 || kernel->tile_cols < 1 || g.half < 1 ||
-        in_planes < 2 || out_planes < 2 || s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1 ||
-        s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols ||
-        (2 * g.blocks - 1) * g.half >= g.pixels || g.b / of_vector % g.unroll != 0 || (g.twice && g.half < 2)) {
-        ICE("kernel '" STR_FMT "' is not one of Strassen's product", STR_ARG(kernel->name));
-    }
-    g.in_planes = (in_planes + 1) / 2;
-    g.out_planes = (out_planes + 1) / 2;
-    g.lower_in_planes = in_planes - g.in_planes;
-    g.lower_out_planes = out_planes - g.out_planes;
-    g.all_vectors = int_div_up(g.out_planes, of_vector);
-    g.vectors = f->vectors < g.all_vectors ? f->vectors : (int32_t)g.all_vectors;
-    g.sets = int_div_up(g.all_vectors, g.vectors);
-    g.last_vectors = (int32_t)(g.all_vectors - (g.sets - 1) * g.vectors);
-    g.planes = g.vectors * of_vector;
-    g.last_planes = (int32_t)(g.out_planes - (g.sets - 1) * g.planes);
-    g.run = g.twice ? (g.half + 1) / 2 : g.half;
-    Pieces chunks = pieces_of(g.run, kernel->tile_cols);
-    g.chunks = (int32_t)chunks.count;
-    g.chunk = (int32_t)chunks.size;
-    g.wide = (int32_t)chunks.wide;
-    g.in_place = strassen_in_place(kernel);
-    g.rounds = g.b / of_vector / g.unroll;
+    bool twice = f->kind == PACK_STRASSEN_TWICE;
+    int32_t b = kernel->vector, half = kernel->block_tiles, lanes = twice ? b / 2 : b;
+    int64_t pixels = (int64_t)s->out_rows * s->out_cols;
+    emit_refuse_if(kernel, s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1, "has a window or groups");
+    emit_refuse_if(kernel, s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols,
+                   "has padding, or strides that differ");
+    emit_refuse_if(kernel, s->in_channels <= b || s->out_channels <= b, "has channels that have no halves");
+    emit_refuse_if(kernel, !pack_is_strassen(f) || f->vectors < 1, "has weights in another order");
+    emit_refuse_if(kernel, kernel->tile_cols < 1 || half < (twice ? 2 : 1), "has no tiles");
+    emit_refuse_if(kernel, (2 * int_div_up(pixels, 2 * (int64_t)half) - 1) * half >= pixels, "has no last half");
+    emit_refuse_if(kernel, lanes % round_of(kernel) != 0, "has no whole rounds");
+}
+
+static void check_scratch(const Strassen *g)
+{
+    int64_t sums = 2 * g->sum_stride + (g->twice ? strassen_twice_floats(g) : 0);
+    emit_refuse_if(g->kernel, g->kernel->scratch_bytes < 4 * (strassen_factors_in_v(g) * g->v_stride + sums),
+                   "has too little scratch");
+}
+
+static void plan_channels(Strassen *g)
+{
+    const KernelSizes *s = g->s;
+    int64_t in_planes = int_div_up(s->in_channels, g->b), out_planes = int_div_up(s->out_channels, g->b);
+    int32_t of_vector = g->twice ? 2 : 1; /* planes */
+    g->in_planes = (in_planes + 1) / 2;
+    g->out_planes = (out_planes + 1) / 2;
+    g->lower_in_planes = in_planes - g->in_planes;
+    g->lower_out_planes = out_planes - g->out_planes;
+    g->all_vectors = int_div_up(g->out_planes, of_vector);
+    g->vectors = (int32_t)int_min(g->kernel->weight_format.vectors, g->all_vectors);
+    g->sets = int_div_up(g->all_vectors, g->vectors);
+    g->last_vectors = (int32_t)(g->all_vectors - (g->sets - 1) * g->vectors);
+    g->planes = g->vectors * of_vector;
+    g->last_planes = (int32_t)(g->out_planes - (g->sets - 1) * g->planes);
+    g->unroll = round_of(g->kernel);
+    g->rounds = g->b / of_vector / g->unroll;
+    g->last_rounds = g->twice ? g->rounds : tile_last_rounds(s->in_channels, g->b, g->unroll);
     /* Sets are told apart by their number of vectors, or planes. */
-    g.last_rounds = g.twice ? g.rounds : tile_last_rounds(s->in_channels, g.b, g.unroll);
-    g.half_vector = g.twice ? tile_takes_half(g.out_planes * g.b / 2, g.b)
-                            : tile_takes_half(s->out_channels, g.b) && g.lower_out_planes == g.out_planes &&
-                                  (g.sets == 1 || g.last_vectors != g.vectors);
-    g.v_stride = g.in_planes * g.half * g.b + SCRATCH_PAD;
-    g.sum_stride = (int64_t)g.vectors * g.run * g.b + SCRATCH_PAD;
-    g.inputs = g.in_planes * g.b / of_vector;
-    g.product_floats = g.inputs * g.vectors * g.b;
+    g->half_vector = g->twice ? tile_takes_half(g->out_planes * g->b / 2, g->b)
+                              : tile_takes_half(s->out_channels, g->b) && g->lower_out_planes == g->out_planes &&
+                                    (g->sets == 1 || g->last_vectors != g->vectors);
+    g->inputs = g->in_planes * g->b / of_vector;
+    g->product_floats = g->inputs * g->vectors * g->b;
+}
+
+static void plan_pixels(Strassen *g)
+{
+    g->pixels = (int64_t)g->s->out_rows * g->s->out_cols;
+    g->half = g->kernel->block_tiles;
+    g->blocks = int_div_up(g->pixels, 2 * (int64_t)g->half);
+    g->run = g->twice ? (g->half + 1) / 2 : g->half;
+    Pieces chunks = pieces_of(g->run, g->kernel->tile_cols);
+    g->chunks = (int32_t)chunks.count;
+    g->chunk = (int32_t)chunks.size;
+    g->wide = (int32_t)chunks.wide;
+    g->in_place = strassen_in_place(g->kernel);
+    g->v_stride = g->in_planes * g->half * g->b + SCRATCH_PAD;
+    g->sum_stride = (int64_t)g->vectors * g->run * g->b + SCRATCH_PAD;
+}
+
+static Strassen strassen_of(const Kernel *kernel)
+{
+    check_record(kernel);
+    Strassen g = {.kernel = kernel, .s = &kernel->sizes, .b = kernel->vector};
+    g.twice = kernel->weight_format.kind == PACK_STRASSEN_TWICE;
+    plan_channels(&g);
+    plan_pixels(&g);
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
     int64_t weights = PRODUCTS * (g.twice ? PRODUCTS : 1) * g.inputs * g.all_vectors * g.b;
     g.index = cexpr_index_type(int_max(int_max(in, out), weights));
-    int64_t sums = 2 * g.sum_stride + (g.twice ? strassen_twice_floats(&g) : 0);
-    if (kernel->scratch_bytes < 4 * (strassen_factors_in_v(&g) * g.v_stride + sums)) {
-        ICE("strassen kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
-    }
+    check_scratch(&g);
     return g;
 }
 

@@ -23,75 +23,112 @@ static int64_t point_planes(const Winograd *g, int32_t xi)
     return winograd_row_phases(g, last_row) * (int64_t)winograd_col_phases(g, last_col) * g->in_planes;
 }
 
-static Winograd winograd_of(const Kernel *kernel)
+static void check_record(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
-    Winograd g = {.kernel = kernel, .s = s, .b = kernel->vector};
     WinogradTile m = kernel->winograd;
-    int32_t in_channels = s->in_channels / s->groups, out_channels = s->out_channels / s->groups;
-    g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
-    bool format = g.live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
-    bool window = !g.live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
+    bool live = kernel->family == KERNEL_WINOGRAD_LIVE;
+    bool format = live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
+    bool window = !live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
+    bool whole = s->in_channels / s->groups % kernel->vector == 0 && s->out_channels / s->groups % kernel->vector == 0;
+    emit_refuse_if(kernel, s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) || !window,
+                   "has a window or strides that it cannot have");
     int32_t taps = winograd_taps(s->kernel_rows, s->stride_rows);
-    bool many_points = g.live && (m.rows != m.cols || winograd_points(m.rows, taps) > WINOGRAD_FEW_POINTS);
-    if (m.rows < 2 || m.rows > WINOGRAD_MOST_OUTPUTS || m.cols < 2 || m.cols > WINOGRAD_MOST_OUTPUTS || many_points ||
-        !format || !window || f->vectors < 1 || kernel->block_tiles < 1 || kernel->tile_cols < 1 ||
-        (kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel))) ||
-        s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) ||
-        (s->groups > 1 && (in_channels % g.b != 0 || out_channels % g.b != 0))) {
-        ICE("kernel '" STR_FMT "' is not one of Winograd's convolution", STR_ARG(kernel->name));
+    bool many_points = live && (m.rows != m.cols || winograd_points(m.rows, taps) > WINOGRAD_FEW_POINTS);
+    emit_refuse_if(kernel,
+                   m.rows < 2 || m.rows > WINOGRAD_MOST_OUTPUTS || m.cols < 2 || m.cols > WINOGRAD_MOST_OUTPUTS ||
+                       many_points,
+                   "has tiles of another size");
+    emit_refuse_if(kernel, !format || f->vectors < 1, "has weights in another order");
+    emit_refuse_if(kernel, kernel->block_tiles < 1 || kernel->tile_cols < 1, "has no tiles");
+    emit_refuse_if(kernel, kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel)),
+                   "cannot take a pool");
+    emit_refuse_if(kernel, s->groups > 1 && !whole, "has groups that are not whole vectors");
+}
+
+static void check_blocks(const Winograd *g)
+{
+    const Kernel *kernel = g->kernel;
+    emit_refuse_if(kernel, kernel->scratch_bytes < 4 * (g->v_floats + g->m_floats) + winograd_quad_bytes(kernel),
+                   "has too little scratch");
+    emit_refuse_if(kernel, g->quads && g->block % 4 != 0, "has no whole quads in a block");
+}
+
+static void plan_points(Winograd *g)
+{
+    const KernelSizes *s = g->s;
+    WinogradTile m = g->kernel->winograd;
+    g->stride = s->stride_rows;
+    int32_t tap_rows = winograd_taps(s->kernel_rows, g->stride), tap_cols = winograd_taps(s->kernel_cols, g->stride);
+    g->out_rows = winograd_outputs(m.rows, tap_rows);
+    g->out_cols = winograd_outputs(m.cols, tap_cols);
+    g->point_rows = winograd_points(m.rows, tap_rows);
+    g->point_cols = winograd_points(m.cols, tap_cols);
+    g->area = g->point_rows * g->point_cols;
+    g->quads = winograd_quads(g->kernel);
+    /* Of a quad, the pool leaves as many pixels as one tile has. */
+    int32_t pooled = g->kernel->max_pool && !g->quads ? 2 : 1;
+    g->y_rows = g->out_rows / pooled;
+    g->y_cols = g->out_cols / pooled;
+}
+
+static void plan_channels(Winograd *g)
+{
+    const KernelSizes *s = g->s;
+    int32_t in_channels = s->in_channels / s->groups;
+    g->groups = s->groups;
+    g->in_planes = int_div_up(in_channels, g->b);
+    g->out_planes = int_div_up(s->out_channels / s->groups, g->b);
+    g->vectors = (int32_t)int_min(g->kernel->weight_format.vectors, g->out_planes);
+    g->sets = int_div_up(g->out_planes, g->vectors);
+    g->last_vectors = (int32_t)(g->out_planes - (g->sets - 1) * g->vectors);
+    g->products = 0;
+    for (int32_t xi = 0; xi < g->area; ++xi) {
+        g->products += point_planes(g, xi) * g->b;
     }
-    g.stride = s->stride_rows;
-    int32_t tap_rows = winograd_taps(s->kernel_rows, g.stride), tap_cols = winograd_taps(s->kernel_cols, g.stride);
-    g.out_rows = winograd_outputs(m.rows, tap_rows);
-    g.out_cols = winograd_outputs(m.cols, tap_cols);
-    g.point_rows = winograd_points(m.rows, tap_rows);
-    g.point_cols = winograd_points(m.cols, tap_cols);
-    g.area = g.point_rows * g.point_cols;
-    g.groups = s->groups;
-    g.in_planes = int_div_up(in_channels, g.b);
-    g.out_planes = int_div_up(out_channels, g.b);
-    g.vectors = f->vectors < g.out_planes ? f->vectors : (int32_t)g.out_planes;
-    g.sets = int_div_up(g.out_planes, g.vectors);
-    g.last_vectors = (int32_t)(g.out_planes - (g.sets - 1) * g.vectors);
-    g.products = 0;
-    for (int32_t xi = 0; xi < g.area; ++xi) {
-        g.products += point_planes(&g, xi) * g.b;
+    g->products = g->live ? (int64_t)in_channels * 9 : g->products;
+    g->set_floats = g->products * g->vectors * g->b;
+}
+
+static void plan_blocks(Winograd *g)
+{
+    const Kernel *kernel = g->kernel;
+    int32_t phases = g->stride * g->stride;
+    g->tile_rows = int_div_up(g->s->out_rows, g->out_rows);
+    g->tile_cols = int_div_up(g->s->out_cols, g->out_cols);
+    g->tiles = g->tile_rows * g->tile_cols;
+    g->block = (int32_t)int_min(kernel->block_tiles, g->tiles);
+    g->blocks = int_div_up(g->tiles, g->block);
+    Pieces chunks = pieces_of(g->block, kernel->tile_cols);
+    g->chunks = (int32_t)chunks.count;
+    g->chunk = (int32_t)chunks.size;
+    g->wide = (int32_t)chunks.wide;
+    if (g->live) {
+        g->slots = (int64_t)g->chunks * g->chunk;
+        g->v_stride = g->m_stride = (int64_t)g->chunk * g->b;
+        g->v_floats = phases * g->in_planes * g->slots * g->area * g->b;
+        g->m_floats = g->slots * g->area * g->b;
+    } else {
+        g->slots = g->block;
+        g->v_stride = phases * g->in_planes * g->block * g->b + SCRATCH_PAD;
+        g->m_stride = (int64_t)g->vectors * g->block * g->b + SCRATCH_PAD;
+        g->v_floats = g->area * g->v_stride;
+        g->m_floats = g->area * g->m_stride;
     }
-    g.products = g.live ? (int64_t)in_channels * 9 : g.products;
-    g.set_floats = g.products * g.vectors * g.b;
-    g.tile_rows = int_div_up(s->out_rows, g.out_rows);
-    g.tile_cols = int_div_up(s->out_cols, g.out_cols);
-    g.tiles = g.tile_rows * g.tile_cols;
-    g.quads = winograd_quads(kernel);
-    int32_t pooled =
-        kernel->max_pool && !g.quads ? 2 : 1; /* of a quad, the pool leaves as many pixels as one tile has */
-    g.y_rows = g.out_rows / pooled;
-    g.y_cols = g.out_cols / pooled;
-    g.block = kernel->block_tiles < g.tiles ? kernel->block_tiles : (int32_t)g.tiles;
-    g.blocks = int_div_up(g.tiles, g.block);
-    Pieces chunks = pieces_of(g.block, kernel->tile_cols);
-    g.chunks = (int32_t)chunks.count;
-    g.chunk = (int32_t)chunks.size;
-    g.wide = (int32_t)chunks.wide;
-    g.slots = g.live ? (int64_t)g.chunks * g.chunk : g.block;
-    g.v_stride = g.stride * g.stride * g.in_planes * g.block * g.b + SCRATCH_PAD;
-    g.m_stride = (int64_t)g.vectors * g.block * g.b + SCRATCH_PAD;
-    if (g.live) {
-        g.v_stride = g.m_stride = (int64_t)g.chunk * g.b;
-    }
-    g.v_floats = g.live ? g.stride * g.stride * g.in_planes * g.slots * g.area * g.b : g.area * g.v_stride;
-    g.m_floats = g.live ? g.slots * g.area * g.b : g.area * g.m_stride;
+}
+
+static Winograd winograd_of(const Kernel *kernel)
+{
+    check_record(kernel);
+    Winograd g = {.kernel = kernel, .s = &kernel->sizes, .b = kernel->vector};
+    g.live = kernel->family == KERNEL_WINOGRAD_LIVE;
+    plan_points(&g);
+    plan_channels(&g);
+    plan_blocks(&g);
     int64_t in = layout_elements(&kernel->in), out = layout_elements(&kernel->out);
-    int64_t weights = g.groups * g.sets * g.set_floats;
-    g.index = cexpr_index_type(int_max(int_max(in, out), weights));
-    if (kernel->scratch_bytes < 4 * (g.v_floats + g.m_floats) + winograd_quad_bytes(kernel)) {
-        ICE("winograd kernel '" STR_FMT "' has too little scratch", STR_ARG(kernel->name));
-    }
-    if (g.quads && g.block % 4 != 0) {
-        ICE("winograd kernel '" STR_FMT "' has no whole quads in a block", STR_ARG(kernel->name));
-    }
+    g.index = cexpr_index_type(int_max(int_max(in, out), g.groups * g.sets * g.set_floats));
+    check_blocks(&g);
     return g;
 }
 
