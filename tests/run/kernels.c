@@ -114,11 +114,6 @@ static void run_command(Arena *arena, const char *folder, const char *line)
     sandbox_expect(arena, folder, arena_printf(arena, "cd '%s' && %s", folder, line));
 }
 
-static bool has_program(Arena *arena, const char *name)
-{
-    return system(arena_printf(arena, "command -v %s > /dev/null 2>&1", name).ptr) == 0;
-}
-
 #if defined(__SANITIZE_ADDRESS__)
 static const char sanitize[] = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1";
 #else
@@ -181,7 +176,7 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
         b->arena, folder,
         arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, warnings, sanitize)
             .ptr);
-    if (has_program(b->arena, "g++")) {
+    if (sandbox_has_program("g++")) {
         run_command(b->arena, folder,
                     arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s kernels.c", warnings).ptr);
     }
@@ -389,7 +384,7 @@ static void check_with(Batch *b, const char *test, const char *cc, double tolera
 static void check_batch(Batch *b, const char *test, double tolerance)
 {
     check_with(b, test, "gcc -O3 -march=native", tolerance);
-    if (has_program(b->arena, "clang") && sanitize[0] == '\0') {
+    if (sandbox_has_program("clang") && sanitize[0] == '\0') {
         check_with(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", tolerance);
     }
     arena_destroy(b->arena);

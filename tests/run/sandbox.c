@@ -18,6 +18,14 @@ const char *sandbox_build(void)
     return build == NULL ? "build" : build;
 }
 
+bool sandbox_has_program(const char *name)
+{
+    char line[128];
+    int length = snprintf(line, sizeof line, "command -v '%s' > /dev/null 2>&1", name);
+    cr_assert(length > 0 && (size_t)length < sizeof line, "%s: too long a name", name);
+    return system(line) == 0;
+}
+
 const char *sandbox_create(Arena *arena, const char *name)
 {
     const char *folder = arena_printf(arena, "%s/tmp/%s", sandbox_build(), name).ptr;

@@ -6,11 +6,14 @@
 #include "support/arena.h"
 
 const char *sandbox_build(void); /* the build folder: $CNNC_BUILD, or "build" */
+/* Whether the shell finds a program of this name: tests skip what the machine has no compiler or emulator for. */
+bool sandbox_has_program(const char *name);
 
 /* $CNNC_BUILD/tmp/NAME, empty. Lives in `arena`, as does every text below. */
 const char *sandbox_create(Arena *arena, const char *name);
 
-/* Runs a command line of the shell; what it prints goes to log.txt in `folder`, and to *output. Returns its exit status. */
+/* Runs a command line of the shell; what it prints goes to log.txt in `folder`, and to *output. Returns its exit
+ * status. */
 int sandbox_run(Arena *arena, const char *folder, Str line, Str *output);
 /* The same where only success will do; returns what it printed. */
 Str sandbox_expect(Arena *arena, const char *folder, Str line);

@@ -1,5 +1,5 @@
-/* --target: several targets in one file set, against the code of each alone, bit for bit; the default; what the code says
- * where the compiler's flags do not fit; 64-bit ARM in an emulator, where there is one. */
+/* --target: several targets in one file set, against the code of each alone, bit for bit; the default; what the code
+ * says where the compiler's flags do not fit; 64-bit ARM in an emulator, where there is one. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -36,13 +36,6 @@ static void cnnc(const Place *place, const char *net, const char *arguments, con
     sandbox_expect(place->arena, place->folder,
                    arena_printf(place->arena, "'%s/cnnc' %s --weights=formula --name=model %s -o '%s/%s.c'",
                                 place->build, net, arguments, place->folder, name));
-}
-
-static bool has_program(const char *name)
-{
-    char line[128];
-    snprintf(line, sizeof line, "command -v %s > /dev/null 2>&1", name);
-    return system(line) == 0;
 }
 
 /* --- a program around a network of one input, `image`, that writes its outputs to a file */
@@ -381,8 +374,8 @@ Test(targets, older_compilers_have_fallbacks)
     arena_destroy(place.arena);
 }
 
-/* Tuned for some processors gcc would load a weight again for each pixel, as an operand of the multiply-add. The code has
- * as many of them tuned for any processor as tuned for none. */
+/* Tuned for some processors gcc would load a weight again for each pixel, as an operand of the multiply-add. The code
+ * has as many of them tuned for any processor as tuned for none. */
 Test(targets, weights_are_loaded_once_on_every_processor)
 {
     Place place = place_create("tuning");
@@ -465,7 +458,7 @@ static void check_emulated(const char *test, const Net *net, const char *cc)
 Test(targets, aarch64_in_an_emulator)
 {
     static const char gcc[] = "aarch64-linux-gnu-gcc";
-    if (!has_program("qemu-aarch64") || !has_program(gcc)) {
+    if (!sandbox_has_program("qemu-aarch64") || !sandbox_has_program(gcc)) {
         cr_skip_test("no qemu-aarch64 or no aarch64-linux-gnu-gcc (Debian: qemu-user, gcc-aarch64-linux-gnu)");
     }
     check_emulated("aarch64-lenet5", &lenet5, gcc);

@@ -10,6 +10,7 @@
 #include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
 #include "kernel_reference.h"
+#include "sandbox.h"
 #include "support/file.h"
 
 enum { MAX_KERNELS = 200, MAX_PARTS = 5 };
@@ -480,13 +481,6 @@ static Str batch_text(Batch *b, const Target *target)
     return text;
 }
 
-static bool has_program(const char *name)
-{
-    char line[64];
-    snprintf(line, sizeof line, "command -v %s > /dev/null 2>&1", name);
-    return system(line) == 0;
-}
-
 static void run_command(Arena *arena, const char *folder, const char *line)
 {
     if (system(arena_printf(arena, "cd '%s' && (%s) > log.txt 2>&1", folder, line).ptr) != 0) {
@@ -507,7 +501,7 @@ static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc
     run_command(
         b->arena, folder,
         arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings).ptr);
-    if (has_program("g++")) {
+    if (sandbox_has_program("g++")) {
         run_command(b->arena, folder,
                     arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s %s kernels.c", flags, warnings).ptr);
     }
@@ -779,7 +773,7 @@ static void check_batch(Batch *b, const char *test, const char *flags, double to
 {
     static const char *const compilers[] = {"gcc -O3", "clang -O2"};
     for (int i = 0; i < 2; ++i) {
-        if (i == 1 && !has_program("clang")) {
+        if (i == 1 && !sandbox_has_program("clang")) {
             continue;
         }
         const char *name = arena_printf(b->arena, "%s-%s", test, i == 0 ? "gcc" : "clang").ptr;
@@ -817,7 +811,7 @@ static void check_compiled(const char *test, CheckCompiled *check)
         if (can_run(widths[i].b)) {
             snprintf(name, sizeof name, "%s-gcc", test);
             check(widths[i].b, widths[i].flags, "gcc -O3 -ffp-contract=fast", name);
-            if (has_program("clang")) {
+            if (sandbox_has_program("clang")) {
                 snprintf(name, sizeof name, "%s-clang", test);
                 check(widths[i].b, widths[i].flags, "clang -O2 -ffp-contract=fast", name);
             }
