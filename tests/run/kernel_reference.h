@@ -16,8 +16,8 @@ KernelSizes reference_sizes(int32_t ic, int32_t rows, int32_t cols, int32_t oc, 
                             int32_t pad, int32_t extra);
 /* Numbers of elements that the kernel's operands have. */
 void kernel_data_sizes(const Kernel *kernel, KernelData *data);
-/* Rounds weights as the storage does, some of them made so small that they are subnormal in f16; and, once they are packed, turns
- * them into what kernels read: numbers of 16 bits from the same address on. Nothing for f32. */
+/* Rounds weights as the storage does, some of them made so small that they are subnormal in f16; and, once they are
+ * packed, turns them into what kernels read: numbers of 16 bits from the same address on. Nothing for f32. */
 void half_round(Storage storage, float *values, int64_t count);
 void half_pack(Storage storage, float *values, int64_t count);
 /* The right answer: y_count doubles, before rounding. */

@@ -6,181 +6,20 @@
  * over outputs and scratch that hold NaN before, between guards that must survive. */
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "backend/emit_parts.h"
-#include "kernel_reference.h"
+#include "kernel_batch.h"
 #include "sandbox.h"
-
-enum { MAX_KERNELS = 160, GUARD = 16, MAX_PARTS = 5 };
-
-typedef struct step_arguments { /* as in generated code */
-    const float *x[2];
-    const float *residual;
-    const float *weights, *bias;
-    float *y;
-    float *scratch;
-} step_arguments;
-typedef void step_kernel(const step_arguments *a, int part, int parts);
-
-typedef struct Batch {
-    Arena *arena;
-    Kernel *kernels[MAX_KERNELS];
-    uint32_t count;
-    uint32_t random;
-} Batch;
-
-/* --- deterministic numbers */
-
-static uint32_t next_random(Batch *b)
-{
-    b->random ^= b->random << 13;
-    b->random ^= b->random >> 17;
-    b->random ^= b->random << 5;
-    return b->random;
-}
-
-static int32_t pick(Batch *b, int32_t lo, int32_t hi)
-{
-    return lo + (int32_t)(next_random(b) % (uint32_t)(hi - lo + 1));
-}
-
-static float *random_floats(Batch *b, int64_t count, float scale)
-{
-    float *values =
-        malloc((size_t)(count > 0 ? count : 1) * sizeof *values); /* exact, so that ASan sees reads past the end */
-    cr_assert(values != NULL);
-    for (int64_t i = 0; i < count; ++i) {
-        values[i] = scale * ((float)(next_random(b) >> 8) / 8388608.0f - 1.0f);
-    }
-    return values;
-}
 
 /* --- records */
 
-static Batch batch_create(void)
-{
-    return (Batch){.arena = arena_create(), .random = 2463534242u};
-}
-
 static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, bool residual, OpKind act)
 {
-    cr_assert_lt(b->count, MAX_KERNELS);
-    Kernel *kernel = ARENA_NEW(b->arena, Kernel);
-    kernel->family = family;
-    kernel->sizes = sizes;
-    kernel->epilogue.bias = bias;
-    kernel->epilogue.residual = residual;
-    kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
+    Kernel *kernel = batch_add(b, family, sizes, bias, residual, act);
     kernel->in = layout_plain(type_f32_3(sizes.in_channels, sizes.in_rows, sizes.in_cols));
     kernel->out = layout_plain(type_f32_3(sizes.out_channels, sizes.out_rows, sizes.out_cols));
-    kernel->id = b->count;
-    kernel->name = arena_printf(b->arena, "kernel_%u", b->count);
     tiles_choose(target_find(STR("portable")), kernel);
-    b->kernels[b->count++] = kernel;
     return kernel;
-}
-
-/* Any window that fits: rectangular kernels, uneven padding, dilation; false where the dice gave no output. */
-static bool random_window(Batch *b, KernelSizes *s)
-{
-    s->kernel_rows = pick(b, 1, 5);
-    s->kernel_cols = pick(b, 1, 5);
-    s->stride_rows = pick(b, 1, 3);
-    s->stride_cols = pick(b, 1, 4);
-    s->dilation_rows = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
-    s->dilation_cols = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
-    s->pad_top = pick(b, 0, 3);
-    s->pad_bottom = pick(b, 0, 3);
-    s->pad_left = pick(b, 0, 3);
-    s->pad_right = pick(b, 0, 3);
-    s->in_rows = pick(b, 1, 17);
-    s->in_cols = pick(b, 1, 37);
-    int32_t rows = s->in_rows + s->pad_top + s->pad_bottom - (s->kernel_rows - 1) * s->dilation_rows - 1;
-    int32_t cols = s->in_cols + s->pad_left + s->pad_right - (s->kernel_cols - 1) * s->dilation_cols - 1;
-    if (rows < 0 || cols < 0) {
-        return false;
-    }
-    s->out_rows = rows / s->stride_rows + 1;
-    s->out_cols = cols / s->stride_cols + 1;
-    return true;
-}
-
-/* --- C text, compiled */
-
-static void run_command(Arena *arena, const char *folder, const char *line)
-{
-    sandbox_expect(arena, folder, arena_printf(arena, "cd '%s' && %s", folder, line));
-}
-
-#if defined(__SANITIZE_ADDRESS__)
-static const char sanitize[] = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1";
-#else
-static const char sanitize[] = "";
-#endif
-static const char warnings[] = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
-
-static Str batch_text(Batch *b)
-{
-    Program program = {.arena = b->arena, .kernels = b->kernels, .n_kernels = b->count, .parts = MAX_PARTS};
-    CWriter w = {0};
-    cw_line(&w, "#include <math.h>");
-    cw_line(&w, "#include <stddef.h>");
-    cw_line(&w, "#include <stdint.h>");
-    cw_line(&w, "#include <string.h>");
-    cw_line(&w, "#ifdef __cplusplus");
-    cw_line(&w, "#define CNN_RESTRICT __restrict");
-    cw_line(&w, "#else");
-    cw_line(&w, "#define CNN_RESTRICT restrict");
-    cw_line(&w, "#endif");
-    cw_raw(&w, str_from(embedded_step_types_c));
-    emit_helpers(&program, &w);
-    static EmitKernel *const emitters[KERNEL_FAMILY_COUNT] = {
-        [KERNEL_CONV] = emit_conv,
-        [KERNEL_DEPTHWISE] = emit_depthwise,
-        [KERNEL_DENSE] = emit_dense,
-        [KERNEL_MAX_POOL] = emit_max_pool,
-        [KERNEL_AVG_POOL] = emit_avg_pool,
-        [KERNEL_GLOBAL_POOL] = emit_global_pool,
-        [KERNEL_UNARY] = emit_unary,
-        [KERNEL_BINARY] = emit_binary,
-        [KERNEL_CHANNEL_AFFINE] = emit_channel_affine,
-        [KERNEL_LRN] = emit_lrn,
-        [KERNEL_SOFTMAX] = emit_softmax,
-        [KERNEL_COPY] = emit_copy,
-    };
-    for (uint32_t i = 0; i < b->count; ++i) {
-        emitters[b->kernels[i]->family](b->kernels[i], &w);
-    }
-    cw_line(&w, "extern step_kernel *const table[];");
-    cw_line(&w, "step_kernel *const table[] = {");
-    for (uint32_t i = 0; i < b->count; ++i) {
-        cw_line(&w, "    " STR_FMT ",", STR_ARG(b->kernels[i]->name));
-    }
-    cw_line(&w, "};");
-    Str text = arena_copy(b->arena, strbuf_view(&w.text));
-    cw_free(&w);
-    return text;
-}
-
-/* Compiles with the given compiler, checks that C++ takes the text too, and loads the table of kernels. */
-static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc)
-{
-    const char *folder = sandbox_create(b->arena, arena_printf(b->arena, "kernels-%s", test).ptr);
-    Str text = batch_text(b);
-    sandbox_write(b->arena, folder, "kernels.c", text);
-    cr_assert(strstr(text.ptr, " + 0;") == NULL && strstr(text.ptr, " * 1;") == NULL &&
-              strstr(text.ptr, "(0 + ") == NULL);
-    run_command(
-        b->arena, folder,
-        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, warnings, sanitize)
-            .ptr);
-    if (sandbox_has_program("g++")) {
-        run_command(b->arena, folder,
-                    arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s kernels.c", warnings).ptr);
-    }
-    return sandbox_symbol(sandbox_load(b->arena, folder, "kernels.so"), "table");
 }
 
 /* --- packing, written from PackFormat's definition */
@@ -205,63 +44,6 @@ static float *pack(const Kernel *kernel, const float *values, int64_t rows, int6
 
 /* --- running */
 
-typedef struct Guarded {
-    float *memory, *values;
-    int64_t count;
-} Guarded;
-
-static const uint32_t guard_bits = 0xFFC0DEADu; /* a NaN of our own */
-
-static void fill_guard(float *values, int64_t count)
-{
-    for (int64_t i = 0; i < count; ++i) {
-        memcpy(&values[i], &guard_bits, sizeof guard_bits);
-    }
-}
-
-static Guarded guarded(int64_t count)
-{
-    int64_t bytes = (count + 2 * GUARD) * 4;
-    Guarded g = {.memory = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64)), .count = count};
-    cr_assert(g.memory != NULL);
-    g.values = g.memory + GUARD;
-    fill_guard(g.memory, count + 2 * GUARD);
-    return g;
-}
-
-static void guarded_check(const Guarded *g, const Kernel *kernel, const char *what)
-{
-    for (int64_t i = 0; i < GUARD; ++i) {
-        cr_assert(memcmp(&g->memory[i], &guard_bits, 4) == 0 && memcmp(&g->values[g->count + i], &guard_bits, 4) == 0,
-                  "family %s: writes outside of %s", kernel_family_name(kernel->family), what);
-    }
-}
-
-static const char *describe(Batch *b, const Kernel *k)
-{
-    const KernelSizes *s = &k->sizes;
-    return arena_printf(b->arena,
-                        STR_FMT " (%s): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %dx%d, dilation %dx%d, pad "
-                                "%d,%d,%d,%d, groups %d, act %s",
-                        STR_ARG(k->name), kernel_family_name(k->family), s->in_channels, s->in_rows, s->in_cols,
-                        s->out_channels, s->out_rows, s->out_cols, s->kernel_rows, s->kernel_cols, s->stride_rows,
-                        s->stride_cols, s->dilation_rows, s->dilation_cols, s->pad_top, s->pad_left, s->pad_bottom,
-                        s->pad_right, s->groups, op_info(k->epilogue.act.op)->name)
-        .ptr;
-}
-
-/* Runs all parts, the last first: their order must not matter. */
-static void run_parts(step_kernel *function, const Kernel *kernel, step_arguments a, int parts)
-{
-    Guarded scratch = guarded(kernel->scratch_bytes / 4 * parts);
-    a.scratch = scratch.values;
-    for (int part = parts - 1; part >= 0; --part) {
-        function(&a, part, parts);
-    }
-    guarded_check(&scratch, kernel, "scratch");
-    free(scratch.memory);
-}
-
 /* Largest |y - reference| over the largest |reference|; elements that must not be touched count as infinite when they
  * are. */
 static double relative_error(const float *y, const double *reference, int64_t count)
@@ -269,7 +51,7 @@ static double relative_error(const float *y, const double *reference, int64_t co
     double largest = 0.0, error = 0.0;
     for (int64_t i = 0; i < count; ++i) {
         if (isnan(reference[i])) {
-            error = memcmp(&y[i], &guard_bits, 4) == 0 ? error : INFINITY;
+            error = is_guard(y[i]) ? error : INFINITY;
             continue;
         }
         double difference = fabs(y[i] - reference[i]);
@@ -284,23 +66,23 @@ static double relative_error(const float *y, const double *reference, int64_t co
 
 /* Runs again with one operand, `slot` of `a`, in the output's own memory. `a` is the caller's copy. */
 static void check_in_place(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments *a, const float **slot,
-                           const Guarded *y)
+                           const Memory *y)
 {
     const float *operand = *slot;
-    Guarded in_place = guarded(y->count);
+    Memory in_place = memory_create(y->count, true);
     memcpy(in_place.values, operand, (size_t)y->count * 4);
     *slot = a->y = in_place.values;
-    run_parts(function, kernel, *a, 3);
+    run_parts(b, kernel, function, *a, 3);
     cr_assert(memcmp(in_place.values, y->values, (size_t)y->count * 4) == 0, "in place differs: %s",
               describe(b, kernel));
-    guarded_check(&in_place, kernel, "y in place");
-    free(in_place.memory);
+    memory_check(&in_place, b, kernel, "y in place");
+    free(in_place.base);
     *slot = operand;
 }
 
 /* What of `a` may be the output's memory: the residual, or an elementwise operand that is not broadcast. */
 static void check_overlaps(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments a,
-                           const KernelData *data, const Guarded *y)
+                           const KernelData *data, const Memory *y)
 {
     bool elementwise =
         kernel->family == KERNEL_UNARY || kernel->family == KERNEL_BINARY || kernel->family == KERNEL_CHANNEL_AFFINE;
@@ -318,15 +100,8 @@ static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function
 {
     const KernelSizes *s = &kernel->sizes;
     KernelData data = {0};
-    kernel_data_sizes(kernel, &data);
-    float scale = kernel->family == KERNEL_UNARY || kernel->family == KERNEL_SOFTMAX ? 9.0f : 1.0f;
-    for (int k = 0; k < 2; ++k) {
-        data.x[k] = random_floats(b, data.x_count[k], scale);
-    }
-    data.residual = random_floats(b, data.y_count, 1.0f);
-    data.weights = random_floats(b, data.weight_count, 1.0f);
-    data.bias = random_floats(b, data.bias_count, 1.0f);
-    half_round(kernel->weight_format.storage, data.weights, data.weight_count);
+    draw_inputs(b, kernel, kernel->family == KERNEL_UNARY || kernel->family == KERNEL_SOFTMAX ? 9.0f : 1.0f, &data);
+    draw_parameters(b, kernel, &data);
     int64_t groups = kernel->family == KERNEL_CONV ? s->groups : 1, rows = s->out_channels;
     float *weights = NULL, *bias = NULL;
     if (data.weight_count > 0 && kernel->weight_format.row_block > 0) {
@@ -340,52 +115,39 @@ static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function
     cr_assert(reference != NULL);
     kernel_reference(kernel, &data, reference);
 
-    Guarded y = guarded(data.y_count);
+    Memory y = memory_create(data.y_count, true);
     step_arguments a = {.x = {data.x[0], data.x[1]}, .weights = weights, .y = y.values};
     a.bias = kernel->epilogue.bias ? bias : NULL;
     a.residual = kernel->epilogue.residual ? data.residual : NULL;
-    run_parts(function, kernel, a, 1);
-    guarded_check(&y, kernel, "y");
+    run_parts(b, kernel, function, a, 1);
+    memory_check(&y, b, kernel, "y");
     double error = relative_error(y.values, reference, data.y_count);
     cr_assert(error <= tolerance, "error %g: %s", error, describe(b, kernel));
     for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-        Guarded other = guarded(data.y_count);
+        Memory other = memory_create(data.y_count, true);
         a.y = other.values;
-        run_parts(function, kernel, a, parts);
+        run_parts(b, kernel, function, a, parts);
         cr_assert(memcmp(other.values, y.values, (size_t)data.y_count * 4) == 0, "%d parts differ from one: %s", parts,
                   describe(b, kernel));
-        guarded_check(&other, kernel, "y");
-        free(other.memory);
+        memory_check(&other, b, kernel, "y");
+        free(other.base);
     }
     check_overlaps(b, function, kernel, a, &data, &y);
 
-    float *all[] = {data.x[0], data.x[1], data.residual, data.weights, data.bias, weights, bias, y.memory};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
-        free(all[i]);
-    }
+    kernel_data_release(&data);
+    free(weights);
+    free(bias);
+    free(y.base);
     free(reference);
     return error;
-}
-
-/* Compiles and checks the whole batch, with one compiler. */
-static void check_with(Batch *b, const char *test, const char *cc, double tolerance)
-{
-    step_kernel *const *table = batch_load(b, test, cc);
-    double worst = 0.0;
-    for (uint32_t i = 0; i < b->count; ++i) {
-        worst = fmax(worst, check_kernel(b, b->kernels[i], table[i], tolerance));
-    }
-    if (getenv("CNNC_KERNELS_VERBOSE") != NULL) {
-        fprintf(stderr, "kernels-%s: %u kernels, worst error %.2e\n", test, b->count, worst);
-    }
 }
 
 /* With gcc for this very machine, and with clang for any. */
 static void check_batch(Batch *b, const char *test, double tolerance)
 {
-    check_with(b, test, "gcc -O3 -march=native", tolerance);
-    if (sandbox_has_program("clang") && sanitize[0] == '\0') {
-        check_with(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", tolerance);
+    batch_check(b, test, "gcc -O3", "-march=native", check_kernel, tolerance);
+    if (sandbox_has_program("clang") && !IS_SANITIZED) {
+        batch_check(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", "", check_kernel, tolerance);
     }
     arena_destroy(b->arena);
 }
@@ -394,7 +156,7 @@ static void check_batch(Batch *b, const char *test, double tolerance)
 
 Test(kernels, conv_of_networks)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     add(&b, KERNEL_CONV, reference_sizes(3, 32, 32, 16, 7, 2, 3, 0), true, false, OP_RELU);
     add(&b, KERNEL_CONV, reference_sizes(64, 14, 14, 32, 3, 1, 1, 0), true, false, OP_RELU);
     add(&b, KERNEL_CONV, reference_sizes(256, 7, 7, 24, 3, 1, 1, 0), true, true, OP_RELU);
@@ -412,7 +174,7 @@ Test(kernels, conv_of_networks)
 
 Test(kernels, conv_odd_shapes)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     add(&b, KERNEL_CONV, reference_sizes(1, 1, 1, 1, 1, 1, 0, 0), false, false, OP_IDENTITY);
     add(&b, KERNEL_CONV, reference_sizes(1, 1, 1, 1, 3, 1, 1, 0), true, true, OP_LEAKY_RELU);
     add(&b, KERNEL_CONV, reference_sizes(5, 1, 300, 3, 1, 1, 0, 0), true, false, OP_ELU);
@@ -442,7 +204,7 @@ Test(kernels, conv_odd_shapes)
 
 Test(kernels, conv_groups)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     for (int i = 0; i < 4; ++i) {
         static const int32_t groups[] = {2, 32, 3, 8}, size[] = {13, 7, 20, 40};
         KernelSizes s = reference_sizes(groups[i] * 5, size[i], size[i], groups[i] * 6, 3, 1 + i % 2, 1, 0);
@@ -457,7 +219,7 @@ Test(kernels, conv_groups)
 
 Test(kernels, depthwise)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const int32_t size[] = {112, 56, 14, 7, 5, 1}, stride[] = {1, 2, 1, 2, 1, 1};
     for (int i = 0; i < 6; ++i) {
         KernelSizes s = reference_sizes(3, size[i], size[i], 3, 3, stride[i], 1, 0);
@@ -489,7 +251,7 @@ Test(kernels, depthwise)
 
 Test(kernels, dense)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const int32_t in[] = {1, 7, 8, 400, 120, 84, 512, 513, 520, 1000, 1543, 25088};
     static const int32_t out[] = {1, 3, 64, 120, 84, 10, 65, 1000, 16, 17, 130, 40};
     for (int i = 0; i < 12; ++i) {
@@ -503,7 +265,7 @@ Test(kernels, dense)
 /* Against sums of the rounded weights: as exact as with f32. */
 Test(kernels, dense_of_16_bits)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const int32_t in[] = {1, 7, 8, 400, 120, 84, 512, 513, 520, 1000, 1543, 25088};
     static const int32_t out[] = {1, 3, 64, 120, 84, 10, 65, 1000, 16, 17, 130, 40};
     for (int i = 0; i < 24; ++i) {
@@ -523,7 +285,7 @@ Test(kernels, dense_of_16_bits)
 
 Test(kernels, pools)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     for (int is_max = 0; is_max < 2; ++is_max) {
         KernelFamily family = is_max ? KERNEL_MAX_POOL : KERNEL_AVG_POOL;
         add(&b, family, reference_sizes(3, 112, 112, 3, 3, 2, 1, 0), false, false, OP_IDENTITY);
@@ -583,7 +345,7 @@ static KernelSizes elementwise(int32_t c, int32_t h, int32_t w)
 
 Test(kernels, unary)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     for (OpKind op = (OpKind)0; op < OP_COUNT; ++op) {
         if (op_info(op)->flags & OPF_ACT) {
             add(&b, KERNEL_UNARY, elementwise(pick(&b, 1, 9), pick(&b, 1, 19), pick(&b, 1, 19)), false, false, op);
@@ -603,7 +365,7 @@ Test(kernels, unary)
 
 Test(kernels, binary)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const OpKind ops[] = {OP_ADD, OP_SUB, OP_MUL};
     static const int32_t shapes[][3] = {{1, 1, 1}, {1000, 1, 1}, {4, 16, 16}, {3, 31, 17}};
     for (int i = 0; i < 12 * 5; ++i) {
@@ -635,7 +397,7 @@ Test(kernels, binary)
 
 Test(kernels, lrn)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const int32_t sizes[] = {5, 5, 1, 4, 9, 3}, channels[] = {96, 7, 3, 6, 4, 1}, side[] = {9, 27, 1, 8, 5, 13};
     static const double beta[] = {0.75, 0.75, 0.5, 1.0, 0.6, 0.75};
     for (int i = 0; i < 6; ++i) {
@@ -648,7 +410,7 @@ Test(kernels, lrn)
 
 Test(kernels, softmax)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const int32_t shapes[][3] = {{1000, 1, 1}, {10, 1, 1}, {1, 1, 1}, {21, 9, 9}, {5, 1, 3}, {2, 8, 8}};
     for (int i = 0; i < 12; ++i) {
         KernelSizes s = elementwise(shapes[i % 6][0], shapes[i % 6][1], shapes[i % 6][2]);
@@ -660,7 +422,7 @@ Test(kernels, softmax)
 
 Test(kernels, copy)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const KernelSizes copies[] = {
         {.in_channels = 1,
          .in_rows = 1,
@@ -767,7 +529,7 @@ Test(kernels, copy)
 /* A NaN is seen at the end, as in PyTorch: a rectifier or a maximum must not swallow it. */
 Test(kernels, nan_passes)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     static const OpKind acts[] = {OP_RELU, OP_RELU6, OP_LEAKY_RELU, OP_CLAMP,    OP_HARD_SIGMOID, OP_HARD_SWISH,
                                   OP_ELU,  OP_SILU,  OP_GELU,       OP_SOFTPLUS, OP_PRELU};
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; ++i) {
@@ -778,7 +540,7 @@ Test(kernels, nan_passes)
     global.out_rows = global.out_cols = 1;
     global.is_max = true;
     add(&b, KERNEL_GLOBAL_POOL, global, false, false, OP_IDENTITY);
-    step_kernel *const *table = batch_load(&b, "nan", "cc -O2");
+    step_kernel *const *table = batch_load(&b, "nan", "cc -O2", "");
     for (uint32_t i = 0; i < b.count; ++i) {
         for (int at = 0; at < 9; ++at) {
             float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, y[9] = {0}, scratch[64] = {0}, slope[1] = {0.5f};
@@ -795,7 +557,7 @@ Test(kernels, nan_passes)
  * them. */
 Test(kernels, huge_tensors_have_wide_indices)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     KernelSizes pointwise = reference_sizes(70000, 1, 1, 70000, 1, 1, 0, 0),
                 grouped = reference_sizes(70000, 3, 3, 140000, 3, 1, 1, 0);
     grouped.groups = 2;
@@ -839,14 +601,14 @@ Test(kernels, huge_tensors_have_wide_indices)
         Batch one = {.arena = b.arena, .kernels = {b.kernels[i]}, .count = 1};
         cr_assert(strstr(batch_text(&one).ptr, "(ptrdiff_t ") != NULL, "%s", describe(&b, b.kernels[i]));
     }
-    batch_load(&b, "huge", "cc -O1");
+    batch_load(&b, "huge", "cc -O1", "");
     arena_destroy(b.arena);
 }
 
 /* A program of one kernel gets the helpers that it calls and no other: an unused static function is a warning. */
 Test(kernels, one_alone_compiles)
 {
-    Batch b = batch_create();
+    Batch b = batch_create(0);
     KernelSizes dense = elementwise(7, 1, 1), wide = elementwise(100, 1, 1);
     add(&b, KERNEL_CONV, reference_sizes(3, 8, 8, 8, 3, 1, 1, 0), true, false, OP_RELU);
     add(&b, KERNEL_CONV, reference_sizes(3, 8, 8, 8, 3, 1, 1, 0), false, false, OP_IDENTITY);
@@ -855,7 +617,7 @@ Test(kernels, one_alone_compiles)
     add(&b, KERNEL_DENSE, wide, false, false, OP_RELU);
     for (uint32_t i = 0; i < b.count; ++i) {
         Batch one = {.arena = b.arena, .kernels = {b.kernels[i]}, .count = 1};
-        batch_load(&one, "alone", "cc -O1");
+        batch_load(&one, "alone", "cc -O1", "");
     }
     arena_destroy(b.arena);
 }

@@ -2,37 +2,13 @@
  * built directly, with random halos; a kernel runs alone and in several parts (the same bits), with the residual in the
  * output's memory (the same bits), over memory that holds NaN wherever nothing may be read or written. */
 #include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backend/emit_parts.h"
 #include "backend/emit_vector.h"
-#include "kernel_reference.h"
+#include "kernel_batch.h"
 #include "sandbox.h"
-#include "support/file.h"
-
-enum { MAX_KERNELS = 200, MAX_PARTS = 5 };
-
-typedef struct step_arguments { /* as in generated code */
-    const float *x[2];
-    const float *residual;
-    const float *weights, *bias;
-    float *y;
-    float *scratch;
-    const uint8_t *bytes;
-    int32_t *indices;
-    const float *norm;
-} step_arguments;
-typedef void step_kernel(const step_arguments *a, int part, int parts);
-
-typedef struct Batch {
-    Arena *arena;
-    Kernel *kernels[MAX_KERNELS];
-    uint32_t count, random;
-    int32_t b; /* floats of a vector */
-} Batch;
 
 static const struct {
     int32_t b;
@@ -48,63 +24,6 @@ static bool can_run(int32_t b)
 #else
     return b == 4;
 #endif
-}
-
-/* --- deterministic numbers */
-
-static uint32_t next_random(Batch *b)
-{
-    b->random ^= b->random << 13;
-    b->random ^= b->random >> 17;
-    b->random ^= b->random << 5;
-    return b->random;
-}
-
-static int32_t pick(Batch *b, int32_t lo, int32_t hi)
-{
-    return lo + (int32_t)(next_random(b) % (uint32_t)(hi - lo + 1));
-}
-
-static float random_float(Batch *b)
-{
-    return (float)(next_random(b) >> 8) / 8388608.0f - 1.0f;
-}
-
-static float *random_floats(Batch *b, int64_t count, float scale)
-{
-    float *values = malloc((size_t)(count > 0 ? count : 1) * sizeof *values);
-    cr_assert(values != NULL);
-    for (int64_t i = 0; i < count; ++i) {
-        values[i] = scale * random_float(b);
-    }
-    return values;
-}
-
-/* --- memory: aligned as a kernel may rely on, NaN where nothing is */
-
-enum { GUARD = 32 };
-static const uint32_t guard_bits = 0xFFC0DEADu;
-
-typedef struct Memory {
-    float *base, *values;
-    int64_t count;
-} Memory;
-
-static Memory memory_create(int64_t count, bool aligned)
-{
-    int64_t bytes = (count + 2 * GUARD + 16) * 4;
-    Memory m = {.base = aligned_alloc(64, (size_t)((bytes + 63) / 64 * 64)), .count = count};
-    cr_assert(m.base != NULL);
-    m.values = m.base + GUARD + (aligned ? 0 : 1);
-    for (int64_t i = 0; i < count + 2 * GUARD + 16; ++i) {
-        memcpy(&m.base[i], &guard_bits, 4);
-    }
-    return m;
-}
-
-static bool is_guard(float value)
-{
-    return memcmp(&value, &guard_bits, 4) == 0;
 }
 
 /* --- layouts */
@@ -177,14 +96,7 @@ static Memory image_memory(Batch *b, const Layout *l, const float *values)
 
 static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, bool residual, OpKind act)
 {
-    cr_assert_lt(b->count, MAX_KERNELS);
-    Kernel *kernel = ARENA_NEW(b->arena, Kernel);
-    kernel->family = family;
-    kernel->vector = b->b;
-    kernel->sizes = sizes;
-    kernel->epilogue.bias = bias;
-    kernel->epilogue.residual = residual;
-    kernel->epilogue.act = (Activation){act, {0.3, 0.8}};
+    Kernel *kernel = batch_add(b, family, sizes, bias, residual, act);
     bool planar = family == KERNEL_PLANAR || family == KERNEL_ROWS;
     kernel->in = for_windows(b, planar ? 1 : b->b, &sizes);
     kernel->out = with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
@@ -193,9 +105,6 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
             pick(b, 0, 1) == 0 ? kernel->out : with_halo(b, b->b, sizes.out_channels, sizes.out_rows, sizes.out_cols);
     }
     kernel->near = act == OP_SILU && !residual && b->b < 16;
-    kernel->id = b->count;
-    kernel->name = arena_printf(b->arena, "kernel_%u", b->count);
-    b->kernels[b->count++] = kernel;
     return kernel;
 }
 
@@ -203,30 +112,6 @@ static KernelSizes window(int32_t ic, int32_t rows, int32_t cols, int32_t oc, in
                           int32_t pad)
 {
     return reference_sizes(ic, rows, cols, oc, kernel, stride, pad, 0);
-}
-
-static bool random_window(Batch *b, KernelSizes *s)
-{
-    s->kernel_rows = pick(b, 1, 5);
-    s->kernel_cols = pick(b, 1, 5);
-    s->stride_rows = pick(b, 1, 3);
-    s->stride_cols = pick(b, 1, 3);
-    s->dilation_rows = pick(b, 1, 4) == 1 ? 2 : 1;
-    s->dilation_cols = pick(b, 1, 4) == 1 ? pick(b, 2, 3) : 1;
-    s->pad_top = pick(b, 0, 3);
-    s->pad_bottom = pick(b, 0, 3);
-    s->pad_left = pick(b, 0, 3);
-    s->pad_right = pick(b, 0, 3);
-    s->in_rows = pick(b, 1, 13);
-    s->in_cols = pick(b, 1, 33);
-    int32_t rows = s->in_rows + s->pad_top + s->pad_bottom - (s->kernel_rows - 1) * s->dilation_rows - 1;
-    int32_t cols = s->in_cols + s->pad_left + s->pad_right - (s->kernel_cols - 1) * s->dilation_cols - 1;
-    if (rows < 0 || cols < 0) {
-        return false;
-    }
-    s->out_rows = rows / s->stride_rows + 1;
-    s->out_cols = cols / s->stride_cols + 1;
-    return true;
 }
 
 static void set_format(Batch *b, Kernel *k, int32_t vectors, int32_t in_block)
@@ -445,101 +330,7 @@ static Memory pack_vector_rows(const Kernel *k, const float *values, int64_t row
     return m;
 }
 
-/* --- C text, compiled */
-
-static const char warnings[] = "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror";
-
-static Str batch_text(Batch *b, const Target *target)
-{
-    Program program = {.arena = b->arena, .kernels = b->kernels, .n_kernels = b->count, .parts = MAX_PARTS};
-    program.target = target;
-    CWriter kernels = {0}, w = {0};
-    for (uint32_t i = 0; i < b->count; ++i) {
-        emit_vector_kernel(b->kernels[i], &kernels);
-    }
-    cw_line(&w, "#include <math.h>");
-    cw_line(&w, "#include <stddef.h>");
-    cw_line(&w, "#include <stdint.h>");
-    cw_line(&w, "#include <string.h>");
-    cw_line(&w, "#ifdef __cplusplus");
-    cw_line(&w, "#define CNN_RESTRICT __restrict");
-    cw_line(&w, "#else");
-    cw_line(&w, "#define CNN_RESTRICT restrict");
-    cw_line(&w, "#endif");
-    cw_raw(&w, str_from(embedded_step_types_mixed_c));
-    emit_vector_prologue(&program, strbuf_view(&kernels.text), &w);
-    cw_join(&w, &kernels);
-    cw_line(&w, "extern step_kernel *const table[];");
-    cw_line(&w, "step_kernel *const table[] = {");
-    for (uint32_t i = 0; i < b->count; ++i) {
-        cw_line(&w, "    " STR_FMT ",", STR_ARG(b->kernels[i]->name));
-    }
-    cw_line(&w, "};");
-    Str text = arena_copy(b->arena, strbuf_view(&w.text));
-    cw_free(&w);
-    cw_free(&kernels);
-    return text;
-}
-
-static void run_command(Arena *arena, const char *folder, const char *line)
-{
-    if (system(arena_printf(arena, "cd '%s' && (%s) > log.txt 2>&1", folder, line).ptr) != 0) {
-        Str log = STR(""), reason;
-        file_read(arena, arena_printf(arena, "%s/log.txt", folder).ptr, 1 << 20, &log, &reason);
-        cr_assert_fail("%s: " STR_FMT, line, STR_ARG(log));
-    }
-}
-
-static step_kernel *const *batch_load(Batch *b, const char *test, const char *cc, const char *flags)
-{
-    const char *build = getenv("CNNC_BUILD") == NULL ? "build" : getenv("CNNC_BUILD");
-    const char *folder = arena_printf(b->arena, "%s/tmp/vector_kernels-%s-%d", build, test, (int)b->b).ptr;
-    cr_assert_eq(system(arena_printf(b->arena, "rm -rf '%s' && mkdir -p '%s'", folder, folder).ptr), 0);
-    Str text = batch_text(b, NULL);
-    FILE *file = fopen(arena_printf(b->arena, "%s/kernels.c", folder).ptr, "w");
-    cr_assert(file != NULL && fwrite(text.ptr, 1, text.len, file) == text.len && fclose(file) == 0);
-    run_command(
-        b->arena, folder,
-        arena_printf(b->arena, "%s -std=c99 %s %s -shared -fPIC kernels.c -o kernels.so -lm", cc, flags, warnings).ptr);
-    if (sandbox_has_program("g++")) {
-        run_command(b->arena, folder,
-                    arena_printf(b->arena, "g++ -x c++ -std=c++11 -fsyntax-only %s %s kernels.c", flags, warnings).ptr);
-    }
-    void *library = dlopen(arena_printf(b->arena, "%s%s/kernels.so", folder[0] == '/' ? "" : "./", folder).ptr,
-                           RTLD_NOW | RTLD_LOCAL);
-    cr_assert(library != NULL, "%s", dlerror());
-    step_kernel *const *table;
-    *(const void **)&table = dlsym(library, "table");
-    cr_assert(table != NULL);
-    return table;
-}
-
 /* --- running */
-
-static const char *describe(Batch *b, const Kernel *k)
-{
-    const KernelSizes *s = &k->sizes;
-    return arena_printf(b->arena,
-                        STR_FMT " (%s, b %d): %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %dx%d, dilation %dx%d, pad "
-                                "%d,%d, groups %d, act %s, vectors %d, tile %dx%d",
-                        STR_ARG(k->name), kernel_family_name(k->family), k->vector, s->in_channels, s->in_rows,
-                        s->in_cols, s->out_channels, s->out_rows, s->out_cols, s->kernel_rows, s->kernel_cols,
-                        s->stride_rows, s->stride_cols, s->dilation_rows, s->dilation_cols, s->pad_top, s->pad_left,
-                        s->groups, op_info(k->epilogue.act.op)->name, k->weight_format.vectors, k->tile_rows,
-                        k->tile_cols)
-        .ptr;
-}
-
-static void run_parts(step_kernel *function, const Kernel *kernel, step_arguments a, int parts)
-{
-    Memory scratch = memory_create(kernel->scratch_bytes / 4 * parts, true);
-    a.scratch = scratch.values;
-    for (int part = parts - 1; part >= 0; --part) {
-        function(&a, part, parts);
-    }
-    cr_assert(is_guard(scratch.values[-1]) && is_guard(scratch.values[scratch.count]));
-    free(scratch.base);
-}
 
 /* What the kernel computes, as a record that the reference knows. */
 static Kernel reference_record(const Kernel *k)
@@ -580,10 +371,7 @@ static double compare(Batch *b, const Kernel *k, const Memory *y, const double *
     for (int64_t i = 0; i < y->count; ++i) {
         cr_assert(inside[i] || is_guard(y->values[i]), "writes outside of the interior: %s", describe(b, k));
     }
-    for (int64_t i = 1; i <= GUARD / 2; ++i) {
-        cr_assert(is_guard(y->values[-i]) && is_guard(y->values[y->count + i - 1]), "writes outside of y: %s",
-                  describe(b, k));
-    }
+    memory_check(y, b, k, "y");
     free(inside);
     return largest > 0.0 ? error / largest : error;
 }
@@ -658,22 +446,14 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     const KernelSizes *s = &k->sizes;
     Kernel record = reference_record(k);
     KernelData data = {0};
-    kernel_data_sizes(&record, &data);
-    float scale = k->family == KERNEL_UNARY ? 9.0f : k->near && k->id % 2 == 1 ? 60.0f : 1.0f;
-    for (int i = 0; i < 2; ++i) {
-        data.x[i] = random_floats(b, data.x_count[i], scale);
-    }
+    draw_inputs(b, &record, k->family == KERNEL_UNARY ? 9.0f : k->near && k->id % 2 == 1 ? 60.0f : 1.0f, &data);
     if (k->skips_zeros) { /* all, none, or some of the inputs */
         int32_t zeros = (int32_t[]){0, 5, 10, 10, 10}[k->id % 5];
         for (int64_t i = 0; i < data.x_count[0]; ++i) {
             data.x[0][i] = pick(b, 1, 10) <= zeros && (k->id % 5 != 3 || i % 100 > 2) ? 0.0f : data.x[0][i];
         }
     }
-    data.residual = random_floats(b, data.y_count, 1.0f);
-    data.weights = random_floats(b, data.weight_count, 1.0f);
-    data.bias = random_floats(b, data.bias_count, 1.0f);
-    data.norm = random_floats(b, k->prologue.kind == PROLOGUE_NORM ? 2 * (int64_t)s->in_channels : 0, 1.0f);
-    half_round(k->weight_format.storage, data.weights, data.weight_count);
+    draw_parameters(b, &record, &data);
     double *reference = malloc((size_t)data.y_count * sizeof *reference);
     cr_assert(reference != NULL);
     if (k->family == KERNEL_CONVERT) {
@@ -735,13 +515,13 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     }
     Memory y = result_memory(k, &x[0]);
     a.y = y.values;
-    run_parts(function, k, a, 1);
+    run_parts(b, k, function, a, 1);
     double error = compare(b, k, &y, reference);
     cr_assert(error <= tolerance, "error %g: %s", error, describe(b, k));
     for (int parts = 2; parts <= MAX_PARTS; ++parts) {
         Memory other = result_memory(k, &x[0]);
         a.y = other.values;
-        run_parts(function, k, a, parts);
+        run_parts(b, k, function, a, parts);
         cr_assert(memcmp(other.values, y.values, (size_t)y.count * 4) == 0, "%d parts differ from one: %s", parts,
                   describe(b, k));
         free(other.base);
@@ -750,7 +530,7 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         Memory in_place = image_memory(b, &k->out, data.residual);
         a.y = in_place.values;
         a.residual = in_place.values;
-        run_parts(function, k, a, 3);
+        run_parts(b, k, function, a, 3);
         for (int64_t c = 0; c < k->out.channels; ++c) {
             for (int64_t i = 0; i < (int64_t)k->out.rows * k->out.cols; ++i) {
                 int64_t at = place(&k->out, c, i / k->out.cols, i % k->out.cols);
@@ -759,8 +539,8 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
         }
         free(in_place.base);
     }
-    float *all[] = {data.x[0], data.x[1],    data.residual, data.weights,  data.bias, x[0].base, data.norm,
-                    x[1].base, weights.base, bias.base,     residual.base, y.base,    norm.base};
+    kernel_data_release(&data);
+    float *all[] = {x[0].base, x[1].base, weights.base, bias.base, residual.base, y.base, norm.base};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
         free(all[i]);
     }
@@ -771,20 +551,9 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
 /* Compiles and checks a batch with gcc and with clang. */
 static void check_batch(Batch *b, const char *test, const char *flags, double tolerance)
 {
-    static const char *const compilers[] = {"gcc -O3", "clang -O2"};
-    for (int i = 0; i < 2; ++i) {
-        if (i == 1 && !sandbox_has_program("clang")) {
-            continue;
-        }
-        const char *name = arena_printf(b->arena, "%s-%s", test, i == 0 ? "gcc" : "clang").ptr;
-        step_kernel *const *table = batch_load(b, name, compilers[i], flags);
-        double worst = 0.0;
-        for (uint32_t k = 0; k < b->count; ++k) {
-            worst = fmax(worst, check_kernel(b, b->kernels[k], table[k], tolerance));
-        }
-        if (getenv("CNNC_KERNELS_VERBOSE") != NULL) {
-            fprintf(stderr, "%s, b %d: %u kernels, worst error %.2e\n", name, (int)b->b, b->count, worst);
-        }
+    batch_check(b, arena_printf(b->arena, "%s-gcc", test).ptr, "gcc -O3", flags, check_kernel, tolerance);
+    if (sandbox_has_program("clang")) {
+        batch_check(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", flags, check_kernel, tolerance);
     }
     arena_destroy(b->arena);
 }
@@ -794,7 +563,7 @@ static void check_widths(const char *test, FillBatch *fill, double tolerance)
 {
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
         if (can_run(widths[i].b)) {
-            Batch b = {.arena = arena_create(), .random = 2463534242u, .b = widths[i].b};
+            Batch b = batch_create(widths[i].b);
             fill(&b);
             check_batch(&b, test, widths[i].flags, tolerance);
         }
@@ -1157,7 +926,7 @@ static void check_invalid(const Kernel *k, const float *y)
 
 static void check_pools_of_invalid(int32_t width, const char *flags, const char *compiler, const char *name)
 {
-    Batch b = {.arena = arena_create(), .random = 2463534242u, .b = width};
+    Batch b = batch_create(width);
     const KernelSizes sizes[] = {
         window(width, 7, 8, width, 3, 1, 1), window(width, 7, 8, width, 3, 2, 0), window(width, 7, 8, width, 2, 2, 0),
         window(width, 7, 8, width, 5, 1, 2), window(width, 7, 8, width, 1, 3, 0),
@@ -1270,7 +1039,7 @@ static void run_logistic(step_kernel *const *table, const float *x, float *sigmo
 static void check_logistic(int32_t width, const char *flags, const char *compiler, const char *name)
 {
     enum { SIDE = LOGISTIC_SIDE, COUNT = LOGISTIC_COUNT };
-    Batch b = {.arena = arena_create(), .random = 2463534242u, .b = width};
+    Batch b = batch_create(width);
     KernelSizes s = {.in_channels = 16, .in_rows = SIDE, .in_cols = SIDE};
     s.out_channels = 16;
     s.out_rows = s.out_cols = SIDE;
@@ -1485,7 +1254,7 @@ Test(vector_kernels, zero_halo)
         const Layout *l = &b.kernels[i]->out;
         Memory y = image_memory(&b, l, NULL);
         step_arguments a = {.y = y.values};
-        run_parts(table[i], b.kernels[i], a, 1 + (int)(i % 3));
+        run_parts(&b, b.kernels[i], table[i], a, 1 + (int)(i % 3));
         for (int64_t c = 0; c < ceil_div(l->channels, l->block) * l->block; ++c) {
             for (int64_t row = -l->halo_top; row < l->rows + l->halo_bottom; ++row) {
                 for (int64_t col = -l->halo_left; col < l->cols + l->halo_right; ++col) {
@@ -1495,7 +1264,7 @@ Test(vector_kernels, zero_halo)
                 }
             }
         }
-        cr_assert(is_guard(y.values[-1]) && is_guard(y.values[y.count]));
+        memory_check(&y, &b, b.kernels[i], "y");
         free(y.base);
     }
     arena_destroy(b.arena);
