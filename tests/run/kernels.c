@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "kernel_batch.h"
+#include "kernel_pack.h"
 #include "sandbox.h"
 
 /* --- records */
@@ -22,27 +23,70 @@ static Kernel *add(Batch *b, KernelFamily family, KernelSizes sizes, bool bias, 
     return kernel;
 }
 
-/* --- packing, written from PackFormat's definition */
+/* --- running */
 
-static float *pack(const Kernel *kernel, const float *values, int64_t rows, int64_t cols, int64_t groups,
-                   int64_t col_block)
+/* One kernel under test. */
+typedef struct Check {
+    Batch *b;
+    const Kernel *kernel;
+    step_kernel *function;
+    KernelData data;
+    double *reference;     /* what it should compute of `data` */
+    float *weights, *bias; /* as it reads them; NULL: it has none */
+    step_arguments a;      /* all but y and scratch */
+    Memory y;              /* what it has computed, in one part */
+} Check;
+
+/* Moves values out of their guards into a block of their very size, so that ASan sees reads past the end. */
+static float *exact(Memory m)
 {
-    int64_t rb = kernel->weight_format.row_block, group_rows = rows / groups;
-    int64_t row_blocks = (group_rows + rb - 1) / rb, col_blocks = (cols + col_block - 1) / col_block;
-    int64_t total = groups * row_blocks * col_blocks * rb * col_block;
-    float *packed = calloc((size_t)total, sizeof *packed);
-    cr_assert(packed != NULL);
-    for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < cols; ++c) {
-            int64_t group = r / group_rows, row = r % group_rows;
-            int64_t block = (group * row_blocks + row / rb) * col_blocks + c / col_block;
-            packed[(block * rb + row % rb) * col_block + c % col_block] = values[r * cols + c];
-        }
-    }
-    return packed;
+    float *values = malloc((size_t)(m.count > 0 ? m.count : 1) * sizeof *values);
+    cr_assert(values != NULL);
+    memcpy(values, m.values, (size_t)m.count * sizeof *values);
+    free(m.base);
+    return values;
 }
 
-/* --- running */
+static void pack_parameters(Check *c)
+{
+    const PackFormat *f = &c->kernel->weight_format;
+    if (c->data.weight_count == 0 || f->row_block == 0) {
+        return;
+    }
+    int64_t groups = c->kernel->family == KERNEL_CONV ? c->kernel->sizes.groups : 1;
+    int64_t rows = c->kernel->sizes.out_channels, cols = c->data.weight_count / rows;
+    Memory weights = pack_blocks(c->data.weights, rows, cols, groups, f->row_block, f->col_block);
+    half_pack(f->storage, weights.values, weights.count);
+    c->weights = exact(weights);
+    c->bias = exact(pack_blocks(c->data.bias, rows, 1, groups, f->row_block, 1));
+}
+
+/* Operands of random numbers, and the right answer. */
+static Check check_create(Batch *b, const Kernel *kernel, step_kernel *function)
+{
+    Check c = {.b = b, .kernel = kernel, .function = function};
+    bool is_curved =
+        kernel->family == KERNEL_UNARY || kernel->family == KERNEL_SOFTMAX; /* numbers beyond the bend too */
+    draw_inputs(b, kernel, is_curved ? 9.0f : 1.0f, &c.data);
+    draw_parameters(b, kernel, &c.data);
+    pack_parameters(&c);
+    c.reference = malloc((size_t)c.data.y_count * sizeof *c.reference);
+    cr_assert(c.reference != NULL);
+    kernel_reference(kernel, &c.data, c.reference);
+    c.a = (step_arguments){.x = {c.data.x[0], c.data.x[1]}, .weights = c.weights};
+    c.a.bias = kernel->epilogue.bias ? c.bias : NULL;
+    c.a.residual = kernel->epilogue.residual ? c.data.residual : NULL;
+    return c;
+}
+
+static void check_release(Check *c)
+{
+    kernel_data_release(&c->data);
+    free(c->reference);
+    free(c->weights);
+    free(c->bias);
+    free(c->y.base);
+}
 
 /* Largest |y - reference| over the largest |reference|; elements that must not be touched count as infinite when they
  * are. */
@@ -64,81 +108,71 @@ static double relative_error(const float *y, const double *reference, int64_t co
     return largest > 0.0 ? error / largest : error;
 }
 
-/* Runs again with one operand, `slot` of `a`, in the output's own memory. `a` is the caller's copy. */
-static void check_in_place(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments *a, const float **slot,
-                           const Memory *y)
+/* Runs in one part, and compares with the definition. */
+static double check_result(Check *c, double tolerance)
+{
+    c->y = memory_create(c->data.y_count, true);
+    c->a.y = c->y.values;
+    run_parts(c->b, c->kernel, c->function, c->a, 1);
+    memory_check(&c->y, c->b, c->kernel, "y");
+    double error = relative_error(c->y.values, c->reference, c->data.y_count);
+    cr_assert(error <= tolerance, "error %g: %s", error, describe(c->b, c->kernel));
+    return error;
+}
+
+static void check_parts(const Check *c)
+{
+    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
+        Memory other = memory_create(c->y.count, true);
+        step_arguments a = c->a;
+        a.y = other.values;
+        run_parts(c->b, c->kernel, c->function, a, parts);
+        cr_assert(memcmp(other.values, c->y.values, (size_t)c->y.count * 4) == 0, "%d parts differ from one: %s", parts,
+                  describe(c->b, c->kernel));
+        memory_check(&other, c->b, c->kernel, "y");
+        free(other.base);
+    }
+}
+
+/* Runs again with one operand, `slot` of `a`, in the output's own memory. */
+static void check_overlap(const Check *c, step_arguments *a, const float **slot)
 {
     const float *operand = *slot;
-    Memory in_place = memory_create(y->count, true);
-    memcpy(in_place.values, operand, (size_t)y->count * 4);
+    Memory in_place = memory_create(c->y.count, true);
+    memcpy(in_place.values, operand, (size_t)c->y.count * 4);
     *slot = a->y = in_place.values;
-    run_parts(b, kernel, function, *a, 3);
-    cr_assert(memcmp(in_place.values, y->values, (size_t)y->count * 4) == 0, "in place differs: %s",
-              describe(b, kernel));
-    memory_check(&in_place, b, kernel, "y in place");
+    run_parts(c->b, c->kernel, c->function, *a, 3);
+    cr_assert(memcmp(in_place.values, c->y.values, (size_t)c->y.count * 4) == 0, "in place differs: %s",
+              describe(c->b, c->kernel));
+    memory_check(&in_place, c->b, c->kernel, "y in place");
     free(in_place.base);
     *slot = operand;
 }
 
-/* What of `a` may be the output's memory: the residual, or an elementwise operand that is not broadcast. */
-static void check_overlaps(Batch *b, step_kernel *function, const Kernel *kernel, step_arguments a,
-                           const KernelData *data, const Memory *y)
+/* What may be the output's memory: the residual, or an elementwise operand that is not broadcast. */
+static void check_in_place(const Check *c)
 {
+    const Kernel *kernel = c->kernel;
     bool elementwise =
         kernel->family == KERNEL_UNARY || kernel->family == KERNEL_BINARY || kernel->family == KERNEL_CHANNEL_AFFINE;
+    step_arguments a = c->a;
     if (kernel->epilogue.residual) {
-        check_in_place(b, function, kernel, &a, &a.residual, y);
+        check_overlap(c, &a, &a.residual);
     }
     for (int k = 0; elementwise && k < 2; ++k) {
-        if (data->x_count[k] == y->count && y->count > 1) {
-            check_in_place(b, function, kernel, &a, &a.x[k], y);
+        if (c->data.x_count[k] == c->y.count && c->y.count > 1) {
+            check_overlap(c, &a, &a.x[k]);
         }
     }
 }
 
 static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function, double tolerance)
 {
-    const KernelSizes *s = &kernel->sizes;
-    KernelData data = {0};
-    draw_inputs(b, kernel, kernel->family == KERNEL_UNARY || kernel->family == KERNEL_SOFTMAX ? 9.0f : 1.0f, &data);
-    draw_parameters(b, kernel, &data);
-    int64_t groups = kernel->family == KERNEL_CONV ? s->groups : 1, rows = s->out_channels;
-    float *weights = NULL, *bias = NULL;
-    if (data.weight_count > 0 && kernel->weight_format.row_block > 0) {
-        weights = pack(kernel, data.weights, rows, data.weight_count / rows, groups, kernel->weight_format.col_block);
-        half_pack(kernel->weight_format.storage, weights,
-                  (rows + kernel->weight_format.row_block - 1) / kernel->weight_format.row_block *
-                      kernel->weight_format.row_block * (data.weight_count / rows));
-        bias = pack(kernel, data.bias, rows, 1, groups, 1);
-    }
-    double *reference = malloc((size_t)data.y_count * sizeof *reference);
-    cr_assert(reference != NULL);
-    kernel_reference(kernel, &data, reference);
-
-    Memory y = memory_create(data.y_count, true);
-    step_arguments a = {.x = {data.x[0], data.x[1]}, .weights = weights, .y = y.values};
-    a.bias = kernel->epilogue.bias ? bias : NULL;
-    a.residual = kernel->epilogue.residual ? data.residual : NULL;
-    run_parts(b, kernel, function, a, 1);
-    memory_check(&y, b, kernel, "y");
-    double error = relative_error(y.values, reference, data.y_count);
-    cr_assert(error <= tolerance, "error %g: %s", error, describe(b, kernel));
-    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-        Memory other = memory_create(data.y_count, true);
-        a.y = other.values;
-        run_parts(b, kernel, function, a, parts);
-        cr_assert(memcmp(other.values, y.values, (size_t)data.y_count * 4) == 0, "%d parts differ from one: %s", parts,
-                  describe(b, kernel));
-        memory_check(&other, b, kernel, "y");
-        free(other.base);
-    }
-    check_overlaps(b, function, kernel, a, &data, &y);
-
-    kernel_data_release(&data);
-    free(weights);
-    free(bias);
-    free(y.base);
-    free(reference);
+    Check c = check_create(b, kernel, function);
+    double error = check_result(&c, tolerance);
+    check_parts(&c);
+    check_in_place(&c);
+    check_release(&c);
     return error;
 }
 
