@@ -140,37 +140,6 @@ static Kernel reference_record(const Kernel *k)
     return r;
 }
 
-/* Compares the interior of y with the reference; everything outside must be untouched. */
-static double compare(Batch *b, const Kernel *k, const Memory *y, const double *reference)
-{
-    const Layout *l = &k->out;
-    double largest = 0.0, error = 0.0;
-    bool *inside = calloc((size_t)y->count + 1, sizeof *inside);
-    int64_t planes = ceil_div(l->channels, l->block);
-    for (int64_t c = 0; c < planes * l->block; ++c) {
-        for (int64_t row = 0; row < l->rows; ++row) {
-            for (int64_t col = 0; col < l->cols; ++col) {
-                int64_t at = place(l, c, row, col);
-                inside[at] = true;
-                if (c >= l->channels) {
-                    cr_assert(isfinite(y->values[at]), "pad lane is not finite: %s", describe(b, k));
-                    continue;
-                }
-                double want = reference[(c * l->rows + row) * l->cols + col], difference = fabs(y->values[at] - want);
-                largest = fmax(largest, fabs(want));
-                error = difference <= error ? error : difference;
-                cr_assert(!isnan(difference), "NaN at %d,%d,%d: %s", (int)c, (int)row, (int)col, describe(b, k));
-            }
-        }
-    }
-    for (int64_t i = 0; i < y->count; ++i) {
-        cr_assert(inside[i] || is_guard(y->values[i]), "writes outside of the interior: %s", describe(b, k));
-    }
-    memory_check(y, b, k, "y");
-    free(inside);
-    return largest > 0.0 ? error / largest : error;
-}
-
 /* Memory of NaN for the result; where it is a frame, with the input in its place, of other memory than the kernel reads. */
 static Memory result_memory(const Kernel *k, const Memory *x)
 {
@@ -203,107 +172,230 @@ static void reference_space_to_depth(const Kernel *k, const float *x, double *y)
     }
 }
 
-static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, double tolerance)
+/* --- the steps of a check */
+
+/* One kernel under test. */
+typedef struct Check {
+    Batch *b;
+    const Kernel *kernel;
+    step_kernel *function;
+    KernelData data;
+    double *reference;          /* what it should compute of `data`, without any layout */
+    Memory x[2], residual;      /* as it reads them: in its layouts, */
+    Memory weights, bias, norm; /* and packed */
+    step_arguments a;           /* all but y and scratch */
+    Memory y;                   /* what it has computed, in one part */
+} Check;
+
+/* Random numbers for all that it reads. */
+static void draw_data(Check *c)
 {
-    const KernelSizes *s = &k->sizes;
-    Kernel record = reference_record(k);
-    KernelData data = {0};
-    draw_inputs(b, &record, k->family == KERNEL_UNARY ? 9.0f : k->near && k->id % 2 == 1 ? 60.0f : 1.0f, &data);
+    const Kernel *k = c->kernel, record = reference_record(k);
+    /* A kernel that is `near` treats large numbers on their own: every other one gets some. */
+    draw_inputs(c->b, &record, k->family == KERNEL_UNARY ? 9.0f : k->near && k->id % 2 == 1 ? 60.0f : 1.0f, &c->data);
     if (k->skips_zeros) { /* all, none, or some of the inputs */
         int32_t zeros = (int32_t[]){0, 5, 10, 10, 10}[k->id % 5];
-        for (int64_t i = 0; i < data.x_count[0]; ++i) {
-            data.x[0][i] = pick(b, 1, 10) <= zeros && (k->id % 5 != 3 || i % 100 > 2) ? 0.0f : data.x[0][i];
+        for (int64_t i = 0; i < c->data.x_count[0]; ++i) {
+            bool is_zero = pick(c->b, 1, 10) <= zeros && (k->id % 5 != 3 || i % 100 > 2);
+            c->data.x[0][i] = is_zero ? 0.0f : c->data.x[0][i];
         }
     }
-    draw_parameters(b, &record, &data);
-    double *reference = malloc((size_t)data.y_count * sizeof *reference);
-    cr_assert(reference != NULL);
+    draw_parameters(c->b, &record, &c->data);
+}
+
+/* From the convolution's result to that of the pool after it, in the same memory. */
+static void apply_fused_pool(const Kernel *k, double *reference)
+{
+    int64_t rows = k->out.rows, cols = k->out.cols, in_cols = k->sizes.out_cols;
+    for (int64_t c = 0; c < k->out.channels; ++c) {
+        for (int64_t i = 0; i < rows * cols; ++i) {
+            const double *from = reference + (c * k->sizes.out_rows + i / cols * 2) * in_cols + i % cols * 2;
+            double best = fmax(fmax(from[0], from[1]), fmax(from[in_cols], from[in_cols + 1]));
+            double mean = (from[0] + from[1] + from[in_cols] + from[in_cols + 1]) / 4;
+            reference[c * rows * cols + i] = k->max_pool ? best : mean; /* never past what is still to be read */
+        }
+    }
+}
+
+static void compute_reference(Check *c)
+{
+    const Kernel *k = c->kernel, record = reference_record(k);
+    c->reference = malloc((size_t)c->data.y_count * sizeof *c->reference);
+    cr_assert(c->reference != NULL);
     if (k->family == KERNEL_CONVERT) {
-        for (int64_t i = 0; i < data.y_count; ++i) {
-            reference[i] = data.x[0][i];
+        for (int64_t i = 0; i < c->data.y_count; ++i) {
+            c->reference[i] = c->data.x[0][i];
         }
     } else if (k->family == KERNEL_SPACE_TO_DEPTH) {
-        reference_space_to_depth(k, data.x[0], reference);
+        reference_space_to_depth(k, c->data.x[0], c->reference);
     } else {
-        kernel_reference(&record, &data, reference);
+        kernel_reference(&record, &c->data, c->reference);
     }
-    if (k->max_pool || k->avg_pool) { /* fused: from the convolution's result to the pool's */
-        int64_t rows = k->out.rows, cols = k->out.cols, in_cols = k->sizes.out_cols;
-        for (int64_t c = 0; c < k->out.channels; ++c) {
-            for (int64_t i = 0; i < rows * cols; ++i) {
-                const double *from = reference + (c * k->sizes.out_rows + i / cols * 2) * in_cols + i % cols * 2;
-                double best = fmax(fmax(from[0], from[1]), fmax(from[in_cols], from[in_cols + 1]));
-                double mean = (from[0] + from[1] + from[in_cols] + from[in_cols + 1]) / 4;
-                reference[c * rows * cols + i] = k->max_pool ? best : mean; /* never past what is still to be read */
-            }
-        }
+    if (k->max_pool || k->avg_pool) {
+        apply_fused_pool(k, c->reference);
     }
+}
 
-    for (int64_t i = 0; k->skips_zeros && k->weight_format.storage == STORE_F32 && i < data.x_count[0]; ++i) {
-        for (int64_t u = 0; data.x[0][i] == 0.0f && u < s->out_channels; ++u) {
-            data.weights[u * s->in_channels + i] = NAN; /* must not be read */
+/* The weights of inputs that are 0 become NaN: a kernel that skips them must not read them. */
+static void spoil_skipped_weights(Check *c)
+{
+    const Kernel *k = c->kernel;
+    for (int64_t i = 0; k->weight_format.storage == STORE_F32 && i < c->data.x_count[0]; ++i) {
+        for (int64_t u = 0; c->data.x[0][i] == 0.0f && u < k->sizes.out_channels; ++u) {
+            c->data.weights[u * k->sizes.in_channels + i] = NAN;
         }
     }
-    Memory x[2] = {{0}}, weights = {0}, bias = {0}, residual = {0}, norm = {0};
+}
+
+static void lay_out_inputs(Check *c)
+{
+    const Kernel *k = c->kernel;
     for (int i = 0; i < 2; ++i) {
         /* A literal is no input: the other operand is the first. */
-        bool second = i == 1 || (k->family == KERNEL_BINARY && s->scalar_is_literal[0]);
+        bool second = i == 1 || (k->family == KERNEL_BINARY && k->sizes.scalar_is_literal[0]);
         const Layout *l = second ? &k->in2 : &k->in;
-        if (data.x_count[i] > 0 && l->channels > 0 && data.x_count[i] == (int64_t)l->channels * l->rows * l->cols) {
-            x[i] = image_memory(b, l, data.x[i]);
-        } else if (data.x_count[i] > 0) { /* a vector or one number */
-            x[i] = memory_create(data.x_count[i], false);
-            memcpy(x[i].values, data.x[i], (size_t)data.x_count[i] * sizeof(float));
+        int64_t count = c->data.x_count[i];
+        if (count > 0 && l->channels > 0 && count == (int64_t)l->channels * l->rows * l->cols) {
+            c->x[i] = image_memory(c->b, l, c->data.x[i]);
+        } else if (count > 0) { /* a vector or one number */
+            c->x[i] = memory_create(count, false);
+            memcpy(c->x[i].values, c->data.x[i], (size_t)count * sizeof(float));
+        }
+        c->a.x[i] = c->x[i].values;
+    }
+}
+
+static void pack_parameters(Check *c)
+{
+    const Kernel *k = c->kernel;
+    if (c->data.weight_count > 0) {
+        bool in_groups = k->family != KERNEL_GROUPED && k->family != KERNEL_DEPTHWISE && k->family != KERNEL_DENSE;
+        int64_t groups = in_groups ? at_least(k->sizes.groups, 1) : 1;
+        c->weights = pack_weights(k, &c->data);
+        half_pack(k->weight_format.storage, c->weights.values, c->weights.count);
+        c->bias = pack_blocks(c->data.bias, c->data.bias_count, 1, groups, k->vector, 1);
+    }
+    if (k->prologue.kind == PROLOGUE_NORM) {
+        c->norm = pack_blocks(c->data.norm, 2 * (int64_t)k->sizes.in_channels, 1, 2, k->vector, 1);
+    }
+    c->a.weights = c->weights.values;
+    c->a.bias = k->epilogue.bias ? c->bias.values : NULL;
+    c->a.norm = c->norm.values;
+}
+
+static void lay_out_residual(Check *c)
+{
+    if (c->kernel->epilogue.residual) {
+        c->residual = image_memory(c->b, &c->kernel->residual, c->data.residual);
+        c->a.residual = c->residual.values;
+    }
+}
+
+/* The interior of y against the reference; lanes past the channels are finite, and all else is as it was. */
+static double compare(const Check *c)
+{
+    const Layout *l = &c->kernel->out;
+    const Memory *y = &c->y;
+    double largest = 0.0, error = 0.0;
+    bool *inside = calloc((size_t)y->count + 1, sizeof *inside);
+    cr_assert(inside != NULL);
+    int64_t planes = ceil_div(l->channels, l->block);
+    for (int64_t channel = 0; channel < planes * l->block; ++channel) {
+        for (int64_t i = 0; i < (int64_t)l->rows * l->cols; ++i) {
+            int64_t at = place(l, channel, i / l->cols, i % l->cols);
+            inside[at] = true;
+            if (channel >= l->channels) {
+                cr_assert(isfinite(y->values[at]), "pad lane is not finite: %s", describe(c->b, c->kernel));
+                continue;
+            }
+            double want = c->reference[channel * l->rows * l->cols + i], difference = fabs(y->values[at] - want);
+            largest = fmax(largest, fabs(want));
+            error = difference <= error ? error : difference;
+            cr_assert(!isnan(difference), "NaN at %d,%d,%d: %s", (int)channel, (int)(i / l->cols), (int)(i % l->cols),
+                      describe(c->b, c->kernel));
         }
     }
-    if (data.weight_count > 0) {
-        weights = pack_weights(k, &data);
-        half_pack(k->weight_format.storage, weights.values, weights.count);
-        bool in_groups = k->family != KERNEL_GROUPED && k->family != KERNEL_DEPTHWISE && k->family != KERNEL_DENSE;
-        bias = pack_blocks(data.bias, data.bias_count, 1, in_groups ? at_least(s->groups, 1) : 1, k->vector, 1);
+    for (int64_t i = 0; i < y->count; ++i) {
+        cr_assert(inside[i] || is_guard(y->values[i]), "writes outside of the interior: %s", describe(c->b, c->kernel));
     }
-    step_arguments a = {.x = {x[0].values, x[1].values}, .weights = weights.values};
-    a.bias = k->epilogue.bias ? bias.values : NULL;
-    if (k->prologue.kind == PROLOGUE_NORM) {
-        norm = pack_blocks(data.norm, 2 * (int64_t)s->in_channels, 1, 2, k->vector, 1);
-        a.norm = norm.values;
-    }
-    if (k->epilogue.residual) {
-        residual = image_memory(b, &k->residual, data.residual);
-        a.residual = residual.values;
-    }
-    Memory y = result_memory(k, &x[0]);
-    a.y = y.values;
-    run_parts(b, k, function, a, 1);
-    double error = compare(b, k, &y, reference);
-    cr_assert(error <= tolerance, "error %g: %s", error, describe(b, k));
+    free(inside);
+    return largest > 0.0 ? error / largest : error;
+}
+
+/* Runs in one part, and compares with the definition. */
+static double check_result(Check *c, double tolerance)
+{
+    c->y = result_memory(c->kernel, &c->x[0]);
+    c->a.y = c->y.values;
+    run_parts(c->b, c->kernel, c->function, c->a, 1);
+    memory_check(&c->y, c->b, c->kernel, "y");
+    double error = compare(c);
+    cr_assert(error <= tolerance, "error %g: %s", error, describe(c->b, c->kernel));
+    return error;
+}
+
+static void check_parts(const Check *c)
+{
     for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-        Memory other = result_memory(k, &x[0]);
+        Memory other = result_memory(c->kernel, &c->x[0]);
+        step_arguments a = c->a;
         a.y = other.values;
-        run_parts(b, k, function, a, parts);
-        cr_assert(memcmp(other.values, y.values, (size_t)y.count * 4) == 0, "%d parts differ from one: %s", parts,
-                  describe(b, k));
+        run_parts(c->b, c->kernel, c->function, a, parts);
+        cr_assert(memcmp(other.values, c->y.values, (size_t)c->y.count * 4) == 0, "%d parts differ from one: %s", parts,
+                  describe(c->b, c->kernel));
+        memory_check(&other, c->b, c->kernel, "y");
         free(other.base);
     }
-    if (k->epilogue.residual && layout_equal(&k->residual, &k->out)) {
-        Memory in_place = image_memory(b, &k->out, data.residual);
-        a.y = in_place.values;
-        a.residual = in_place.values;
-        run_parts(b, k, function, a, 3);
-        for (int64_t c = 0; c < k->out.channels; ++c) {
-            for (int64_t i = 0; i < (int64_t)k->out.rows * k->out.cols; ++i) {
-                int64_t at = place(&k->out, c, i / k->out.cols, i % k->out.cols);
-                cr_assert(memcmp(&in_place.values[at], &y.values[at], 4) == 0, "in place differs: %s", describe(b, k));
-            }
+}
+
+/* Once more with the residual in the output's own memory, where they have one layout. */
+static void check_in_place(const Check *c)
+{
+    const Kernel *k = c->kernel;
+    if (!k->epilogue.residual || !layout_equal(&k->residual, &k->out)) {
+        return;
+    }
+    Memory in_place = image_memory(c->b, &k->out, c->data.residual);
+    step_arguments a = c->a;
+    a.residual = a.y = in_place.values;
+    run_parts(c->b, k, c->function, a, 3);
+    for (int64_t channel = 0; channel < k->out.channels; ++channel) {
+        for (int64_t i = 0; i < (int64_t)k->out.rows * k->out.cols; ++i) {
+            int64_t at = place(&k->out, channel, i / k->out.cols, i % k->out.cols);
+            cr_assert(memcmp(&in_place.values[at], &c->y.values[at], 4) == 0, "in place differs: %s",
+                      describe(c->b, k));
         }
-        free(in_place.base);
     }
-    kernel_data_release(&data);
-    float *all[] = {x[0].base, x[1].base, weights.base, bias.base, residual.base, y.base, norm.base};
+    memory_check(&in_place, c->b, k, "y in place");
+    free(in_place.base);
+}
+
+static void check_release(Check *c)
+{
+    const Memory *all[] = {&c->x[0], &c->x[1], &c->residual, &c->weights, &c->bias, &c->norm, &c->y};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
-        free(all[i]);
+        free(all[i]->base);
     }
-    free(reference);
+    kernel_data_release(&c->data);
+    free(c->reference);
+}
+
+/* The order of the steps is that of the random numbers that they take. */
+static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, double tolerance)
+{
+    Check c = {.b = b, .kernel = k, .function = function};
+    draw_data(&c);
+    compute_reference(&c);
+    if (k->skips_zeros) {
+        spoil_skipped_weights(&c);
+    }
+    lay_out_inputs(&c);
+    pack_parameters(&c);
+    lay_out_residual(&c);
+    double error = check_result(&c, tolerance);
+    check_parts(&c);
+    check_in_place(&c);
+    check_release(&c);
     return error;
 }
 
