@@ -163,10 +163,14 @@ static Grid grid_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     Grid g = {.tile_rows = kernel->tile_rows > 1 && kernel->tile_rows <= s->out_rows ? kernel->tile_rows : 1};
-    if (kernel->tile_cols <= 0 || kernel->weight_format.kind != PACK_VECTORS || s->multiplier > 1 ||
-        kernel->vector % channels_of(kernel) != 0) {
-        ICE("kernel '" STR_FMT "' is not a depthwise one of vectors", STR_ARG(kernel->name));
-    }
+    const ActAttr *attr = &kernel->epilogue.act.attr;
+    emit_refuse_if(kernel, kernel->tile_cols <= 0, "has no tiles");
+    emit_refuse_if(kernel, kernel->weight_format.kind != PACK_VECTORS, "has weights in another order");
+    emit_refuse_if(kernel, s->multiplier > 1, "has a multiplier");
+    emit_refuse_if(kernel, kernel->vector % channels_of(kernel) != 0, "has groups that do not divide a vector");
+    emit_refuse_if(kernel, kernel->tile_ends && (g.tile_rows > 1 || attr->a != 0.0 || attr->b != 0.0),
+                   "has tiles that cannot end");
+    emit_refuse_if(kernel, kernel->near && !kernel->tile_ends, "is near without tiles that end");
     g.rows = int_div_up(s->out_rows, g.tile_rows);
     g.last_rows = (int32_t)(s->out_rows - (g.rows - 1) * g.tile_rows);
     Pieces columns = pieces_of(s->out_cols, kernel->tile_cols);
@@ -174,16 +178,6 @@ static Grid grid_of(const Kernel *kernel)
     g.tile_cols = (int32_t)columns.size;
     g.wide = columns.wide;
     return g;
-}
-
-/* Its tiles write outputs, which sums may be already. Their functions are shared by name, which does not tell parameters
- * of activations. */
-static bool tiles_end(const Kernel *kernel)
-{
-    const Epilogue *e = &kernel->epilogue;
-    bool sums_only = !e->bias && !e->residual && e->act.op == OP_IDENTITY;
-    return (kernel->tile_ends || sums_only) && grid_of(kernel).tile_rows == 1 && e->act.attr.a == 0.0 &&
-           e->act.attr.b == 0.0;
 }
 
 static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
@@ -195,8 +189,8 @@ static DepthwiseTile tile_of(const Kernel *kernel, int32_t rows, int32_t cols)
                            .b = kernel->vector,
                            .channels = channels_of(kernel),
                            .act = kernel->prologue.kind == PROLOGUE_ACT ? &kernel->prologue.act : &none,
-                           .ends = tiles_end(kernel) ? &kernel->epilogue : NULL,
-                           .near = kernel->near && tiles_end(kernel)};
+                           .ends = kernel->tile_ends ? &kernel->epilogue : NULL,
+                           .near = kernel->near};
 }
 
 /* Calls the function of tiles of `rows` rows. */
@@ -205,7 +199,7 @@ static void emit_call(const Kernel *kernel, const Grid *g, int32_t rows, CWriter
     bool narrow = g->wide < g->cols;
     const Epilogue *e = &kernel->epilogue;
     CExpr to = {"sums"};
-    if (tiles_end(kernel)) {
+    if (kernel->tile_ends) {
         to = cexpr_format("%s%sout", e->bias ? "bias, " : "", e->residual ? "residual, " : "");
     }
     CExpr row_stride = cexpr_int(kernel->in.row_stride);
@@ -286,8 +280,7 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     if (kernel->input_ahead) {
         emit_inputs_ahead(kernel, g, w);
     }
-    bool ends = tiles_end(kernel);
-    if (!ends) {
+    if (!kernel->tile_ends) {
         cw_line(w, "vector sums[%d];", g->tile_rows * g->tile_cols);
     }
     if (kernel->epilogue.residual) {
@@ -305,7 +298,7 @@ static void emit_columns(const Kernel *kernel, const Grid *g, CWriter *w)
     } else {
         emit_call(kernel, g, g->tile_rows, w);
     }
-    if (!ends) {
+    if (!kernel->tile_ends) {
         emit_store_tile(kernel, g, rows.text, cols.text, w);
     }
     if (many) {

@@ -113,6 +113,6 @@ void lower_tiles(const Lowering *l, const Node *node, Kernel *kernel)
     tiles_choose(l->program->target, kernel);
     const ConvChoice *choice = l->choice_of[node->id];
     if (choice != NULL && kernel->vector > 1 && kernel->family == choice->family) {
-        tiles_take_choice(kernel, choice);
+        tiles_take_choice(l->program->target, kernel, choice);
     }
 }

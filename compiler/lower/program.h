@@ -446,8 +446,8 @@ typedef struct Kernel {
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
                                     AVG_POOL: those of the next row of windows. DEPTHWISE: of the row of tiles after the
                                     next one. STRASSEN: of the next plane */
-    bool tile_ends;              /* DEPTHWISE: tiles of one row apply the epilogue to sums in registers, if its activation
-                                    has no parameters; else the kernel does to what tiles return */
+    bool tile_ends;              /* DEPTHWISE, GROUPED: tiles, of one row, apply the epilogue, whose activation has no
+                                    parameters, to sums in registers; else the kernel does to what tiles return */
     bool near;                   /* DIRECT, PLANAR, STRASSEN, DEPTHWISE whose tiles end: a tile's outputs go through a silu
                                     without limits, and once more through one with limits if an output was beyond them */
     int32_t prefetch_bytes;      /* 0: none. DENSE: how far ahead in the weights. DIRECT: the size of one oc set's weights,

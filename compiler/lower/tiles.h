@@ -19,7 +19,7 @@ void tiles_choose_vector(const Target *target, Kernel *kernel);
 
 /* Replaces the tile that tiles_choose gave a record of the choice's family, with all that follows from it: packing,
  * prefetch, scratch. What is larger than the image or its channels is cut down. */
-void tiles_take_choice(Kernel *kernel, const ConvChoice *choice);
+void tiles_take_choice(const Target *target, Kernel *kernel, const ConvChoice *choice);
 
 /* WINOGRAD_LIVE: 2-D tiles whose row of `points` fits the registers; as many as one chunk of `tiles` had best have. */
 int32_t winograd_live_most(const Target *target, int32_t points);

@@ -439,10 +439,21 @@ static void choose_winograd(const Target *target, Kernel *kernel)
     kernel->scratch_bytes = winograd_scratch(kernel);
 }
 
+/* DEPTHWISE, GROUPED: whether tiles write outputs. They are functions that layers share by name, which does not tell
+ * parameters of activations. With many registers sums by way of the stack cost less (measured), unless nothing follows. */
+static bool tiles_end(const Target *target, const Kernel *kernel)
+{
+    const Epilogue *e = &kernel->epilogue;
+    bool sums_only = !e->bias && !e->residual && e->act.op == OP_IDENTITY;
+    return kernel->tile_rows == 1 && e->act.attr.a == 0.0 && e->act.attr.b == 0.0 &&
+           (sums_only || target->registers < MANY_REGISTERS);
+}
+
 static void choose_grouped(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = vectors_format(kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
     choose_tile(kernel, target->registers >= MANY_REGISTERS ? 14 : 6);
+    kernel->tile_ends = tiles_end(target, kernel);
 }
 
 /* Two dozen sums in registers, one a pixel and output channel; a power of two, so that their lanes can be added in pairs. */
@@ -468,7 +479,8 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
     kernel->tile_rows = 1;
     bool many = target->registers >= MANY_REGISTERS;
     kernel->tile_cols = even_piece(s->out_cols, many && s->stride_cols == 1 && s->kernel_cols > 3 ? 14 : 7);
-    kernel->tile_ends = !many;
+    kernel->tile_ends = tiles_end(target, kernel);
+    kernel->near = kernel->near && kernel->tile_ends;
     /* With strides the processor is sometimes slower for being asked (measured). */
     kernel->input_ahead = s->stride_rows == 1 && 4 * layout_elements(&kernel->in) > DEPTHWISE_INPUT;
 }
@@ -630,7 +642,7 @@ static void take_winograd(Kernel *kernel, const ConvChoice *choice)
     kernel->scratch_bytes = int_align_up(winograd_scratch(kernel), BLOB_ALIGN);
 }
 
-void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
+void tiles_take_choice(const Target *target, Kernel *kernel, const ConvChoice *choice)
 {
     const KernelSizes *s = &kernel->sizes;
     if (kernel->family == KERNEL_STRASSEN) {
@@ -651,9 +663,12 @@ void tiles_take_choice(Kernel *kernel, const ConvChoice *choice)
         kernel->scratch_bytes = int_align_up(winograd_live_scratch(kernel), BLOB_ALIGN);
     } else if (kernel->family == KERNEL_GROUPED) {
         choose_tile(kernel, choice->tile_cols);
+        kernel->tile_ends = tiles_end(target, kernel);
     } else if (kernel->family == KERNEL_DEPTHWISE) {
         kernel->tile_rows = (int32_t)int_min(choice->tile_rows, s->out_rows);
         kernel->tile_cols = even_piece(s->out_cols, choice->tile_cols);
+        kernel->tile_ends = tiles_end(target, kernel);
+        kernel->near = kernel->near && kernel->tile_ends;
     } else {
         ICE("kernels of %s take no choice", kernel_family_name(kernel->family));
     }

@@ -179,6 +179,16 @@ Test(vector_kernels, rows)
 
 /* --- depthwise */
 
+/* Every other kernel whose tiles can end, of one row and an activation without parameters, has them end. */
+static void let_tiles_end(Batch *b, Kernel *k)
+{
+    k->tile_ends = pick(b, 0, 1) == 1 && k->tile_rows == 1 && k->epilogue.act.op != OP_LEAKY_RELU;
+    if (k->tile_ends) {
+        k->epilogue.act.attr = (ActAttr){0.0, 0.0};
+    }
+    k->near = k->near && k->tile_ends && k->family == KERNEL_DEPTHWISE;
+}
+
 static void fill_depthwise(Batch *b)
 {
     for (int i = 0; i < 40; ++i) {
@@ -191,10 +201,7 @@ static void fill_depthwise(Batch *b)
         k->tile_rows = pick(b, 1, 2);
         k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
         k->input_ahead = i % 2 == 0;
-        k->tile_ends = pick(b, 0, 1);
-        if (k->tile_ends && k->epilogue.act.op != OP_LEAKY_RELU) { /* no parameters */
-            k->epilogue.act.attr = (ActAttr){0.0, 0.0};
-        }
+        let_tiles_end(b, k);
         set_format(b, k, 1, 1);
     }
 }
@@ -231,6 +238,7 @@ static void fill_grouped(Batch *b)
         Kernel *k = add_kernel(b, KERNEL_GROUPED, s, pick(b, 0, 3) > 0, pick(b, 0, 1), acts[i % 6]);
         k->tile_rows = pick(b, 1, 2);
         k->tile_cols = pick(b, 1, k->tile_rows == 2 ? 7 : 14);
+        let_tiles_end(b, k);
         set_format(b, k, 1, channels);
     }
 }
