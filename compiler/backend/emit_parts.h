@@ -59,7 +59,6 @@ void emit_items(CWriter *w, const char *head, const ItemList *list, const char *
 
 /* --- emit_targets.c: several targets in one file set. MODEL.c has the interface, the weights and the choice; the code of
  * each target is in a file of its own, MODEL_x86_64_v4.c, which asks the compiler for that processor's instructions. */
-Str emit_target_entry(Arena *arena, const ApiNames *names, const Target *target); /* "resnet50_x86_64_v4_run" */
 void emit_target_prototypes(const EmitOptions *options, const ApiNames *names, CWriter *w);
 void emit_target_probe(const ProgramSet *set, CWriter *w);                         /* before init */
 void emit_target_choice(const ProgramSet *set, const ApiNames *names, CWriter *w); /* in init */

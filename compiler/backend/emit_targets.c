@@ -20,7 +20,8 @@ Str emit_target_suffix(Arena *arena, const Target *target)
     return (Str){copy, text.len};
 }
 
-Str emit_target_entry(Arena *arena, const ApiNames *names, const Target *target)
+/* "resnet50_x86_64_v4_run" */
+static Str target_entry(Arena *arena, const ApiNames *names, const Target *target)
 {
     return arena_printf(arena, STR_FMT STR_FMT "_run", STR_ARG(names->prefix),
                         STR_ARG(emit_target_suffix(arena, target)));
@@ -32,7 +33,7 @@ void emit_target_prototypes(const EmitOptions *options, const ApiNames *names, C
     cw_comment(w, "Private: the code of each target, for run to call.");
     for (int i = 0; i < options->set->n_programs; ++i) {
         ApiNames of_target = *names;
-        of_target.entry = emit_target_entry(arena, names, options->set->programs[i]->target);
+        of_target.entry = target_entry(arena, names, options->set->programs[i]->target);
         emit_run_prototype(options->set->whole, &of_target, ";", w);
     }
     cw_blank(w);
@@ -102,7 +103,7 @@ void emit_target_run(const EmitOptions *options, const ApiNames *names, CWriter 
         }
         cw_line(w, "case %d:", target->level);
         w->depth++;
-        emit_items(w, arena_printf(arena, "return " STR_FMT, STR_ARG(emit_target_entry(arena, names, target))).ptr,
+        emit_items(w, arena_printf(arena, "return " STR_FMT, STR_ARG(target_entry(arena, names, target))).ptr,
                    &list, ";");
         w->depth--;
     }
@@ -143,7 +144,7 @@ void emit_target_source(const Program *program, const EmitOptions *options, StrB
     Arena *arena = arena_create();
     const Target *target = program->target;
     ApiNames names = api_names_disguised(arena, options->set->whole, options->prefix);
-    names.entry = emit_target_entry(arena, &names, target);
+    names.entry = target_entry(arena, &names, target);
     CWriter body = {0}, file = {0};
 
     /* Nothing to compare the compiler's flags with: the file has its own. */
