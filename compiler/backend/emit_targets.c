@@ -103,8 +103,8 @@ void emit_target_run(const EmitOptions *options, const ApiNames *names, CWriter 
         }
         cw_line(w, "case %d:", target->level);
         w->depth++;
-        emit_items(w, arena_printf(arena, "return " STR_FMT, STR_ARG(target_entry(arena, names, target))).ptr,
-                   &list, ";");
+        emit_items(w, arena_printf(arena, "return " STR_FMT, STR_ARG(target_entry(arena, names, target))).ptr, &list,
+                   ";");
         w->depth--;
     }
     cw_line(w, "default:");
