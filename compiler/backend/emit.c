@@ -239,13 +239,13 @@ void emit_private(const Program *program, bool has_blob, CWriter *w)
         cw_blank(w);
     }
     CWriter kernels = {0};
+    emit_helpers(program, &kernels);
+    cw_blank(&kernels);
     for (uint32_t i = 0; i < program->n_kernels; ++i) {
         emit_kernel(program->kernels[i], &kernels);
         cw_blank(&kernels);
     }
     emit_vector_prologue(program, strbuf_view(&kernels.text), w);
-    emit_helpers(program, w);
-    cw_blank(w);
     cw_join(w, &kernels);
     cw_free(&kernels);
 }

@@ -228,63 +228,39 @@ static void emit_tiles(const Program *program, CWriter *w)
     }
 }
 
-static bool uses_any(Str text, const char *const *names)
-{
-    for (; *names != NULL; ++names) {
-        if (ctext_uses(text, *names)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void emit_vector_prologue(const Program *program, Str text, CWriter *w)
 {
-    static const char *const math[] = {"vector_exp", "vector_tanh", NULL};
-    static const char *const logistic[] = {"vector_sigmoid", "vector_silu", NULL};
-    static const char *const half[] = {"vector_load_f16", "vector_load_bf16", NULL};
-    static const char *const winograd[] = {"winograd_input3", "winograd_input4", "winograd_input5", "winograd_input6",
-                                           "winograd_input7", "winograd_input8", "winograd_input9", NULL};
-    static const char *const libm[] = {"vector_gelu", "vector_elu", "vector_softplus", NULL};
+    enum { AVX_512 = 16 };
     const Kernel *kernel = first_vector_kernel(program);
     if (kernel == NULL) {
         return;
     }
-    emit_checks(program->target, w);
-    cw_line(w, "#define CNN_VECTOR_FLOATS %d", kernel->vector);
-    paste(embedded_vector_c, w);
-    if (uses_any(text, math)) {
-        paste(embedded_vector_math_c, w);
-    }
-    if (uses_any(text, logistic)) {
-        enum { AVX_512 = 16 };
-        paste(kernel->vector == AVX_512 ? embedded_vector_logistic_512_c : embedded_vector_logistic_c, w);
-        paste(embedded_vector_sigmoid_c, w);
-    }
-    if (ctext_uses(text, "vector_moments")) {
-        paste(embedded_vector_moments_c, w);
-    }
-    if (uses_any(text, half)) {
-        paste(embedded_vector_half_c, w);
-    }
-    if (uses_any(text, winograd)) {
-        paste(embedded_vector_winograd_c, w);
-    }
-    if (uses_any(text, libm)) {
-        paste(embedded_vector_libm_c, w);
-    }
-    if (ctext_uses(text, "vector_pair")) {
-        paste(embedded_vector_pairs_c, w);
-    }
-    emit_tiles(program, w);
+    const char *const shared[MAX_SHARED_TEXTS] = {
+        embedded_vector_c,
+        embedded_vector_math_c,
+        kernel->vector == AVX_512 ? embedded_vector_logistic_512_c : embedded_vector_logistic_c,
+        embedded_vector_sigmoid_c,
+        embedded_vector_moments_c,
+        embedded_vector_half_c,
+        embedded_vector_winograd_c,
+        embedded_vector_libm_c,
+        embedded_vector_pairs_c,
+    };
+    CWriter users = {0};
+    emit_tiles(program, &users);
     if (ctext_uses(text, "W11_X11")) {
-        cw_comment(w, "The products of Strassen's algorithm: a factor of weights, a factor of inputs.");
-        cw_line(w, "enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22 };");
-        cw_blank(w);
+        cw_comment(&users, "The products of Strassen's algorithm: a factor of weights, a factor of inputs.");
+        cw_line(&users, "enum { W11_X11, W12_X21, S2_T2, S3_T3, W22_T4, S1_T1, S4_X22 };");
+        cw_blank(&users);
     }
     if (ctext_uses(text, "strassen_quarters")) {
-        paste(embedded_vector_strassen_c, w);
+        paste(embedded_vector_strassen_c, &users);
     }
+    emit_checks(program->target, w);
+    cw_line(w, "#define CNN_VECTOR_FLOATS %d", kernel->vector);
+    emit_vector_shared(shared, strbuf_view(&users.text), text, w);
+    cw_join(w, &users);
+    cw_free(&users);
 }
 
 /* --- families */

@@ -9,6 +9,10 @@
 /* What stands before the kernels: checks of the compiler, vector types and functions, tiles. `text` is the kernels' C
  * text: only what it uses is written. Nothing where the program has no vector kernel. */
 void emit_vector_prologue(const Program *program, Str text, CWriter *w);
+
+/* --- emit_vector_shared.c: of the embedded `texts` (NULL ends them) what `tiles` and `kernels`, C text both, use */
+enum { MAX_SHARED_TEXTS = 10 };
+void emit_vector_shared(const char *const *texts, Str tiles, Str kernels, CWriter *w);
 void emit_vector_kernel(const Kernel *kernel, CWriter *w); /* kernel->vector > 1 */
 /* "vector_relu(v)"; the variable itself for OP_IDENTITY. */
 CExpr emit_vector_activation(const Activation *act, const char *variable);

@@ -1,0 +1,95 @@
+/* The functions of vectors that kernels share, from backend/embed/: those that a text uses, and those that they use.
+ *
+ * An embedded file is pieces with blank lines between them: a function, which begins with CNN_INLINE behind its comment,
+ * or types and macros, which are written where a function of their file is. Functions use what stands before them, so one
+ * pass from the last piece to the first finds all. */
+#include "backend/ctext.h"
+#include "backend/embedded.h"
+#include "backend/emit_vector.h"
+#include "support/map.h"
+
+typedef struct Piece {
+    Str text, function; /* the function's name; empty: types or macros */
+    bool is_used;
+} Piece;
+
+typedef struct PieceList {
+    Arena *arena;
+    Piece *items;
+    size_t count, capacity;
+} PieceList;
+
+/* "vector_exp" of a comment and "CNN_INLINE vector vector_exp(vector v) ..": the word before the first parenthesis. */
+static Str function_of(Str piece)
+{
+    CToken token = ctext_first(piece);
+    while (token.kind != CTOKEN_WORD && token.text.len > 0 && token.text.ptr[0] != '#') {
+        token = ctext_next(piece, token);
+    }
+    if (!str_equal(token.text, STR("CNN_INLINE"))) {
+        return STR("");
+    }
+    Str last = token.text;
+    while (token.text.len > 0 && !str_equal(token.text, STR("("))) {
+        last = token.kind == CTOKEN_WORD ? token.text : last;
+        token = ctext_next(piece, token);
+    }
+    return last;
+}
+
+static void add_pieces(PieceList *list, const char *text)
+{
+    while (*text != '\0') {
+        const char *end = strstr(text, "\n\n");
+        size_t length = end != NULL ? (size_t)(end - text) + 1 : strlen(text);
+        list->items = arena_grow(list->arena, list->items, list->count, &list->capacity, sizeof *list->items);
+        list->items[list->count++] = (Piece){.text = {text, length}, .function = function_of((Str){text, length})};
+        text += length + strspn(text + length, "\n");
+    }
+}
+
+static void add_words(Map *words, Str text)
+{
+    for (CToken token = ctext_first(text); token.text.len > 0; token = ctext_next(text, token)) {
+        if (token.kind == CTOKEN_WORD) {
+            map_put(words, token.text, words);
+        }
+    }
+}
+
+void emit_vector_shared(const char *const *texts, Str tiles, Str kernels, CWriter *w)
+{
+    Arena *arena = arena_create();
+    PieceList list = {.arena = arena};
+    Map *words = map_create(arena);
+    size_t ends[MAX_SHARED_TEXTS];
+    int files = 0;
+    for (; texts[files] != NULL; ++files) {
+        add_pieces(&list, texts[files]);
+        ends[files] = list.count;
+    }
+    add_words(words, tiles);
+    add_words(words, kernels);
+    for (size_t i = list.count; i > 0; --i) {
+        Piece *piece = &list.items[i - 1];
+        piece->is_used = !str_is_empty(piece->function) && map_has(words, piece->function);
+        if (piece->is_used) {
+            add_words(words, piece->text);
+        }
+    }
+    for (int file = 0; file < files; ++file) {
+        size_t first = file == 0 ? 0 : ends[file - 1];
+        bool any = false;
+        for (size_t i = first; i < ends[file]; ++i) {
+            any = any || list.items[i].is_used;
+        }
+        for (size_t i = first; i < ends[file]; ++i) {
+            const Piece *piece = &list.items[i];
+            if (piece->is_used || (any && str_is_empty(piece->function))) {
+                cw_raw(w, piece->text);
+                cw_blank(w);
+            }
+        }
+    }
+    arena_destroy(arena);
+}
