@@ -37,7 +37,8 @@ extern const OpKind acts[6], rectifiers[3];
 /* --- checks */
 
 typedef void FillBatch(Batch *b);
-/* Fills a batch for every width, compiles it with gcc and with clang, and checks each kernel. */
+/* Fills a batch for every width, compiles it with gcc and with clang (under the sanitizers with gcc alone), and checks
+ * each kernel. */
 void check_widths(const char *test, FillBatch *fill, double tolerance);
 
 /* For checks of their own, which compile what they need (batch_load): called for every width, with gcc and with clang;
