@@ -41,7 +41,8 @@ CExpr emit_dense_add_name(int32_t units, Storage storage); /* "dense_add_64", "d
 const char *emit_weight_type(Storage storage);             /* of the weights in C: "float", "uint16_t" */
 /* --- emit_activation.c: what the families share */
 /* Stops where a record is not what its emitter can write, a fault of lowering: "direct kernel 'conv1' has no tiles". */
-void emit_refuse_if(const Kernel *kernel, bool holds, const char *fault);
+#define REFUSE_IF(kernel, holds, fault) ((holds) ? emit_refuse(__FILE__, __LINE__, kernel, fault) : (void)0)
+NORETURN void emit_refuse(const char *file, int line, const Kernel *kernel, const char *fault);
 /* The activation of a variable as a C expression: "v < 0.0f ? 0.0f : v"; the variable itself for OP_IDENTITY. */
 CExpr emit_activation(const Activation *act, const char *variable);
 /* target = act(value): one line, or two with a temporary. */

@@ -115,11 +115,9 @@ CExpr emit_epilogue_text(const Epilogue *epilogue)
     return text;
 }
 
-void emit_refuse_if(const Kernel *kernel, bool holds, const char *fault)
+void emit_refuse(const char *file, int line, const Kernel *kernel, const char *fault)
 {
-    if (holds) {
-        ICE("%s kernel '" STR_FMT "' %s", kernel_family_name(kernel->family), STR_ARG(kernel->name), fault);
-    }
+    ice_at(file, line, "%s kernel '" STR_FMT "' %s", kernel_family_name(kernel->family), STR_ARG(kernel->name), fault);
 }
 
 void emit_kernel_head(const Kernel *kernel, CWriter *w)

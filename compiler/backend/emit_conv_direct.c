@@ -60,19 +60,19 @@ static void check_record(const Kernel *kernel)
     bool planar = kernel->family == KERNEL_PLANAR, two = s->second_stride_cols > 0;
     bool plain = !planar && s->groups == 1 && is_one_pixel(s) && s->pad_top == 0 && s->pad_left == 0;
     bool whole = out_channels % b == 0 && (planar || in_channels % b == 0);
-    emit_refuse_if(kernel, kernel->tile_cols <= 0, "has no tiles");
-    emit_refuse_if(kernel, f->kind != PACK_VECTORS || f->lanes != b || f->vectors < 1, "has weights in another order");
-    emit_refuse_if(kernel, b % ROUND != 0 || run_of(kernel) % round_of(kernel) != 0, "has no whole rounds");
-    emit_refuse_if(kernel, s->groups > 1 && !whole, "has groups that are not whole vectors");
-    emit_refuse_if(kernel, two && (!plain || in_channels % b != 0), "cannot sum up a second input");
-    emit_refuse_if(kernel, kernel->input_ahead && (planar || !is_one_pixel(s)), "cannot ask for inputs ahead");
-    emit_refuse_if(kernel, kernel->prologue.kind == PROLOGUE_NORM && (!plain || two), "cannot normalise its inputs");
+    REFUSE_IF(kernel, kernel->tile_cols <= 0, "has no tiles");
+    REFUSE_IF(kernel, f->kind != PACK_VECTORS || f->lanes != b || f->vectors < 1, "has weights in another order");
+    REFUSE_IF(kernel, b % ROUND != 0 || run_of(kernel) % round_of(kernel) != 0, "has no whole rounds");
+    REFUSE_IF(kernel, s->groups > 1 && !whole, "has groups that are not whole vectors");
+    REFUSE_IF(kernel, two && (!plain || in_channels % b != 0), "cannot sum up a second input");
+    REFUSE_IF(kernel, kernel->input_ahead && (planar || !is_one_pixel(s)), "cannot ask for inputs ahead");
+    REFUSE_IF(kernel, kernel->prologue.kind == PROLOGUE_NORM && (!plain || two), "cannot normalise its inputs");
 }
 
 static void check_scratch(const Direct *d)
 {
     int64_t normed = d->slot > 0 ? 4 * d->slots * int_div_up(d->s->in_channels, d->b) : 0;
-    emit_refuse_if(d->kernel, d->kernel->scratch_bytes < normed, "has too little scratch");
+    REFUSE_IF(d->kernel, d->kernel->scratch_bytes < normed, "has too little scratch");
 }
 
 static void plan_weights(Direct *d)

@@ -44,7 +44,7 @@ static Rows rows_of(const Kernel *kernel)
 
 static void emit_list(CWriter *w)
 {
-    if (ctext_uses_name(strbuf_view(&w->text), STR("dense_list"))) {
+    if (ctext_uses(strbuf_view(&w->text), "dense_list")) {
         return;
     }
     cw_comment(w, "An input that is not 0, and which.");
@@ -87,7 +87,7 @@ static void emit_row_pointers(const Rows *r, const char *stem, int first, CWrite
 
 static void emit_products(const Rows *r, CWriter *w)
 {
-    if (ctext_uses_name(strbuf_view(&w->text), str_from(r->name.text))) {
+    if (ctext_uses(strbuf_view(&w->text), r->name.text)) {
         return;
     }
     cw_comment(

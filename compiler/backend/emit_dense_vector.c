@@ -36,7 +36,7 @@ CExpr emit_dense_load(Storage storage)
 static void emit_sums(int32_t vectors, int32_t b, int32_t prefetch, Storage storage, CWriter *w)
 {
     CExpr name = function_name(vectors, prefetch, storage);
-    if (ctext_uses_name(strbuf_view(&w->text), str_from(name.text))) {
+    if (ctext_uses(strbuf_view(&w->text), name.text)) {
         return;
     }
     int32_t weight_bytes = (int32_t)storage_bytes(storage), line = LINE_BYTES / weight_bytes;
@@ -139,8 +139,7 @@ static Dense dense_of(const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     const PackFormat *f = &kernel->weight_format;
     Dense d = {.kernel = kernel, .b = kernel->vector, .inputs = s->in_channels};
-    emit_refuse_if(kernel, f->kind != PACK_VECTORS || f->lanes != d.b || f->vectors < 1,
-                   "has weights in another order");
+    REFUSE_IF(kernel, f->kind != PACK_VECTORS || f->lanes != d.b || f->vectors < 1, "has weights in another order");
     int64_t blocks = int_div_up(s->out_channels, d.b);
     d.vectors = (int32_t)int_min(f->vectors, blocks);
     d.sets = int_div_up(blocks, d.vectors);

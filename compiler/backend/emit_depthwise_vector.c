@@ -164,13 +164,13 @@ static Grid grid_of(const Kernel *kernel)
     const KernelSizes *s = &kernel->sizes;
     Grid g = {.tile_rows = kernel->tile_rows > 1 && kernel->tile_rows <= s->out_rows ? kernel->tile_rows : 1};
     const ActAttr *attr = &kernel->epilogue.act.attr;
-    emit_refuse_if(kernel, kernel->tile_cols <= 0, "has no tiles");
-    emit_refuse_if(kernel, kernel->weight_format.kind != PACK_VECTORS, "has weights in another order");
-    emit_refuse_if(kernel, s->multiplier > 1, "has a multiplier");
-    emit_refuse_if(kernel, kernel->vector % channels_of(kernel) != 0, "has groups that do not divide a vector");
-    emit_refuse_if(kernel, kernel->tile_ends && (g.tile_rows > 1 || attr->a != 0.0 || attr->b != 0.0),
-                   "has tiles that cannot end");
-    emit_refuse_if(kernel, kernel->near && !kernel->tile_ends, "is near without tiles that end");
+    REFUSE_IF(kernel, kernel->tile_cols <= 0, "has no tiles");
+    REFUSE_IF(kernel, kernel->weight_format.kind != PACK_VECTORS, "has weights in another order");
+    REFUSE_IF(kernel, s->multiplier > 1, "has a multiplier");
+    REFUSE_IF(kernel, kernel->vector % channels_of(kernel) != 0, "has groups that do not divide a vector");
+    REFUSE_IF(kernel, kernel->tile_ends && (g.tile_rows > 1 || attr->a != 0.0 || attr->b != 0.0),
+              "has tiles that cannot end");
+    REFUSE_IF(kernel, kernel->near && !kernel->tile_ends, "is near without tiles that end");
     g.rows = int_div_up(s->out_rows, g.tile_rows);
     g.last_rows = (int32_t)(s->out_rows - (g.rows - 1) * g.tile_rows);
     Pieces columns = pieces_of(s->out_cols, kernel->tile_cols);

@@ -18,20 +18,20 @@ static void check_record(const Kernel *kernel)
     const PackFormat *f = &kernel->weight_format;
     int32_t b = kernel->vector, width = s->out_cols + s->kernel_cols - 1;
     bool rows = kernel->family == KERNEL_ROWS, pools = kernel->max_pool || kernel->avg_pool;
-    emit_refuse_if(kernel, s->stride_rows != 1 || s->stride_cols != 1, "has strides");
-    emit_refuse_if(kernel, s->dilation_rows != 1 || s->dilation_cols != 1, "has a dilated window");
-    emit_refuse_if(kernel, s->groups != 1 || kernel->epilogue.residual, "has groups or a residual");
-    emit_refuse_if(kernel, f->kind != PACK_LINES || f->winograd.rows != kernel->lines || f->lanes * f->vectors < 1,
-                   "has weights in another order");
-    emit_refuse_if(kernel, rows ? f->vectors != 1 : f->lanes != b, "has sets of channels of another size");
-    emit_refuse_if(kernel, s->out_rows < kernel->lines || 2 * width < b || (rows && s->out_cols < b),
-                   "has too small an image");
-    emit_refuse_if(kernel, kernel->tile_cols < 1 || (rows && kernel->tile_cols % b != 0), "has no tiles");
-    emit_refuse_if(kernel, pools && (!lines_take_pool(kernel) || kernel->tile_cols != 2 * b), "cannot take a pool");
-    emit_refuse_if(kernel, pools && (kernel->out.rows != s->out_rows / 2 || kernel->out.cols != s->out_cols / 2),
-                   "has a pool of another size");
+    REFUSE_IF(kernel, s->stride_rows != 1 || s->stride_cols != 1, "has strides");
+    REFUSE_IF(kernel, s->dilation_rows != 1 || s->dilation_cols != 1, "has a dilated window");
+    REFUSE_IF(kernel, s->groups != 1 || kernel->epilogue.residual, "has groups or a residual");
+    REFUSE_IF(kernel, f->kind != PACK_LINES || f->winograd.rows != kernel->lines || f->lanes * f->vectors < 1,
+              "has weights in another order");
+    REFUSE_IF(kernel, rows ? f->vectors != 1 : f->lanes != b, "has sets of channels of another size");
+    REFUSE_IF(kernel, s->out_rows < kernel->lines || 2 * width < b || (rows && s->out_cols < b),
+              "has too small an image");
+    REFUSE_IF(kernel, kernel->tile_cols < 1 || (rows && kernel->tile_cols % b != 0), "has no tiles");
+    REFUSE_IF(kernel, pools && (!lines_take_pool(kernel) || kernel->tile_cols != 2 * b), "cannot take a pool");
+    REFUSE_IF(kernel, pools && (kernel->out.rows != s->out_rows / 2 || kernel->out.cols != s->out_cols / 2),
+              "has a pool of another size");
     int64_t v = (int64_t)winograd_points(kernel->lines, s->kernel_rows) * s->in_channels * lines_width(kernel);
-    emit_refuse_if(kernel, kernel->scratch_bytes < 4 * v, "has too little scratch");
+    REFUSE_IF(kernel, kernel->scratch_bytes < 4 * v, "has too little scratch");
 }
 
 static Lines lines_of(const Kernel *kernel)

@@ -49,21 +49,21 @@ static void check_record(const Kernel *kernel)
     bool twice = f->kind == PACK_STRASSEN_TWICE;
     int32_t b = kernel->vector, half = kernel->block_tiles, lanes = twice ? b / 2 : b;
     int64_t pixels = (int64_t)s->out_rows * s->out_cols;
-    emit_refuse_if(kernel, s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1, "has a window or groups");
-    emit_refuse_if(kernel, s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols,
-                   "has padding, or strides that differ");
-    emit_refuse_if(kernel, s->in_channels <= b || s->out_channels <= b, "has channels that have no halves");
-    emit_refuse_if(kernel, !pack_is_strassen(f) || f->vectors < 1, "has weights in another order");
-    emit_refuse_if(kernel, kernel->tile_cols < 1 || half < (twice ? 2 : 1), "has no tiles");
-    emit_refuse_if(kernel, (2 * int_div_up(pixels, 2 * (int64_t)half) - 1) * half >= pixels, "has no last half");
-    emit_refuse_if(kernel, lanes % round_of(kernel) != 0, "has no whole rounds");
+    REFUSE_IF(kernel, s->groups != 1 || s->kernel_rows != 1 || s->kernel_cols != 1, "has a window or groups");
+    REFUSE_IF(kernel, s->pad_top != 0 || s->pad_left != 0 || s->stride_rows != s->stride_cols,
+              "has padding, or strides that differ");
+    REFUSE_IF(kernel, s->in_channels <= b || s->out_channels <= b, "has channels that have no halves");
+    REFUSE_IF(kernel, !pack_is_strassen(f) || f->vectors < 1, "has weights in another order");
+    REFUSE_IF(kernel, kernel->tile_cols < 1 || half < (twice ? 2 : 1), "has no tiles");
+    REFUSE_IF(kernel, (2 * int_div_up(pixels, 2 * (int64_t)half) - 1) * half >= pixels, "has no last half");
+    REFUSE_IF(kernel, lanes % round_of(kernel) != 0, "has no whole rounds");
 }
 
 static void check_scratch(const Strassen *g)
 {
     int64_t sums = 2 * g->sum_stride + (g->twice ? strassen_twice_floats(g) : 0);
-    emit_refuse_if(g->kernel, g->kernel->scratch_bytes < 4 * (strassen_factors_in_v(g) * g->v_stride + sums),
-                   "has too little scratch");
+    REFUSE_IF(g->kernel, g->kernel->scratch_bytes < 4 * (strassen_factors_in_v(g) * g->v_stride + sums),
+              "has too little scratch");
 }
 
 static void plan_channels(Strassen *g)

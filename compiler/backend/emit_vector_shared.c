@@ -4,12 +4,12 @@
  * or types and macros, which are written where a function of their file is. Functions use what stands before them, so one
  * pass from the last piece to the first finds all. */
 #include "backend/ctext.h"
-#include "backend/embedded.h"
 #include "backend/emit_vector.h"
 #include "support/map.h"
 
 typedef struct Piece {
     Str text, function; /* the function's name; empty: types or macros */
+    int file;           /* its number */
     bool is_used;
 } Piece;
 
@@ -37,14 +37,14 @@ static Str function_of(Str piece)
     return last;
 }
 
-static void add_pieces(PieceList *list, const char *text)
+static void add_pieces(PieceList *list, int file, const char *text)
 {
     while (*text != '\0') {
         const char *end = strstr(text, "\n\n");
-        size_t length = end != NULL ? (size_t)(end - text) + 1 : strlen(text);
+        Str piece = {text, end != NULL ? (size_t)(end - text) + 1 : strlen(text)};
         list->items = arena_grow(list->arena, list->items, list->count, &list->capacity, sizeof *list->items);
-        list->items[list->count++] = (Piece){.text = {text, length}, .function = function_of((Str){text, length})};
-        text += length + strspn(text + length, "\n");
+        list->items[list->count++] = (Piece){.text = piece, .function = function_of(piece), .file = file};
+        text += piece.len + strspn(text + piece.len, "\n");
     }
 }
 
@@ -62,11 +62,9 @@ void emit_vector_shared(const char *const *texts, Str tiles, Str kernels, CWrite
     Arena *arena = arena_create();
     PieceList list = {.arena = arena};
     Map *words = map_create(arena);
-    size_t ends[MAX_SHARED_TEXTS];
-    int files = 0;
-    for (; texts[files] != NULL; ++files) {
-        add_pieces(&list, texts[files]);
-        ends[files] = list.count;
+    bool has_used[MAX_SHARED_TEXTS] = {false};
+    for (int file = 0; texts[file] != NULL; ++file) {
+        add_pieces(&list, file, texts[file]);
     }
     add_words(words, tiles);
     add_words(words, kernels);
@@ -74,21 +72,15 @@ void emit_vector_shared(const char *const *texts, Str tiles, Str kernels, CWrite
         Piece *piece = &list.items[i - 1];
         piece->is_used = !str_is_empty(piece->function) && map_has(words, piece->function);
         if (piece->is_used) {
+            has_used[piece->file] = true;
             add_words(words, piece->text);
         }
     }
-    for (int file = 0; file < files; ++file) {
-        size_t first = file == 0 ? 0 : ends[file - 1];
-        bool any = false;
-        for (size_t i = first; i < ends[file]; ++i) {
-            any = any || list.items[i].is_used;
-        }
-        for (size_t i = first; i < ends[file]; ++i) {
-            const Piece *piece = &list.items[i];
-            if (piece->is_used || (any && str_is_empty(piece->function))) {
-                cw_raw(w, piece->text);
-                cw_blank(w);
-            }
+    for (size_t i = 0; i < list.count; ++i) {
+        const Piece *piece = &list.items[i];
+        if (piece->is_used || (str_is_empty(piece->function) && has_used[piece->file])) {
+            cw_raw(w, piece->text);
+            cw_blank(w);
         }
     }
     arena_destroy(arena);

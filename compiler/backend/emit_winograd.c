@@ -32,27 +32,27 @@ static void check_record(const Kernel *kernel)
     bool format = live ? f->kind == PACK_VECTORS && f->vectors == 1 && f->in_block == 1 : f->kind == PACK_WINOGRAD;
     bool window = !live || (s->kernel_rows == 3 && s->kernel_cols == 3 && s->stride_rows <= 2);
     bool whole = s->in_channels / s->groups % kernel->vector == 0 && s->out_channels / s->groups % kernel->vector == 0;
-    emit_refuse_if(kernel, s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) || !window,
-                   "has a window or strides that it cannot have");
+    REFUSE_IF(kernel, s->stride_rows != s->stride_cols || (s->stride_rows > 1 && s->groups > 1) || !window,
+              "has a window or strides that it cannot have");
     int32_t taps = winograd_taps(s->kernel_rows, s->stride_rows);
     bool many_points = live && (m.rows != m.cols || winograd_points(m.rows, taps) > WINOGRAD_FEW_POINTS);
-    emit_refuse_if(kernel,
-                   m.rows < 2 || m.rows > WINOGRAD_MOST_OUTPUTS || m.cols < 2 || m.cols > WINOGRAD_MOST_OUTPUTS ||
-                       many_points,
-                   "has tiles of another size");
-    emit_refuse_if(kernel, !format || f->vectors < 1, "has weights in another order");
-    emit_refuse_if(kernel, kernel->block_tiles < 1 || kernel->tile_cols < 1, "has no tiles");
-    emit_refuse_if(kernel, kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel)),
-                   "cannot take a pool");
-    emit_refuse_if(kernel, s->groups > 1 && !whole, "has groups that are not whole vectors");
+    REFUSE_IF(kernel,
+              m.rows < 2 || m.rows > WINOGRAD_MOST_OUTPUTS || m.cols < 2 || m.cols > WINOGRAD_MOST_OUTPUTS ||
+                  many_points,
+              "has tiles of another size");
+    REFUSE_IF(kernel, !format || f->vectors < 1, "has weights in another order");
+    REFUSE_IF(kernel, kernel->block_tiles < 1 || kernel->tile_cols < 1, "has no tiles");
+    REFUSE_IF(kernel, kernel->max_pool && (kernel->epilogue.residual || !winograd_takes_pool(kernel)),
+              "cannot take a pool");
+    REFUSE_IF(kernel, s->groups > 1 && !whole, "has groups that are not whole vectors");
 }
 
 static void check_blocks(const Winograd *g)
 {
     const Kernel *kernel = g->kernel;
-    emit_refuse_if(kernel, kernel->scratch_bytes < 4 * (g->v_floats + g->m_floats) + winograd_quad_bytes(kernel),
-                   "has too little scratch");
-    emit_refuse_if(kernel, g->quads && g->block % 4 != 0, "has no whole quads in a block");
+    REFUSE_IF(kernel, kernel->scratch_bytes < 4 * (g->v_floats + g->m_floats) + winograd_quad_bytes(kernel),
+              "has too little scratch");
+    REFUSE_IF(kernel, g->quads && g->block % 4 != 0, "has no whole quads in a block");
 }
 
 static void plan_points(Winograd *g)

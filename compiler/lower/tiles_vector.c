@@ -441,19 +441,20 @@ static void choose_winograd(const Target *target, Kernel *kernel)
 
 /* DEPTHWISE, GROUPED: whether tiles write outputs. They are functions that layers share by name, which does not tell
  * parameters of activations. With many registers sums by way of the stack cost less (measured), unless nothing follows. */
-static bool tiles_end(const Target *target, const Kernel *kernel)
+static void settle_ends(const Target *target, Kernel *kernel)
 {
     const Epilogue *e = &kernel->epilogue;
     bool sums_only = !e->bias && !e->residual && e->act.op == OP_IDENTITY;
-    return kernel->tile_rows == 1 && e->act.attr.a == 0.0 && e->act.attr.b == 0.0 &&
-           (sums_only || target->registers < MANY_REGISTERS);
+    kernel->tile_ends = kernel->tile_rows == 1 && e->act.attr.a == 0.0 && e->act.attr.b == 0.0 &&
+                        (sums_only || target->registers < MANY_REGISTERS);
+    kernel->near = kernel->near && kernel->tile_ends;
 }
 
 static void choose_grouped(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = vectors_format(kernel, 1, kernel->sizes.in_channels / kernel->sizes.groups);
     choose_tile(kernel, target->registers >= MANY_REGISTERS ? 14 : 6);
-    kernel->tile_ends = tiles_end(target, kernel);
+    settle_ends(target, kernel);
 }
 
 /* Two dozen sums in registers, one a pixel and output channel; a power of two, so that their lanes can be added in pairs. */
@@ -479,8 +480,7 @@ static void choose_depthwise(const Target *target, Kernel *kernel)
     kernel->tile_rows = 1;
     bool many = target->registers >= MANY_REGISTERS;
     kernel->tile_cols = even_piece(s->out_cols, many && s->stride_cols == 1 && s->kernel_cols > 3 ? 14 : 7);
-    kernel->tile_ends = tiles_end(target, kernel);
-    kernel->near = kernel->near && kernel->tile_ends;
+    settle_ends(target, kernel);
     /* With strides the processor is sometimes slower for being asked (measured). */
     kernel->input_ahead = s->stride_rows == 1 && 4 * layout_elements(&kernel->in) > DEPTHWISE_INPUT;
 }
@@ -663,12 +663,11 @@ void tiles_take_choice(const Target *target, Kernel *kernel, const ConvChoice *c
         kernel->scratch_bytes = int_align_up(winograd_live_scratch(kernel), BLOB_ALIGN);
     } else if (kernel->family == KERNEL_GROUPED) {
         choose_tile(kernel, choice->tile_cols);
-        kernel->tile_ends = tiles_end(target, kernel);
+        settle_ends(target, kernel);
     } else if (kernel->family == KERNEL_DEPTHWISE) {
         kernel->tile_rows = (int32_t)int_min(choice->tile_rows, s->out_rows);
         kernel->tile_cols = even_piece(s->out_cols, choice->tile_cols);
-        kernel->tile_ends = tiles_end(target, kernel);
-        kernel->near = kernel->near && kernel->tile_ends;
+        settle_ends(target, kernel);
     } else {
         ICE("kernels of %s take no choice", kernel_family_name(kernel->family));
     }
