@@ -250,6 +250,11 @@ step_kernel *const *batch_load(Batch *b, const char *test, const char *cc, const
     return sandbox_symbol(sandbox_load(b->arena, folder, "kernels.so"), "table");
 }
 
+bool batch_asks_clang(void)
+{
+    return !IS_SANITIZED && sandbox_has_program("clang");
+}
+
 /* --- running */
 
 void batch_check(Batch *b, const char *test, const char *cc, const char *flags, CheckKernel *check, double tolerance)
@@ -273,4 +278,18 @@ void run_parts(Batch *b, const Kernel *kernel, step_kernel *function, step_argum
     }
     memory_check(&scratch, b, kernel, "scratch");
     free(scratch.base);
+}
+
+void check_parts(Batch *b, const Kernel *kernel, step_kernel *function, step_arguments a, const Memory *y,
+                 BlankResult *blank, const void *check)
+{
+    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
+        Memory other = blank(check);
+        a.y = other.values;
+        run_parts(b, kernel, function, a, parts);
+        cr_assert(memcmp(other.values, y->values, (size_t)y->count * 4) == 0, "%d parts differ from one: %s", parts,
+                  describe(b, kernel));
+        memory_check(&other, b, kernel, "y");
+        free(other.base);
+    }
 }

@@ -70,13 +70,6 @@ void memory_check(const Memory *m, Batch *b, const Kernel *kernel, const char *w
 
 /* --- C text, compiled, and run */
 
-/* Whether the tests, and portable kernels with them, are compiled with ASan and UBSan. */
-#if defined(__SANITIZE_ADDRESS__)
-enum { IS_SANITIZED = 1 };
-#else
-enum { IS_SANITIZED = 0 };
-#endif
-
 Str batch_text(Batch *b);
 /* Compiles the text with `cc` and `flags`, checks that C++ takes it too, and loads the kernels: a table in the batch's
  * order. */
@@ -84,10 +77,18 @@ step_kernel *const *batch_load(Batch *b, const char *test, const char *cc, const
 
 /* Runs the kernel against its definition, and returns the error, which is at most `tolerance`. */
 typedef double CheckKernel(Batch *b, const Kernel *kernel, step_kernel *function, double tolerance);
+/* Batches are checked by a second compiler too; not under the sanitizers, which look at cnnc. */
+bool batch_asks_clang(void);
 /* Loads the batch and checks each of its kernels. With CNNC_KERNELS_VERBOSE set, prints the worst error of them. */
 void batch_check(Batch *b, const char *test, const char *cc, const char *flags, CheckKernel *check, double tolerance);
 
 /* All parts, the last first, since their order must not matter; with scratch of its own between guards. */
 void run_parts(Batch *b, const Kernel *kernel, step_kernel *function, step_arguments a, int parts);
+
+/* The result's memory as a kernel finds it; `check` is what the caller of check_parts gives. */
+typedef Memory BlankResult(const void *check);
+/* In 2, 3 .. MAX_PARTS parts the kernel writes the bits of `y`, which it wrote in one, and nothing else. */
+void check_parts(Batch *b, const Kernel *kernel, step_kernel *function, step_arguments a, const Memory *y,
+                 BlankResult *blank, const void *check);
 
 #endif

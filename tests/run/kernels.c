@@ -108,30 +108,22 @@ static double relative_error(const float *y, const double *reference, int64_t co
     return largest > 0.0 ? error / largest : error;
 }
 
+static Memory blank_result(const void *check)
+{
+    const Check *c = check;
+    return memory_create(c->data.y_count, true);
+}
+
 /* Runs in one part, and compares with the definition. */
 static double check_result(Check *c, double tolerance)
 {
-    c->y = memory_create(c->data.y_count, true);
+    c->y = blank_result(c);
     c->a.y = c->y.values;
     run_parts(c->b, c->kernel, c->function, c->a, 1);
     memory_check(&c->y, c->b, c->kernel, "y");
     double error = relative_error(c->y.values, c->reference, c->data.y_count);
     cr_assert(error <= tolerance, "error %g: %s", error, describe(c->b, c->kernel));
     return error;
-}
-
-static void check_parts(const Check *c)
-{
-    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-        Memory other = memory_create(c->y.count, true);
-        step_arguments a = c->a;
-        a.y = other.values;
-        run_parts(c->b, c->kernel, c->function, a, parts);
-        cr_assert(memcmp(other.values, c->y.values, (size_t)c->y.count * 4) == 0, "%d parts differ from one: %s", parts,
-                  describe(c->b, c->kernel));
-        memory_check(&other, c->b, c->kernel, "y");
-        free(other.base);
-    }
 }
 
 /* Runs again with one operand, `slot` of `a`, in the output's own memory. */
@@ -170,7 +162,7 @@ static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function
 {
     Check c = check_create(b, kernel, function);
     double error = check_result(&c, tolerance);
-    check_parts(&c);
+    check_parts(b, c.kernel, function, c.a, &c.y, blank_result, &c);
     check_in_place(&c);
     check_release(&c);
     return error;
@@ -180,7 +172,7 @@ static double check_kernel(Batch *b, const Kernel *kernel, step_kernel *function
 static void check_batch(Batch *b, const char *test, double tolerance)
 {
     batch_check(b, test, "gcc -O3", "-march=native", check_kernel, tolerance);
-    if (sandbox_has_program("clang") && !IS_SANITIZED) {
+    if (batch_asks_clang()) {
         batch_check(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", "", check_kernel, tolerance);
     }
     arena_destroy(b->arena);

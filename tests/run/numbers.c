@@ -10,6 +10,7 @@
 
 #include "lower/program.h"
 #include "model.h"
+#include "sandbox.h"
 #include "weights/weights.h"
 
 enum { MAX_PICKS = 16, MAX_OUTPUTS = 4, MAX_INPUTS = 2, MAX_NAME = 64, MAX_VARIANTS = 128 };
@@ -32,15 +33,13 @@ static int compare_names(const void *a, const void *b)
  * checks is cnnc, and cnnc's part is the same for all. */
 static int list_variants(Variant variants[MAX_VARIANTS])
 {
-    const char *build = getenv("CNNC_BUILD");
-    bool is_slow = build != NULL && strstr(build, "sanitize") != NULL;
     DIR *folder = opendir("tests/golden/numbers");
     int count = 0;
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         size_t length = strlen(entry->d_name);
         bool is_text = length > 4 && length < MAX_NAME && strcmp(entry->d_name + length - 4, ".txt") == 0;
         if (!is_text || strcmp(entry->d_name, "interp_ops.txt") == 0 ||
-            (is_slow && strncmp(entry->d_name, "lenet", 5) != 0)) {
+            (IS_SANITIZED && strncmp(entry->d_name, "lenet", 5) != 0)) {
             continue;
         }
         cr_assert(count < MAX_VARIANTS);

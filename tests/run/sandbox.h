@@ -5,6 +5,13 @@
 
 #include "support/arena.h"
 
+/* Whether the tests, and cnnc with them, are compiled with ASan and UBSan (and are slow). */
+#if defined(__SANITIZE_ADDRESS__)
+enum { IS_SANITIZED = 1 };
+#else
+enum { IS_SANITIZED = 0 };
+#endif
+
 const char *sandbox_build(void); /* the build folder: $CNNC_BUILD, or "build" */
 /* Whether the shell finds a program of this name: tests skip what the machine has no compiler or emulator for. */
 bool sandbox_has_program(const char *name);

@@ -317,30 +317,22 @@ static double compare(const Check *c)
     return largest > 0.0 ? error / largest : error;
 }
 
+static Memory blank_result(const void *check)
+{
+    const Check *c = check;
+    return result_memory(c->kernel, &c->x[0]);
+}
+
 /* Runs in one part, and compares with the definition. */
 static double check_result(Check *c, double tolerance)
 {
-    c->y = result_memory(c->kernel, &c->x[0]);
+    c->y = blank_result(c);
     c->a.y = c->y.values;
     run_parts(c->b, c->kernel, c->function, c->a, 1);
     memory_check(&c->y, c->b, c->kernel, "y");
     double error = compare(c);
     cr_assert(error <= tolerance, "error %g: %s", error, describe(c->b, c->kernel));
     return error;
-}
-
-static void check_parts(const Check *c)
-{
-    for (int parts = 2; parts <= MAX_PARTS; ++parts) {
-        Memory other = result_memory(c->kernel, &c->x[0]);
-        step_arguments a = c->a;
-        a.y = other.values;
-        run_parts(c->b, c->kernel, c->function, a, parts);
-        cr_assert(memcmp(other.values, c->y.values, (size_t)c->y.count * 4) == 0, "%d parts differ from one: %s", parts,
-                  describe(c->b, c->kernel));
-        memory_check(&other, c->b, c->kernel, "y");
-        free(other.base);
-    }
 }
 
 /* Once more with the residual in the output's own memory, where they have one layout. */
@@ -388,24 +380,18 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
     pack_parameters(&c);
     lay_out_residual(&c);
     double error = check_result(&c, tolerance);
-    check_parts(&c);
+    check_parts(b, c.kernel, function, c.a, &c.y, blank_result, &c);
     check_in_place(&c);
     check_release(&c);
     return error;
 }
 
-/* The sanitizers' build looks at cnnc, which writes the same text whatever becomes of it: gcc alone, and quickly. */
-static bool asks_clang(void)
-{
-    return !IS_SANITIZED && sandbox_has_program("clang");
-}
-
 /* Compiles and checks a batch with gcc and with clang. */
 static void check_batch(Batch *b, const char *test, const char *flags, double tolerance)
 {
-    const char *gcc = IS_SANITIZED ? "gcc -O1" : "gcc -O3";
+    const char *gcc = IS_SANITIZED ? "gcc -O1" : "gcc -O3"; /* they look at cnnc, not at what gcc makes of its text */
     batch_check(b, arena_printf(b->arena, "%s-gcc", test).ptr, gcc, flags, check_kernel, tolerance);
-    if (asks_clang()) {
+    if (batch_asks_clang()) {
         batch_check(b, arena_printf(b->arena, "%s-clang", test).ptr, "clang -O2", flags, check_kernel, tolerance);
     }
     arena_destroy(b->arena);
@@ -429,7 +415,7 @@ void check_compiled(const char *test, CheckCompiled *check)
         if (can_run(widths[i].b)) {
             snprintf(name, sizeof name, "%s-gcc", test);
             check(widths[i].b, widths[i].flags, "gcc -O3 -ffp-contract=fast", name);
-            if (asks_clang()) {
+            if (batch_asks_clang()) {
                 snprintf(name, sizeof name, "%s-clang", test);
                 check(widths[i].b, widths[i].flags, "clang -O2 -ffp-contract=fast", name);
             }
