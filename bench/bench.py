@@ -429,9 +429,8 @@ def usable(arguments):
         sys.exit("bench: no compiler: set COMPILERS")
     for net in arguments.nets:
         options_of(net)
-    if not arguments.targets:
-        arguments.targets = ["native" if knows_target("native") else "portable"]
-    unknown = [target for target in arguments.targets if not knows_target(target)]
+    unknown = [target for target in arguments.targets or [] if not knows_target(target)]
+    arguments.targets = arguments.targets or ["native" if knows_target("native") else "portable"]
     if unknown:
         raise Fault(f"TARGETS: cnnc has no target {' '.join(unknown)}: see cnnc --help")
 
@@ -480,17 +479,12 @@ def main():
         enter_venv(arguments.engines)
         usable(arguments)
         found = present(arguments.engines)
+        import report
+        results = {"machine": machine(arguments, found), "engines": found, "nets": report.read(arguments.results) if arguments.update else []}
     except Fault as fault:
         sys.exit(f"bench: {fault}")
-    import report
-    results = {"machine": machine(arguments, found), "engines": found, "nets": []}
     if results["machine"]["load"] > 0.5:
         say(f"bench: the machine is busy (load {results['machine']['load']:.1f}): times will be noise")
-    if arguments.update:
-        try:
-            results["nets"] = report.read(arguments.results)
-        except Fault as fault:
-            sys.exit(f"bench: {fault}")
     stopped, place = [], {net: i for i, net in enumerate(NETS)}
     for number, net in enumerate(arguments.nets, 1):
         begin = time.monotonic()
