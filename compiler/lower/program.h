@@ -20,8 +20,8 @@ typedef struct Target {
     int vector_floats;     /* b: floats in a vector of the C text; 1: plain C99 */
     int channel_block;     /* block of Layout: vector_floats */
     int registers;         /* vector registers */
-    int products;          /* vectors of products a cycle: of the processors that costs are meant for */
-    double stream_cost;    /* a vector of weights from memory takes as long as so many vectors of products */
+    double near_cost;      /* a vector of weights from a cache takes as long as so many vectors of products, .. */
+    double stream_cost;    /* .. from memory */
     const char *condition; /* holds in C's preprocessor where flags fit: "defined(__AVX2__)"; NULL: nothing to check */
     const char *flags;     /* of gcc and clang: "-march=x86-64-v4"; NULL: none */
     const char *architecture; /* "x86-64"; NULL: any */

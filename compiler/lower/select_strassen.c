@@ -37,19 +37,18 @@ bool takes_strassen(const Target *target, const KernelSizes *s)
 }
 
 /* Whether seven block products are worth the additions around them. Measured for even numbers of blocks with 32 registers;
- * with 16, where products are dear, for any number: fewer than 128 channels on a side gained nothing, for more rounding
- * errors, and fewer than 256 where processors have no multiply-add (EfficientNet-B7 with SSE4.2: 3.7e-4 of the largest logit
- * from float64, 6e-5 from 256 channels on). Not where two vectors of products are made in a cycle, for which tiles of four
- * pixels were not measured. */
+ * with 16 for any number: fewer than 128 channels on a side gained nothing, for more rounding errors, and fewer than 256
+ * where processors have no multiply-add (EfficientNet-B7 with SSE4.2: 3.7e-4 of the largest logit from float64, 6e-5 from
+ * 256 channels on). */
 bool is_strassen(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 32, FMA_FLOATS = 8 };
     int32_t least_channels = target->vector_floats < FMA_FLOATS ? 256 : 128;
     int32_t in_blocks = ceil_div(s->in_channels, target->channel_block),
             out_blocks = ceil_div(s->out_channels, target->channel_block);
-    bool measured = target->registers >= MANY_REGISTERS ? in_blocks % 2 == 0 && out_blocks % 2 == 0
-                                                        : target->products == 1 && s->in_channels >= least_channels &&
-                                                              s->out_channels >= least_channels;
+    bool measured = target->registers >= MANY_REGISTERS
+                        ? in_blocks % 2 == 0 && out_blocks % 2 == 0
+                        : s->in_channels >= least_channels && s->out_channels >= least_channels;
     return takes_strassen(target, s) && measured && (int64_t)s->out_rows * s->out_cols >= LEAST_PIXELS &&
            strassen_pays(target, s);
 }

@@ -14,12 +14,6 @@ static const double input_cost[WINOGRAD_MOST_POINTS + 1] = {
 static const double output_cost[WINOGRAD_MOST_POINTS + 1] = {
     [1] = 1, [3] = 4, [4] = 7, [5] = 11, [6] = 15, [7] = 18, [8] = 24, [9] = 36};
 
-/* A vector of weights takes the time of so many products at least, however few tiles need it (measured). */
-static double least_uses(const Target *target)
-{
-    return has_dear_products(target) ? 4.0 : 6.0;
-}
-
 enum { STREAM_FROM = 4 << 20 /* bytes of weights that no cache keeps from one image to the next */ };
 
 /* Memory is asked ahead of time, but products and memory hide each other in part only (measured). */
@@ -54,7 +48,7 @@ static double winograd_cost(const Target *target, const KernelSizes *s, Winograd
     double in = cols * input_cost[rows] + rows * input_cost[cols] + rows * cols;
     double out = cols * output_cost[rows] + winograd_outputs(m.rows, tap_rows) * output_cost[cols] + 2 * rows * cols;
     double transforms = tiles * (all * in_planes * in + out_planes * out);
-    double products = fmax(tiles, least_uses(target)) * weights;
+    double products = fmax(tiles, target->near_cost) * weights;
     return groups * (overlapped(products, stream_cost(target, weights)) + transforms);
 }
 
@@ -107,7 +101,7 @@ static double coarseness(const KernelSizes *s, WinogradTile m)
 }
 
 /* None, or the cheapest tiles, which must save a tenth of *cheapest at least; that becomes their cost. Another m down than
- * across was measured for dear products only. */
+ * across was measured with few registers only. */
 static WinogradTile cheapest_winograd(const Target *target, const KernelSizes *s, double in_planes, bool phases_apart,
                                       double *cheapest)
 {
@@ -116,7 +110,7 @@ static WinogradTile cheapest_winograd(const Target *target, const KernelSizes *s
     WinogradTile m;
     for (m.rows = 2; m.rows <= WINOGRAD_MOST_OUTPUTS; ++m.rows) {
         for (m.cols = 2; m.cols <= WINOGRAD_MOST_OUTPUTS; ++m.cols) {
-            if (has_transforms(s, m) && (m.rows == m.cols || has_dear_products(target))) {
+            if (has_transforms(s, m) && (m.rows == m.cols || has_few_registers(target))) {
                 double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
                 best = cost < least ? m : best;
                 least = cost < least ? cost : least;
@@ -180,16 +174,15 @@ static double live_cost(const Target *target, const KernelSizes *s, int32_t m)
     return s->groups * (overlapped(products * filters, stream_cost(target, 9 * filters)) + transforms + far);
 }
 
-/* 0: none; else m of the cheapest tiles, which must cost less than `least`. With 16 registers of 8 floats where products
- * are dear, and for stride 2 alone, whose filters take few additions: else a chunk of few tiles spends its time on filters
- * (1.35 of the time for 512 channels at 7x7). Not with narrower vectors, where a product waits for the load of its input
- * (not measured).
+/* 0: none; else m of the cheapest tiles, which must cost less than `least`. With 16 registers of 8 floats for stride 2
+ * alone, whose filters take few additions: else a chunk of few tiles spends its time on filters (1.2 to 1.35 of the time
+ * for 512 channels at 7x7). Not with narrower vectors, where a product waits for the load of its input (not measured).
  * Nor where images are large: V and sums of all tiles are to stay near. */
 static int32_t live_of(const Target *target, const KernelSizes *s, double least)
 {
     enum { LEAST_FLOATS = 16, LEAST_FLOATS_OF_STRIDES = 8, MOST_TILES = 56 };
     bool wide = target->registers >= MANY_REGISTERS && target->vector_floats >= LEAST_FLOATS;
-    bool strides = s->stride_rows > 1 && target->products == 1 && target->vector_floats >= LEAST_FLOATS_OF_STRIDES;
+    bool strides = s->stride_rows > 1 && target->vector_floats >= LEAST_FLOATS_OF_STRIDES;
     if (!(wide || strides) || !takes_live(target, s)) {
         return 0;
     }

@@ -8,10 +8,9 @@
 
 /* AVX-512 and aarch64 have them; with 16 other tiles, and other kernels, are best. */
 enum { MANY_REGISTERS = 32 };
-/* Few registers and one vector of products a cycle: what pays there was measured by itself. */
-static inline bool has_dear_products(const Target *target)
+static inline bool has_few_registers(const Target *target)
 {
-    return target->registers < MANY_REGISTERS && target->products == 1;
+    return target->registers < MANY_REGISTERS;
 }
 
 /* The same as tiles_choose for a record with vector > 1; scratch_bytes is not rounded yet, members start at zero. */
@@ -49,7 +48,7 @@ static inline int32_t even_piece(int64_t count, int32_t most)
     return (int32_t)pieces_of(count, most).size;
 }
 /* Products of a round that gcc keeps in registers (bench/NOTES.md). */
-int32_t split_round(const Target *target, Split split);
+int32_t split_round(Split split);
 /* PACK_VECTORS for sets of `vectors`; every other kind of vectors begins with it. */
 PackFormat vectors_format(const Kernel *kernel, int32_t vectors, int32_t in_block);
 

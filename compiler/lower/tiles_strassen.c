@@ -131,7 +131,7 @@ static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 96, LEAST_LANES = 8 };
     static const double worth = 0.985;
-    bool quick_halves = has_dear_products(target);
+    bool quick_halves = has_few_registers(target);
     double cost_of_input = 24.0, cost_of_output = quick_halves ? 16.0 : 24.0;
     int32_t b = target->channel_block, least_channels = quick_halves ? 256 : 512;
     double pixels = s->out_rows * (double)s->out_cols;
@@ -172,7 +172,7 @@ void tiles_choose_strassen(const Target *target, Kernel *kernel)
     kernel->tile_rows = 1;
     kernel->tile_cols = even_piece(run, split.cols);
     if (target->registers < MANY_REGISTERS) {
-        kernel->tile_round = split_round(target, split);
+        kernel->tile_round = split_round(split);
         kernel->input_ahead = true;
     }
     kernel->prefetch_bytes = weights > STREAMED ? STREAM_AHEAD : 0;

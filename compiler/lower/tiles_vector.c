@@ -37,23 +37,15 @@ enum {
     ACCUMULATORS = 12,
     ONE_VECTOR = 8, /* pixels of a tile of one vector */
     MOST_TILE_ROWS = 3,
-    SHARES = 64 /* of half a cycle: unit of costs */
+    IN_FLIGHT = 9,          /* sums that hide their latency */
+    WEIGHTS_L1 = 25 * 1024, /* bytes of weights that stay in the first level while pixels pass by */
+    NEAR_PIXELS = 4,        /* more pixels, each in lines of its own, are dearer .. */
+    PIXEL_SHARE = 12,       /* .. by such a share of products for each */
+    SHARES = 64             /* of half a cycle: unit of costs */
 };
-
-/* What was measured where one, and where two vectors of products are made in a cycle. */
-typedef struct TileRates {
-    int32_t in_flight;   /* sums that hide their latency */
-    int64_t weights_l1;  /* bytes of weights that stay in the first level while pixels pass by */
-    int32_t near_pixels; /* more pixels, each in lines of its own, are dearer by a share of products for each; */
-    int32_t pixel_share; /* 0: no dearer */
-} TileRates;
-
-static const TileRates one_product = {.in_flight = 9, .weights_l1 = 25 * 1024, .near_pixels = 4, .pixel_share = 12};
-static const TileRates two_products = {.in_flight = 8, .weights_l1 = 20 * 1024};
 
 /* What a product of every accumulator costs is counted for all tiles of an image. */
 typedef struct TileWork {
-    const TileRates *rates;
     int32_t vector, planes, rows, cols; /* planes: vectors of channels */
     int64_t depth;                      /* products of an output */
     int32_t taps;                       /* of the window: an input is read again by as many products */
@@ -61,29 +53,24 @@ typedef struct TileWork {
 } TileWork;
 
 /* In half cycles / SHARES. Two products a cycle; 18 bytes a cycle from the second level, where weights of more than the
- * first level come from, and inputs but for those that a window shares; the lesser of both is hidden but for an eighth. With
- * one product a cycle three vectors by four pixels take 0.83 to 0.95 of the time of two by six (measured), hence shares. */
+ * first level come from, and inputs but for those that a window shares; the lesser of both is hidden but for an eighth.
+ * Three vectors by four pixels take 0.83 to 0.95 of the time of two by six where inputs come from the second level
+ * (measured with one product a cycle, and with two), hence shares. */
 static int64_t tile_cost(const TileWork *work, Split tile)
 {
     enum { TILE_START = 60, TILE_STORE = 4, L2_HALF_CYCLE = 9, LINE = 4 * CACHE_LINE };
-    const TileRates *rates = work->rates;
     int64_t accumulators = (int64_t)tile.vectors * tile.rows * tile.cols;
-    int64_t products = SHARES * (accumulators > rates->in_flight ? accumulators : rates->in_flight);
+    int64_t products = SHARES * (accumulators > IN_FLIGHT ? accumulators : IN_FLIGHT);
     int32_t pixels = tile.rows * tile.cols;
-    if (rates->pixel_share > 0 && pixels > rates->near_pixels && work->step >= 4 * work->vector) {
-        products += products * (pixels - rates->near_pixels) / rates->pixel_share;
+    if (pixels > NEAR_PIXELS && work->step >= 4 * work->vector) {
+        products += products * (pixels - NEAR_PIXELS) / PIXEL_SHARE;
     }
     int64_t weights = 4 * (int64_t)work->vector * tile.vectors;
-    weights = weights * work->depth > rates->weights_l1 ? weights : 0;
+    weights = weights * work->depth > WEIGHTS_L1 ? weights : 0;
     int64_t input = (int64_t)tile.rows * (tile.cols * work->step + LINE / 2);
     int64_t traffic = SHARES * (weights + input / (work->vector * work->taps)) / L2_HALF_CYCLE;
     int64_t greater = products > traffic ? products : traffic, lesser = products + traffic - greater;
     return work->depth * (greater + lesser / 8) + SHARES * (TILE_START + TILE_STORE * accumulators);
-}
-
-static const TileRates *rates_of(const Target *target)
-{
-    return target->products == 1 ? &one_product : &two_products;
 }
 
 static int64_t split_cost(const TileWork *work, Split split)
@@ -128,17 +115,17 @@ static Split best_split(const TileWork *work)
     return best;
 }
 
-int32_t split_round(const Target *target, Split split)
+int32_t split_round(Split split)
 {
-    return split.vectors == 2 && split.rows * split.cols > rates_of(target)->near_pixels ? 2 : 4;
+    return split.vectors == 2 && split.rows * split.cols > NEAR_PIXELS ? 2 : 4;
 }
 
 /* Its vectors, for the weights' format. */
-static int32_t choose_split(const Target *target, Kernel *kernel, Split split)
+static int32_t choose_split(Kernel *kernel, Split split)
 {
     kernel->tile_rows = split.rows;
     kernel->tile_cols = split.cols;
-    kernel->tile_round = split_round(target, split);
+    kernel->tile_round = split_round(split);
     return split.vectors;
 }
 
@@ -198,15 +185,14 @@ static void choose_direct(const Target *target, Kernel *kernel)
     if (target->registers >= MANY_REGISTERS) {
         choose_tile(kernel, MANY_PIXELS);
     } else {
-        TileWork work = {rates_of(target),
-                         kernel->vector,
+        TileWork work = {kernel->vector,
                          planes,
                          s->out_rows,
                          s->out_cols,
                          taps,
                          s->kernel_rows * s->kernel_cols,
                          4 * kernel->vector * s->stride_cols};
-        vectors = choose_split(target, kernel, best_split(&work));
+        vectors = choose_split(kernel, best_split(&work));
     }
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     int64_t weight_bytes = 4 * taps * int_align_up(out_channels, kernel->vector);
@@ -268,9 +254,8 @@ static void choose_planar(const Target *target, Kernel *kernel)
     } else {
         int64_t taps = (int64_t)s->in_channels * s->kernel_rows * s->kernel_cols;
         int32_t rows = kernel->lines > 0 ? 1 : s->out_rows; /* points are tiles of their own */
-        TileWork work = {rates_of(target), kernel->vector, planes,        rows,
-                         s->out_cols,      taps,           (int32_t)taps, 4 * s->stride_cols};
-        vectors = choose_split(target, kernel, best_split(&work));
+        TileWork work = {kernel->vector, planes, rows, s->out_cols, taps, (int32_t)taps, 4 * s->stride_cols};
+        vectors = choose_split(kernel, best_split(&work));
         kernel->tile_round = 1; /* window rows are short and of any length */
     }
     kernel->weight_format = vectors_format(kernel, vectors, 1);
@@ -415,15 +400,14 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         kernel->tile_rows = 1;
         kernel->tile_cols = even_piece(kernel->block_tiles, MANY_PIXELS);
     } else {
-        TileWork work = {.rates = rates_of(target),
-                         .vector = kernel->vector,
+        TileWork work = {.vector = kernel->vector,
                          .planes = planes,
                          .rows = 1,
                          .cols = kernel->block_tiles,
                          .depth = in_blocks * kernel->vector,
                          .taps = 1,
                          .step = 4 * kernel->vector};
-        vectors = choose_split(target, kernel, best_split(&work));
+        vectors = choose_split(kernel, best_split(&work));
     }
     kernel->weight_format = vectors_format(kernel, vectors, kernel->vector);
     kernel->weight_format.kind = PACK_WINOGRAD;
