@@ -20,6 +20,7 @@ typedef struct Target {
     int vector_floats;     /* b: floats in a vector of the C text; 1: plain C99 */
     int channel_block;     /* block of Layout: vector_floats */
     int registers;         /* vector registers */
+    int products;          /* vectors of products a cycle */
     double near_cost;      /* a vector of weights from a cache takes as long as so many vectors of products, .. */
     double stream_cost;    /* .. from memory */
     const char *condition; /* holds in C's preprocessor where flags fit: "defined(__AVX2__)"; NULL: nothing to check */

@@ -1,5 +1,7 @@
 /* Tiles of Strassen's product (backend/emit_strassen.c): pixels of a half, one level or two, vectors of a tile, scratch. The
  * figures come from measurements on a Zen 4 with AVX-512 and a Zen 1 with AVX2 (bench/NOTES.md). */
+#include <math.h>
+
 #include "lower/tiles.h"
 #include "support/ints.h"
 
@@ -52,6 +54,8 @@ typedef struct StrassenCost {
     int32_t few_jobs;  /* jobs, pieces of the work that threads share, of which fewer are too few: times few_cost */
 } StrassenCost;
 static const double near_again = 0.2, few_cost = 1.025;
+/* At most, of processors that make two products a cycle: their third level is large (measured on a Zen 3). */
+static const double most_again = 1.0;
 static const double tile_ends_cost = 0.5; /* what a tile does beside products, in pixels */
 
 static const StrassenCost strassen_costs[2][2] = {
@@ -102,7 +106,8 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
     int64_t pixel_bytes = (int64_t)c->of_inputs * kernel->sizes.in_channels;
     pixel_bytes += (int64_t)c->of_outputs * kernel->sizes.out_channels;
     int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
-    double read_again = weight_bytes > c->weights ? c->read_again : near_again;
+    double far_again = target->products > 1 ? fmin(c->read_again, most_again) : c->read_again;
+    double read_again = weight_bytes > c->weights ? far_again : near_again;
     int32_t best = ceil_div(pixels, 2);
     double least = 0.0;
     for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
@@ -144,17 +149,21 @@ static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
     return products * 7.0 / 8.0 + sums < worth * products;
 }
 
-/* Vectors and pixels of a tile: 28 sums of 32 registers; of 16 a dozen, or eight where a set of one vector would be left over.
- * Few shapes, which the layers of a network share. */
+/* Vectors and pixels of a tile: 28 sums of 32 registers; of 16 a dozen. Where sets of three vectors would leave one over,
+ * two by four pixels are best, but too few to hide the latency of sums where two products are made in a cycle. Few shapes,
+ * which the layers of a network share. */
 static Split strassen_split(const Target *target, const KernelSizes *s, int32_t b, bool twice)
 {
-    enum { FEW_PIXELS = 4 };
+    enum { FEW_PIXELS = 4, MORE_PIXELS = 6 };
     int32_t planes = ceil_div(s->out_channels, 2 * b), all = twice ? ceil_div(planes, 2) : planes;
     int32_t vectors = planes > 1 ? 2 : 1;
     if (target->registers >= MANY_REGISTERS) {
         return (Split){vectors, 1, MANY_PIXELS};
     }
-    return (Split){all > 2 && all % 3 != 1 ? 3 : vectors, 1, FEW_PIXELS};
+    if (all > 2 && all % 3 != 1) {
+        return (Split){3, 1, FEW_PIXELS};
+    }
+    return (Split){vectors, 1, target->products > 1 ? MORE_PIXELS : FEW_PIXELS};
 }
 
 void tiles_choose_strassen(const Target *target, Kernel *kernel)
