@@ -1,5 +1,5 @@
 /* Tiles of Strassen's product (backend/emit_strassen.c): pixels of a half, one level or two, vectors of a tile, scratch. The
- * figures come from measurements on a Zen 4 with AVX-512 and a Zen 1 with AVX2 (bench/NOTES.md). */
+ * figures come from measurements on a Zen 4 with AVX-512, a Zen 1 and a Zen 3 with AVX2 (bench/NOTES.md). */
 #include <math.h>
 
 #include "lower/tiles.h"
@@ -130,15 +130,16 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
 
 /* Whether each of the seven products is made by seven again. What it saves is an eighth of the products; what a vector of
  * inputs or outputs costs more was fitted to measurements of 25 layers (bench/NOTES.md), with 32 registers and half vectors
- * that take as long as whole ones; less where they take half. Few channels leave tiles too little to do between their ends;
- * images of few pixels wait for weights, of which there are three times the filter's. */
+ * that take as long as whole ones; outputs less with 16, on a Zen 1, where they take half, and a Zen 3, where they do not.
+ * Few channels leave tiles too little to do between their ends; images of few pixels wait for weights, of which there are
+ * three times the filter's. */
 static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 96, LEAST_LANES = 8 };
     static const double worth = 0.985;
-    bool quick_halves = has_few_registers(target);
-    double cost_of_input = 24.0, cost_of_output = quick_halves ? 16.0 : 24.0;
-    int32_t b = target->channel_block, least_channels = quick_halves ? 256 : 512;
+    bool few = has_few_registers(target);
+    double cost_of_input = 24.0, cost_of_output = few ? 16.0 : 24.0;
+    int32_t b = target->channel_block, least_channels = few ? 256 : 512;
     double pixels = s->out_rows * (double)s->out_cols;
     double in_planes = ceil_div(s->in_channels, b), out_planes = ceil_div(s->out_channels, b);
     if (b < LEAST_LANES || pixels < LEAST_PIXELS || in_planes * b < least_channels || out_planes * b < least_channels) {

@@ -260,28 +260,32 @@ Test(lower_vector, strassen_twice_where_it_pays)
     cr_expect_eq(chosen_product(728, 19, 728).block_tiles, 91); /* two blocks, for threads */
 }
 
-/* With 16 registers: tiles of four pixels; two levels from 256 channels on; of 196 or 361 pixels one
- * block, whose weights are read once, of larger images blocks whose inputs and sums stay near the processor. */
+/* With 16 registers: tiles of four pixels, or of six with two vectors where two products are made in a cycle; two levels from
+ * 256 channels on; of 196 or 361 pixels one block, whose weights are read once, where that costs most; of larger images
+ * blocks whose inputs and sums stay near the processor. */
 Test(lower_vector, strassen_with_few_registers)
 {
     const struct {
         int32_t in, side, out;
         bool twice;
-        int32_t half; /* 0: not tested */
-    } layers[] = {{728, 19, 728, true, 181},  {1024, 14, 512, true, 98}, {256, 14, 1024, true, 98},
-                  {256, 37, 728, true, 0},    {728, 19, 256, false, 0},  {256, 14, 512, false, 0},
-                  {1024, 14, 256, false, 98}, {728, 7, 728, false, 25},  {512, 28, 256, false, 28}};
-    const Target *target = target_find(STR("znver1"));
-    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
-        int32_t in = layers[i].in, side = layers[i].side;
-        Kernel k = {.sizes = lower_build_sizes(in, side, layers[i].out, 1, 1), .vector = target->channel_block};
+        int32_t vectors, half, fast_half; /* with one product a cycle, with two; 0: not tested */
+    } layers[] = {{728, 19, 728, true, 3, 181, 46}, {1024, 14, 512, true, 2, 98, 0},   {256, 14, 1024, true, 3, 98, 0},
+                  {256, 37, 728, true, 3, 0, 0},    {728, 19, 256, false, 2, 0, 0},    {256, 14, 512, false, 3, 0, 0},
+                  {1024, 14, 256, false, 2, 98, 0}, {728, 7, 728, false, 2, 25, 25},   {512, 28, 256, false, 2, 28, 0}};
+    for (size_t i = 0; i < 2 * (sizeof layers / sizeof layers[0]); ++i) {
+        bool fast = i % 2 == 1;
+        const Target *target = target_find(fast ? STR("x86-64-v3") : STR("znver1"));
+        int32_t in = layers[i / 2].in, side = layers[i / 2].side, out = layers[i / 2].out;
+        int32_t half = fast ? layers[i / 2].fast_half : layers[i / 2].half, vectors = layers[i / 2].vectors;
+        Kernel k = {.sizes = lower_build_sizes(in, side, out, 1, 1), .vector = target->channel_block};
         cr_assert(select_vector_conv(target, true, &k) && k.family == KERNEL_STRASSEN);
         tiles_choose_vector(target, &k);
-        cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%d -> %d at %d",
-                     (int)in, (int)layers[i].out, (int)side);
-        cr_expect(k.tile_cols <= 5 && k.weight_format.vectors * k.tile_cols <= 12 && k.input_ahead);
-        cr_expect((layers[i].twice ? 4 * (in + layers[i].out) : 14 * in) * k.block_tiles <= 1500 * 1024);
-        cr_expect(layers[i].half == 0 || k.block_tiles == layers[i].half, "%d -> %d: %d", (int)in, (int)layers[i].out,
+        cr_expect_eq(k.weight_format.kind, layers[i / 2].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN,
+                     "%s: %d -> %d at %d", target->name, (int)in, (int)out, (int)side);
+        cr_expect_eq(k.weight_format.vectors, vectors, "%s: %d -> %d", target->name, (int)in, (int)out);
+        cr_expect(k.tile_cols <= (fast && vectors == 2 ? 6 : 4) && vectors * k.tile_cols <= 12 && k.input_ahead);
+        cr_expect((layers[i / 2].twice ? 4 * (in + out) : 14 * in) * k.block_tiles <= 1500 * 1024);
+        cr_expect(half == 0 || k.block_tiles == half, "%s: %d -> %d: %d", target->name, (int)in, (int)out,
                   (int)k.block_tiles);
     }
 }
@@ -298,15 +302,15 @@ Test(lower_vector, families_with_8_lanes)
                   {512, 7, 512, 3, 1, 1, KERNEL_WINOGRAD, 0},
                   {1, 32, 6, 5, 1, 0, KERNEL_ROWS, 4},
                   {6, 14, 16, 5, 1, 0, KERNEL_PLANAR, 5}};
-    const Target *target = target_find(STR("znver1"));
-    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; ++i) {
-        int32_t in = layers[i].in, side = layers[i].side;
-        Kernel k = {.sizes = reference_sizes(in, side, side, layers[i].out, layers[i].window, layers[i].stride,
-                                             layers[i].pad, 0)};
+    for (size_t i = 0; i < 2 * (sizeof layers / sizeof layers[0]); ++i) {
+        const Target *target = target_find(i % 2 == 1 ? STR("x86-64-v3") : STR("znver1"));
+        int32_t in = layers[i / 2].in, side = layers[i / 2].side, out = layers[i / 2].out;
+        Kernel k = {.sizes = reference_sizes(in, side, side, out, layers[i / 2].window, layers[i / 2].stride,
+                                             layers[i / 2].pad, 0)};
         k.sizes.groups = 1;
         cr_assert(select_vector_conv(target, true, &k));
-        cr_expect(k.family == layers[i].family && k.lines == layers[i].lines, "%d -> %d at %d", (int)in,
-                  (int)layers[i].out, (int)side);
+        cr_expect(k.family == layers[i / 2].family && k.lines == layers[i / 2].lines, "%s: %d -> %d at %d",
+                  target->name, (int)in, (int)out, (int)side);
     }
 }
 
