@@ -269,9 +269,9 @@ Test(lower_vector, strassen_with_few_registers)
         int32_t in, side, out;
         bool twice;
         int32_t vectors, half, fast_half; /* with one product a cycle, with two; 0: not tested */
-    } layers[] = {{728, 19, 728, true, 3, 181, 46}, {1024, 14, 512, true, 2, 98, 0},   {256, 14, 1024, true, 3, 98, 0},
-                  {256, 37, 728, true, 3, 0, 0},    {728, 19, 256, false, 2, 0, 0},    {256, 14, 512, false, 3, 0, 0},
-                  {1024, 14, 256, false, 2, 98, 0}, {728, 7, 728, false, 2, 25, 25},   {512, 28, 256, false, 2, 28, 0}};
+    } layers[] = {{728, 19, 728, true, 3, 181, 46}, {1024, 14, 512, true, 2, 98, 0}, {256, 14, 1024, true, 3, 98, 0},
+                  {256, 37, 728, true, 3, 0, 0},    {728, 19, 256, false, 2, 0, 0},  {256, 14, 512, false, 3, 0, 0},
+                  {1024, 14, 256, false, 2, 98, 0}, {728, 7, 728, false, 2, 25, 25}, {512, 28, 256, false, 2, 28, 0}};
     for (size_t i = 0; i < 2 * (sizeof layers / sizeof layers[0]); ++i) {
         bool fast = i % 2 == 1;
         const Target *target = target_find(fast ? STR("x86-64-v3") : STR("znver1"));
