@@ -110,7 +110,7 @@ static WinogradTile cheapest_winograd(const Target *target, const KernelSizes *s
     WinogradTile m;
     for (m.rows = 2; m.rows <= WINOGRAD_MOST_OUTPUTS; ++m.rows) {
         for (m.cols = 2; m.cols <= WINOGRAD_MOST_OUTPUTS; ++m.cols) {
-            if (has_transforms(s, m) && (m.rows == m.cols || has_few_registers(target))) {
+            if (has_transforms(s, m) && (m.rows == m.cols || target->registers < MANY_REGISTERS)) {
                 double cost = coarseness(s, m) * winograd_cost(target, s, m, in_planes, phases_apart);
                 best = cost < least ? m : best;
                 least = cost < least ? cost : least;

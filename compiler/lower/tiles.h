@@ -8,10 +8,6 @@
 
 /* AVX-512 and aarch64 have them; with 16 other tiles, and other kernels, are best. */
 enum { MANY_REGISTERS = 32 };
-static inline bool has_few_registers(const Target *target)
-{
-    return target->registers < MANY_REGISTERS;
-}
 
 /* The same as tiles_choose for a record with vector > 1; scratch_bytes is not rounded yet, members start at zero. */
 void tiles_choose_vector(const Target *target, Kernel *kernel);

@@ -1,7 +1,5 @@
 /* Tiles of Strassen's product (backend/emit_strassen.c): pixels of a half, one level or two, vectors of a tile, scratch. The
  * figures come from measurements on a Zen 4 with AVX-512, a Zen 1 and a Zen 3 with AVX2 (bench/NOTES.md). */
-#include <math.h>
-
 #include "lower/tiles.h"
 #include "support/ints.h"
 
@@ -49,13 +47,10 @@ typedef struct StrassenCost {
     int32_t of_inputs, of_outputs;
     int64_t cache, far; /* bytes of it from which products take cache_cost and far_cost times as long */
     double cache_cost, far_cost;
-    int64_t weights;   /* bytes of one level's weights from which a block that reads them again .. */
-    double read_again; /* .. takes as much longer as the products of so many pixels; less than that: near_again */
-    int32_t few_jobs;  /* jobs, pieces of the work that threads share, of which fewer are too few: times few_cost */
+    int64_t weights;  /* bytes of one level's weights from which a block that reads them again pays far_again */
+    int32_t few_jobs; /* jobs, pieces of the work that threads share, of which fewer are too few: times few_cost */
 } StrassenCost;
-static const double near_again = 0.2, few_cost = 1.025;
-/* At most, of processors that make two products a cycle: their third level is large (measured on a Zen 3). */
-static const double most_again = 1.0;
+static const double few_cost = 1.025;
 static const double tile_ends_cost = 0.5; /* what a tile does beside products, in pixels */
 
 static const StrassenCost strassen_costs[2][2] = {
@@ -65,15 +60,13 @@ static const StrassenCost strassen_costs[2][2] = {
       .far = 3072 * KB,
       .cache_cost = 1.01,
       .far_cost = 1.03,
-      .weights = 700 * KB,
-      .read_again = 1.0},
+      .weights = 700 * KB},
      {.of_inputs = 4, /* two */
       .cache = 700 * KB,
       .far = 1536 * KB,
       .cache_cost = 1.01,
       .far_cost = 1.03,
       .weights = 700 * KB,
-      .read_again = 1.0,
       .few_jobs = 8}},
     /* 16 registers */
     {{.of_inputs = 14,
@@ -82,7 +75,6 @@ static const StrassenCost strassen_costs[2][2] = {
       .cache_cost = 1.014,
       .far_cost = 1.1,
       .weights = 4096 * KB,
-      .read_again = 2.0,
       .few_jobs = 6},
      {.of_inputs = 4,
       .of_outputs = 4,
@@ -91,9 +83,17 @@ static const StrassenCost strassen_costs[2][2] = {
       .cache_cost = 1.037,
       .far_cost = 1.1,
       .weights = 1200 * KB,
-      .read_again = 2.0,
       .few_jobs = 8}},
 };
+
+/* A block that reads weights again, of fewer bytes than a table's, takes as much longer as the products of so many pixels. */
+static const double near_again = 0.2;
+
+/* The same of more bytes: twice as long on a Zen 1, whose third level is small, as on a Zen 3 and a Zen 4 (measured). */
+static double far_again(const Target *target)
+{
+    return target->registers < MANY_REGISTERS && target->products == 1 ? 2.0 : 1.0;
+}
 
 /* Pixels of a half: such that the last block is nearly full and tiles are wide; weights are read again for each block, V
  * and x (twice: one factor and the sums of its quarters) for each set of channels, and had better come from the second
@@ -106,8 +106,7 @@ static int32_t strassen_half(const Target *target, const Kernel *kernel, int32_t
     int64_t pixel_bytes = (int64_t)c->of_inputs * kernel->sizes.in_channels;
     pixel_bytes += (int64_t)c->of_outputs * kernel->sizes.out_channels;
     int32_t runs = strassen_cuts(&kernel->weight_format), sets = strassen_sets(kernel);
-    double far_again = target->products > 1 ? fmin(c->read_again, most_again) : c->read_again;
-    double read_again = weight_bytes > c->weights ? far_again : near_again;
+    double read_again = weight_bytes > c->weights ? far_again(target) : near_again;
     int32_t best = ceil_div(pixels, 2);
     double least = 0.0;
     for (int32_t blocks = 1; blocks == 1 || (2 * blocks - 1) * (int64_t)most < pixels; ++blocks) {
@@ -137,7 +136,7 @@ static bool strassen_twice_pays(const Target *target, const KernelSizes *s)
 {
     enum { LEAST_PIXELS = 96, LEAST_LANES = 8 };
     static const double worth = 0.985;
-    bool few = has_few_registers(target);
+    bool few = target->registers < MANY_REGISTERS;
     double cost_of_input = 24.0, cost_of_output = few ? 16.0 : 24.0;
     int32_t b = target->channel_block, least_channels = few ? 256 : 512;
     double pixels = s->out_rows * (double)s->out_cols;

@@ -287,7 +287,7 @@ Test(lower_vector, strassen_with_few_registers)
         cr_expect_eq(k.weight_format.kind, layers[i].twice ? PACK_STRASSEN_TWICE : PACK_STRASSEN, "%s: %d -> %d at %d",
                      target->name, (int)in, (int)out, (int)side);
         cr_expect_eq(k.weight_format.vectors, vectors, "%s: %d -> %d", target->name, (int)in, (int)out);
-        cr_expect(k.tile_cols <= pixels && k.input_ahead);
+        cr_expect(k.tile_cols <= pixels && k.weight_format.vectors * k.tile_cols <= 12 && k.input_ahead);
         cr_expect((layers[i].twice ? 4 * (in + out) : 14 * in) * k.block_tiles <= 1500 * 1024);
         cr_expect(half == 0 || k.block_tiles == half, "%s: %d -> %d: %d", target->name, (int)in, (int)out,
                   (int)k.block_tiles);
