@@ -9,38 +9,27 @@
  *   NAME         loops over tiles, blocks of taps and blocks of four channels; the product itself is the micro-kernel
  *                matrix_tile_<pixels> that all convolutions share (emit_helpers.c).
  * Weights lie as the micro-kernel reads them: [oc/4][tap/4][4][4], zero past the edges; the bias is padded alike.
+ * Of small images rows and columns change places: emit_conv_wide.c.
  * Each output is computed by one part, with an order of additions that does not depend on the number of parts. */
-#include "backend/emit.h"
+#include "backend/emit_conv.h"
 #include "support/ints.h"
 
 #include <inttypes.h>
 
-enum { ROWS = 4, COLS = 4 }; /* of the micro-kernel */
-
-/* Everything that the text of one kernel is made of. */
-typedef struct Conv {
-    const Kernel *kernel;
-    const KernelSizes *s;
-    const char *name;
-    int name_length;
-    int64_t groups, in_channels, out_channels; /* of one group */
-    int64_t taps, padded_taps, padded_out;     /* of one group */
-    int64_t in_plane, pixels;
-    int64_t tile, tiles, block, blocks; /* pixels and taps done at once, and how many of them */
-    bool pads_rows, pads_cols, pointwise;
-    const char *index; /* type of indices: int unless a tensor is too large for it */
-} Conv;
+enum { COLS = 4 }; /* taps of the micro-kernel */
 
 static Conv conv_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     Conv c = {.kernel = kernel, .s = s, .name = kernel->name.ptr, .name_length = (int)kernel->name.len};
+    c.wide = conv_is_wide(kernel);
+    c.rows = c.wide ? kernel->weight_format.row_block : CONV_ROWS;
     c.groups = s->groups;
     c.in_channels = s->in_channels / s->groups;
     c.out_channels = s->out_channels / s->groups;
     c.taps = c.in_channels * s->kernel_rows * s->kernel_cols;
     c.padded_taps = int_align_up(c.taps, COLS);
-    c.padded_out = int_align_up(c.out_channels, ROWS);
+    c.padded_out = int_align_up(c.out_channels, c.rows);
     c.in_plane = (int64_t)s->in_rows * s->in_cols;
     c.pixels = (int64_t)s->out_rows * s->out_cols;
     c.tile = kernel->tile_pixels;
@@ -55,9 +44,10 @@ static Conv conv_of(const Kernel *kernel)
                   !c.pads_rows && !c.pads_cols && s->in_cols == s->out_cols;
     c.index = cexpr_index_type(int_max(int_max(s->in_channels * c.in_plane, s->out_channels * c.pixels),
                                        c.groups * c.padded_out * c.padded_taps));
-    if (kernel->tile_pixels <= 0 || c.block % COLS != 0 || kernel->weight_format.row_block != ROWS ||
-        kernel->weight_format.col_block != COLS ||
-        kernel->scratch_bytes < 4 * c.tile * (c.block + (c.blocks == 1 ? ROWS : c.padded_out))) {
+    bool fits = c.wide ? c.taps % COLS == 0 && c.tile % CONV_ROWS == 0 && c.groups == 1
+                       : kernel->weight_format.row_block == CONV_ROWS && kernel->weight_format.col_block == COLS;
+    if (!fits || kernel->tile_pixels <= 0 || c.block % COLS != 0 ||
+        kernel->scratch_bytes < 4 * c.tile * ((c.wide ? 2 : 1) * c.block + (c.blocks == 1 ? c.rows : c.padded_out))) {
         ICE("conv kernel '" STR_FMT "' has no tiles", STR_ARG(kernel->name));
     }
     return c;
@@ -198,19 +188,25 @@ static void emit_gather(const Conv *c, CWriter *w)
 
 /* --- NAME_store */
 
+/* Not always from the first pixel on. */
+static bool stores_from(const Conv *c)
+{
+    return c->tiles > 1 || c->wide;
+}
+
 static void emit_conv_store(const Conv *c, CWriter *w)
 {
     const Epilogue *e = &c->kernel->epilogue;
-    bool odd = c->out_channels % ROWS != 0;
+    bool odd = c->out_channels % CONV_ROWS != 0;
     cw_comment(w, "Writes up to four channels of a tile%s%s.",
                e->residual ? ": adds the residual, which may be y itself" : "",
                e->act.op == OP_IDENTITY ? ""
                : e->residual            ? ", then the activation"
                                         : " after the activation");
     cw_line(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name,
-            c->index, odd ? "int channels, " : "", c->tiles > 1 ? "int first, " : "", "int pixels, ");
+            c->index, odd ? "int channels, " : "", stores_from(c) ? "int first, " : "", "int pixels, ");
     cw_body(w);
-    CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
+    CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", stores_from(c)}, {NULL, 0}}, 0);
     cw_open(w,
             odd ? "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")"
                 : "for (int row = 0; row < 4; ++row, ++oc, sums += %" PRId64 ")",
@@ -232,12 +228,16 @@ static void emit_conv_store(const Conv *c, CWriter *w)
 
 /* --- NAME */
 
-/* What the parts share out: tiles where there are enough of them, else groups or blocks of channels. */
-typedef enum Split { SPLIT_TILES, SPLIT_GROUPS, SPLIT_CHANNELS } Split;
+/* What the parts share out: tiles where there are enough of them, else groups or blocks of channels; of small images pixels,
+ * four at a time. */
+typedef enum Split { SPLIT_TILES, SPLIT_GROUPS, SPLIT_CHANNELS, SPLIT_PIXELS } Split;
 
 static Split split_of(const Conv *c)
 {
-    int64_t blocks = c->padded_out / ROWS;
+    int64_t blocks = c->padded_out / CONV_ROWS;
+    if (c->wide) {
+        return SPLIT_PIXELS;
+    }
     if (c->tiles >= 16 || (c->tiles >= blocks && c->tiles >= c->groups)) {
         return SPLIT_TILES;
     }
@@ -255,12 +255,15 @@ static void emit_head_comment(const Conv *c, CWriter *w)
     if (c->groups > 1) {
         strbuf_printf(&more, ", %" PRId64 " groups", c->groups);
     }
+    CExpr weights =
+        c->wide ? cexpr_format("[oc/%d][tap][%d]", (int)c->rows, (int)c->rows) : (CExpr){"[oc/4][tap/4][4][4]"};
     cw_comment(w,
                "Convolution %dx%d, stride %dx%d, padding from top left %dx%d%s: %dx%dx%d -> %dx%dx%d%s.\n"
-               "A matrix product in tiles of %d pixels x %d taps (input channel, ky, kx); weights[oc/4][tap/4][4][4].",
+               "A matrix product in tiles of %d pixels x %d taps (input channel, ky, kx)%s; weights%s.",
                s->kernel_rows, s->kernel_cols, s->stride_rows, s->stride_cols, s->pad_top, s->pad_left,
                more.len > 0 ? more.ptr : "", s->in_channels, s->in_rows, s->in_cols, s->out_channels, s->out_rows,
-               s->out_cols, emit_epilogue_text(e).text, c->kernel->tile_pixels, c->kernel->tile_taps);
+               s->out_cols, emit_epilogue_text(e).text, c->kernel->tile_pixels, c->kernel->tile_taps,
+               c->wide ? ", in rows of channels, since so few pixels fill no rows" : "", weights.text);
     strbuf_free(&more);
 }
 
@@ -268,20 +271,20 @@ static void emit_head_comment(const Conv *c, CWriter *w)
 static void emit_start(const Conv *c, CWriter *w)
 {
     if (c->kernel->epilogue.bias) {
-        CExpr bias = cexpr_sum(
-            (Term[]){
-                {"a->bias", 1}, {"group", c->groups > 1 ? c->padded_out : 0}, {"oc", c->padded_out > ROWS}, {NULL, 0}},
-            0);
+        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1},
+                                        {"group", c->groups > 1 ? c->padded_out : 0},
+                                        {"oc", c->padded_out > CONV_ROWS},
+                                        {NULL, 0}},
+                               0);
         cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", c->tile, bias.text);
     } else {
-        cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", ROWS * c->tile);
+        cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", CONV_ROWS * c->tile);
         cw_line(w, "sums[p] = 0.0f;");
         cw_close(w, "");
     }
 }
 
-/* How many taps the micro-kernel adds up in one call. */
-static CExpr taps_of_block(const Conv *c)
+CExpr emit_conv_taps(const Conv *c)
 {
     if (c->padded_taps % c->block != 0) {
         return (CExpr){"end_tap - tap"};
@@ -289,10 +292,26 @@ static CExpr taps_of_block(const Conv *c)
     return cexpr_int(c->block);
 }
 
+void emit_conv_store_call(const Conv *c, const char *oc, const char *first, const char *pixels, const char *sums,
+                          CWriter *w)
+{
+    CExpr channel = cexpr_sum(
+        (Term[]){{"group", c->groups > 1 ? c->out_channels : 0}, {oc, c->padded_out > CONV_ROWS}, {NULL, 0}}, 0);
+    bool odd = c->out_channels % CONV_ROWS != 0;
+    if (odd && c->padded_out > CONV_ROWS) {
+        cw_line(w, "const int channels = %s + 4 <= %" PRId64 " ? 4 : %" PRId64 ";", oc, c->out_channels,
+                c->out_channels % CONV_ROWS);
+    } else if (odd) {
+        cw_line(w, "const int channels = %" PRId64 ";", c->out_channels);
+    }
+    cw_line(w, "%.*s_store(a, %s, %s%s%s%s, %s);", c->name_length, c->name, channel.text, odd ? "channels, " : "",
+            stores_from(c) ? first : "", stores_from(c) ? ", " : "", pixels, sums);
+}
+
 /* The loop over blocks of four channels, for one tile and one block of taps. */
 static void emit_channels(const Conv *c, Split split, CWriter *w)
 {
-    bool many = c->padded_out > ROWS, single = c->blocks == 1;
+    bool many = c->padded_out > CONV_ROWS, single = c->blocks == 1;
     if (many && split == SPLIT_CHANNELS) {
         cw_open(w, "for (%s oc = 4 * first_block; oc < 4 * end_block; oc += 4)", c->index);
     } else if (many) {
@@ -310,23 +329,14 @@ static void emit_channels(const Conv *c, Split split, CWriter *w)
     CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
                                        {"group", c->groups > 1 ? c->padded_out * c->padded_taps : 0},
                                        {"oc", many ? c->padded_taps : 0},
-                                       {"tap", single ? 0 : ROWS},
+                                       {"tap", single ? 0 : CONV_ROWS},
                                        {NULL, 0}},
                               0);
-    cw_line(w, "matrix_tile_%" PRId64 "(rows, %s, %s, sums);", c->tile, weights.text, taps_of_block(c).text);
+    cw_line(w, "matrix_tile_%" PRId64 "(rows, %s, %s, sums);", c->tile, weights.text, emit_conv_taps(c).text);
     if (!single) {
         cw_open(w, "if (end_tap == %" PRId64 ")", c->padded_taps);
     }
-    CExpr channel = cexpr_sum((Term[]){{"group", c->groups > 1 ? c->out_channels : 0}, {"oc", many}, {NULL, 0}}, 0);
-    bool odd = c->out_channels % ROWS != 0;
-    if (odd && many) {
-        cw_line(w, "const int channels = oc + 4 <= %" PRId64 " ? 4 : %" PRId64 ";", c->out_channels,
-                c->out_channels % ROWS);
-    } else if (odd) {
-        cw_line(w, "const int channels = %" PRId64 ";", c->out_channels);
-    }
-    cw_line(w, "%.*s_store(a, %s, %s%spixels, sums);", c->name_length, c->name, channel.text, odd ? "channels, " : "",
-            c->tiles > 1 ? "first, " : "");
+    emit_conv_store_call(c, "oc", "first", "pixels", "sums", w);
     if (!single) {
         cw_close(w, "");
     }
@@ -364,7 +374,11 @@ static void emit_tile(const Conv *c, Split split, CWriter *w)
     }
     cw_line(w, "%.*s_gather(%s, %s, %s, %spixels, rows);", c->name_length, c->name, x.text, tap, end,
             c->tiles > 1 ? "first, " : "");
-    emit_channels(c, split, w);
+    if (c->wide) {
+        emit_conv_wide(c, w);
+    } else {
+        emit_channels(c, split, w);
+    }
     if (c->blocks > 1) {
         cw_close(w, "");
     }
@@ -380,8 +394,17 @@ void emit_conv(const Kernel *kernel, CWriter *w)
     emit_kernel_head(kernel, w);
     cw_line(w, "float *const rows = %s; /* [%" PRId64 " taps][%" PRId64 " pixels] */", emit_scratch(kernel).text,
             c.block, c.tile);
-    cw_line(w, "float *const acc = rows + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " pixels] */",
-            c.block * c.tile, c.blocks == 1 ? ROWS : c.padded_out, c.tile);
+    int64_t gathered = c.block * c.tile, channels = c.blocks == 1 ? c.rows : c.padded_out;
+    if (c.wide) {
+        cw_line(w, "float *const turned = rows + %" PRId64 "; /* the same, [pixels/4][taps/4][4][4] */", gathered);
+        cw_line(w,
+                "float *const acc = turned + %" PRId64 "; /* [%" PRId64 " channels/%" PRId64 "][%" PRId64
+                " pixels][%" PRId64 "] */",
+                gathered, channels, c.rows, c.tile, c.rows);
+    } else {
+        cw_line(w, "float *const acc = rows + %" PRId64 "; /* [%" PRId64 " channels][%" PRId64 " pixels] */", gathered,
+                channels, c.tile);
+    }
     switch (split) {
     case SPLIT_TILES:
         emit_split(w, "tile", c.tiles);
@@ -390,7 +413,11 @@ void emit_conv(const Kernel *kernel, CWriter *w)
         emit_split(w, "group", c.groups);
         break;
     case SPLIT_CHANNELS:
-        emit_split(w, "block", c.padded_out / ROWS);
+        emit_split(w, "block", c.padded_out / CONV_ROWS);
+        break;
+    case SPLIT_PIXELS:
+        emit_split(w, "four", c.tile / CONV_ROWS);
+        cw_line(w, "const int from = 4 * first_four; /* pixel of a tile */");
         break;
     }
     cw_blank(w);

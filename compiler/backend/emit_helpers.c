@@ -58,6 +58,27 @@ static void emit_matrix_tile(int32_t n, CWriter *w)
     cw_blank(w);
 }
 
+/* What is gathered as rows of n pixels, in the order of the micro-kernel's weights. */
+static void emit_matrix_turn(int32_t n, CWriter *w)
+{
+    cw_comment(w, "turned[%d/4][taps/4][4 pixels][4 taps] = rows[taps][%d].", n, n);
+    cw_line(w, "static void matrix_turn_%d(const float *CNN_RESTRICT rows, int taps, float *CNN_RESTRICT turned)", n);
+    cw_body(w);
+    cw_open(w, "for (int p = 0; p < %d; p += 4)", n);
+    cw_line(w, "const float *from = rows + p;");
+    cw_open(w, "for (int tap = 0; tap < taps; tap += 4, from += %d, turned += 16)", 4 * n);
+    cw_open(w, "for (int i = 0; i < 4; ++i)");
+    cw_line(w, "turned[4 * i] = from[i];");
+    for (int tap = 1; tap < 4; ++tap) {
+        cw_line(w, "turned[4 * i + %d] = from[%d + i];", tap, tap * n);
+    }
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_close(w, "");
+    cw_blank(w);
+}
+
 CExpr emit_dense_add_name(int32_t n, Storage storage)
 {
     return storage == STORE_F32 ? cexpr_format("dense_add_%d", (int)n)
@@ -112,12 +133,17 @@ static int32_t size_of_matrix_tile(const Kernel *kernel)
 {
     bool has_tiles =
         kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE || kernel->family == KERNEL_GRAM;
-    return has_tiles ? kernel->tile_pixels : 0;
+    return conv_is_wide(kernel) ? kernel->weight_format.row_block : has_tiles ? kernel->tile_pixels : 0;
 }
 
 static int32_t size_of_matrix_start(const Kernel *kernel)
 {
-    return kernel->epilogue.bias ? size_of_matrix_tile(kernel) : 0;
+    return kernel->epilogue.bias && !conv_is_wide(kernel) ? size_of_matrix_tile(kernel) : 0;
+}
+
+static int32_t size_of_matrix_turn(const Kernel *kernel)
+{
+    return conv_is_wide(kernel) ? kernel->tile_pixels : 0;
 }
 
 static bool is_plain_dense(const Kernel *kernel, Storage storage)
@@ -170,9 +196,9 @@ static const struct {
     int32_t (*size_of)(const Kernel *kernel);
     void (*emit)(int32_t size, CWriter *w);
 } helpers[] = {
-    {size_of_matrix_start, emit_matrix_start},     {size_of_matrix_tile, emit_matrix_tile},
-    {size_of_dense_add, emit_dense_add},           {size_of_dense_add_f16, emit_dense_add_f16},
-    {size_of_dense_add_bf16, emit_dense_add_bf16},
+    {size_of_matrix_start, emit_matrix_start},   {size_of_matrix_turn, emit_matrix_turn},
+    {size_of_matrix_tile, emit_matrix_tile},     {size_of_dense_add, emit_dense_add},
+    {size_of_dense_add_f16, emit_dense_add_f16}, {size_of_dense_add_bf16, emit_dense_add_bf16},
 };
 
 void emit_helpers(const Program *program, CWriter *w)

@@ -426,7 +426,8 @@ typedef struct Kernel {
     Epilogue epilogue;
     Prologue prologue;           /* with one a DIRECT kernel has blocks of pixels outside, whatever its weights */
     PackFormat weight_format;
-    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16) and taps (of 4) gathered at once. GRAM: channels, pixels. */
+    /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16; of 4 where conv_is_wide) and taps (of 4) gathered at once. GRAM:
+     * channels, pixels. */
     int32_t tile_pixels, tile_taps;
     /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR,
      * WINOGRAD, STRASSEN, GROUPED, DEPTHWISE): accumulators of one tile are tile_rows x tile_cols pixels by
@@ -478,6 +479,13 @@ typedef struct Kernel {
  * scratch are padded by where a kernel goes through several at a time: strides of 4 KiB would fight for the same sets
  * of the first level. Tiles (tiles_*.c) count what the emitters' strides take. */
 enum { CACHE_LINE = 16, SCRATCH_PAD = CACHE_LINE };
+/* CONV: whether rows of sums are weight_format.row_block channels of a pixel, not tile_pixels pixels of a channel. Scratch of one
+ * part: gathered inputs [tile_taps][tile_pixels]; the same as rows of the micro-kernel's weights where it is wide; sums, of a
+ * set of channels where all taps are gathered at once, else of all. */
+static inline bool conv_is_wide(const Kernel *kernel)
+{
+    return kernel->family == KERNEL_CONV && kernel->vector == 1 && kernel->weight_format.col_block == 1;
+}
 /* DENSE with skips_zeros: parts share out so many vectors of outputs at a time; bytes of a row of weights; and scratch of one
  * part: totals [vectors][b], sums [vectors][b], a list of the inputs (place and value), and DENSE_LIST_MORE entries. */
 enum { DENSE_SHARE = 8, DENSE_ROW = 4096, DENSE_LIST_MORE = 16 };

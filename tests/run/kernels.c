@@ -198,6 +198,26 @@ Test(kernels, conv_of_networks)
     check_batch(&b, "conv-networks", 3e-6);
 }
 
+/* Images too small for rows of pixels. */
+Test(kernels, conv_rows_of_channels)
+{
+    Batch b = batch_create(0);
+    add(&b, KERNEL_CONV, reference_sizes(64, 7, 7, 256, 3, 1, 1, 0), true, true, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(96, 14, 14, 256, 3, 1, 1, 0), true, false, OP_RELU); /* two tiles */
+    add(&b, KERNEL_CONV, reference_sizes(128, 7, 7, 256, 1, 1, 0, 0), true, true, OP_SILU);   /* all taps at once */
+    add(&b, KERNEL_CONV, reference_sizes(20, 7, 7, 190, 3, 1, 1, 0), true, true, OP_RELU); /* the last block is short */
+    add(&b, KERNEL_CONV, reference_sizes(200, 7, 7, 255, 1, 1, 0, 0), false, false, OP_IDENTITY); /* channels, odd */
+    add(&b, KERNEL_CONV, reference_sizes(256, 14, 14, 192, 1, 2, 0, 0), true, true, OP_RELU6);
+    add(&b, KERNEL_CONV, reference_sizes(36, 13, 13, 320, 3, 2, 1, 0), false, true, OP_RELU);
+    add(&b, KERNEL_CONV, reference_sizes(332, 3, 7, 64, 1, 1, 0, 0), true, false,
+        OP_HARD_SWISH); /* one block of channels */
+    add(&b, KERNEL_CONV, reference_sizes(28, 3, 4, 31, 2, 1, 0, 0), true, false, OP_RELU);
+    for (uint32_t i = 0; i < b.count; ++i) {
+        cr_assert(conv_is_wide(b.kernels[i]), "%s", describe(&b, b.kernels[i]));
+    }
+    check_batch(&b, "conv-wide", 3e-6);
+}
+
 Test(kernels, conv_odd_shapes)
 {
     Batch b = batch_create(0);

@@ -19,18 +19,35 @@ Test(tiles, conv_fits_its_scratch)
             for (int32_t side = 1; side <= 224; side = side * 2 + 1) {
                 for (int32_t kernel = 1; kernel <= 7; kernel += 2) {
                     Kernel k = conv(ic, side, oc, kernel, 1);
-                    int64_t taps = (int64_t)ic * kernel * kernel, acc = taps <= k.tile_taps ? 4 : (oc + 3) / 4 * 4;
-                    cr_assert(k.tile_pixels > 0 && k.tile_pixels % 16 == 0 && k.tile_taps > 0 && k.tile_taps % 4 == 0);
-                    cr_assert_geq(k.scratch_bytes, 4 * k.tile_pixels * (k.tile_taps + acc));
+                    bool wide = conv_is_wide(&k);
+                    int64_t taps = (int64_t)ic * kernel * kernel, rows = k.weight_format.row_block;
+                    int64_t acc = taps <= k.tile_taps ? rows : (oc + rows - 1) / rows * rows;
+                    cr_assert(k.tile_pixels > 0 && k.tile_taps > 0 && k.tile_taps % 4 == 0);
+                    cr_assert_eq(k.tile_pixels % (wide ? 4 : 16), 0);
+                    cr_assert_geq(k.scratch_bytes, 4 * k.tile_pixels * ((wide ? 2 : 1) * k.tile_taps + acc));
                     cr_assert_eq(k.scratch_bytes % 64, 0);
-                    cr_assert_eq(k.weight_format.row_block, 4);
-                    cr_assert_eq(k.weight_format.col_block, 4);
+                    cr_assert(wide ? rows % 16 == 0 && taps % 4 == 0 : rows == 4);
+                    cr_assert_eq(k.weight_format.col_block, wide ? 1 : 4);
+                    cr_assert(!wide || k.tile_taps * rows <= 18432, "weights leave L2's near end");
                     cr_assert_leq((int64_t)k.tile_taps * k.tile_pixels, 18432,
                                   "gathered taps leave L2's near end: %dx%d", k.tile_taps, k.tile_pixels);
                 }
             }
         }
     }
+}
+
+/* Rows are channels where few pixels would fill rows badly, of many channels, and taps come in fours. */
+Test(tiles, small_images_have_rows_of_channels)
+{
+    Kernel last = conv(512, 7, 2048, 1, 1), middle = conv(256, 14, 256, 3, 1);
+    cr_assert(conv_is_wide(&last) && conv_is_wide(&middle));
+    cr_assert_eq(last.tile_pixels, 52);
+    cr_assert_eq(middle.tile_pixels, 100);
+    cr_assert_eq(last.weight_format.row_block, 128);
+    Kernel full = conv(128, 28, 512, 1, 1), few = conv(256, 14, 16, 3, 1), odd = conv(255, 7, 512, 1, 1),
+           grouped = conv(512, 7, 512, 1, 2);
+    cr_assert(!conv_is_wide(&full) && !conv_is_wide(&few) && !conv_is_wide(&odd) && !conv_is_wide(&grouped));
 }
 
 /* The last tile is mostly filled: what a tile computes beyond the image is lost. */

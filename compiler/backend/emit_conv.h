@@ -1,0 +1,38 @@
+/* Convolution in plain C: what its two forms share. emit_conv.c gathers inputs, writes outputs and sums up rows of pixels;
+ * emit_conv_wide.c sums up rows of channels. */
+#ifndef CNNC_BACKEND_EMIT_CONV_H
+#define CNNC_BACKEND_EMIT_CONV_H
+
+#include "backend/emit.h"
+
+enum { CONV_ROWS = 4 }; /* of the micro-kernel */
+
+/* Everything that the text of one kernel is made of. */
+typedef struct Conv {
+    const Kernel *kernel;
+    const KernelSizes *s;
+    const char *name;
+    int name_length;
+    bool wide;                                 /* rows of sums are channels */
+    int64_t groups, in_channels, out_channels; /* of one group */
+    int64_t rows;                              /* output channels of a block: of the micro-kernel, or of its rows */
+    int64_t taps, padded_taps, padded_out;     /* of one group */
+    int64_t in_plane, pixels;
+    int64_t tile, tiles, block, blocks; /* pixels and taps done at once, and how many of them */
+    bool pads_rows, pads_cols, pointwise;
+    const char *index; /* type of indices: int unless a tensor is too large for it */
+} Conv;
+
+/* The text of a kernel, piece by piece. */
+/* How many taps the micro-kernel adds up in one call. */
+CExpr emit_conv_taps(const Conv *c);
+/* "channels", of four from channel `oc` on, where some do not exist; then NAME_store of them: of `pixels` pixels from pixel
+ * `first` of the image on, in `sums`. All are expressions. */
+void emit_conv_store_call(const Conv *c, const char *oc, const char *first, const char *pixels, const char *sums,
+                          CWriter *w);
+
+/* emit_conv_wide.c: the loop over blocks of channels, for the fours of pixels [first_four, end_four) of one tile and one block
+ * of taps, gathered in rows. */
+void emit_conv_wide(const Conv *c, CWriter *w);
+
+#endif
