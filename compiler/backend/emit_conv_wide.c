@@ -4,12 +4,13 @@
  *
  * Weights lie as rows of channels, [oc/N][tap][N]; the micro-kernel matrix_tile_N takes them for its rows, and what was
  * gathered, turned so that four taps of four pixels lie together, for its weights. Finished sums are turned back, four
- * channels at a time, and NAME_store writes them. Parts share out the pixels of a tile, four at a time. All products and sums are those of the other form, in the same order. */
+ * channels at a time, and NAME_store writes them. Parts share out the pixels of a tile, four at a time. All products and
+ * sums are those of the other form, in the same order. */
 #include "backend/emit_conv.h"
 
 #include <inttypes.h>
 
-/* Sums of a block of channels start with the bias. */
+/* Sums of a block of channels start with the bias; those of pixels past the last as well, which the last four have. */
 static void emit_start(const Conv *c, bool many, CWriter *w)
 {
     cw_open(w, "for (int p = from; p < 4 * end_four; ++p)");
@@ -60,10 +61,10 @@ void emit_conv_wide(const Conv *c, CWriter *w)
     }
     CExpr weights =
         cexpr_sum((Term[]){{"a->weights", 1}, {"oc", many ? c->taps : 0}, {"tap", single ? 0 : c->rows}, {NULL, 0}}, 0);
-    bool plain = c->padded_taps % c->block == 0;
+    bool constant = c->padded_taps % c->block == 0;
     cw_open(w, "for (int p = from; p < to; p += 4)");
     cw_line(w, "matrix_tile_%" PRId64 "(%s, turned + p * %s%s%s, %s, sums + p * %" PRId64 ");", c->rows, weights.text,
-            plain ? "" : "(", taps.text, plain ? "" : ")", taps.text, c->rows);
+            constant ? "" : "(", taps.text, constant ? "" : ")", taps.text, c->rows);
     cw_close(w, "");
     if (!single) {
         cw_open(w, "if (end_tap == %" PRId64 ")", c->padded_taps);
