@@ -16,8 +16,6 @@
 
 #include <inttypes.h>
 
-enum { COLS = 4 }; /* taps of the micro-kernel */
-
 static Conv conv_of(const Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
@@ -28,7 +26,7 @@ static Conv conv_of(const Kernel *kernel)
     c.in_channels = s->in_channels / s->groups;
     c.out_channels = s->out_channels / s->groups;
     c.taps = c.in_channels * s->kernel_rows * s->kernel_cols;
-    c.padded_taps = int_align_up(c.taps, COLS);
+    c.padded_taps = int_align_up(c.taps, CONV_COLS);
     c.padded_out = int_align_up(c.out_channels, c.rows);
     c.in_plane = (int64_t)s->in_rows * s->in_cols;
     c.pixels = (int64_t)s->out_rows * s->out_cols;
@@ -44,9 +42,9 @@ static Conv conv_of(const Kernel *kernel)
                   !c.pads_rows && !c.pads_cols && s->in_cols == s->out_cols;
     c.index = cexpr_index_type(int_max(int_max(s->in_channels * c.in_plane, s->out_channels * c.pixels),
                                        c.groups * c.padded_out * c.padded_taps));
-    bool fits = c.wide ? c.taps % COLS == 0 && c.tile % CONV_ROWS == 0 && c.groups == 1
-                       : kernel->weight_format.row_block == CONV_ROWS && kernel->weight_format.col_block == COLS;
-    if (!fits || kernel->tile_pixels <= 0 || c.block % COLS != 0 ||
+    bool fits = c.wide ? c.taps % CONV_COLS == 0 && c.tile % CONV_ROWS == 0 && c.groups == 1
+                       : kernel->weight_format.row_block == CONV_ROWS && kernel->weight_format.col_block == CONV_COLS;
+    if (!fits || kernel->tile_pixels <= 0 || c.block % CONV_COLS != 0 ||
         kernel->scratch_bytes < 4 * c.tile * ((c.wide ? 2 : 1) * c.block + (c.blocks == 1 ? c.rows : c.padded_out))) {
         ICE("conv kernel '" STR_FMT "' has no tiles", STR_ARG(kernel->name));
     }
@@ -56,6 +54,12 @@ static Conv conv_of(const Kernel *kernel)
 static bool last_tile_is_short(const Conv *c)
 {
     return c->pixels % c->tile != 0;
+}
+
+/* Whether tiles, or a part's shares of one, do not all begin with the first pixel. */
+static bool has_first(const Conv *c)
+{
+    return c->tiles > 1 || c->wide;
 }
 
 /* --- NAME_gather */
@@ -85,8 +89,7 @@ static void emit_column_tables(const Conv *c, CWriter *w)
 static void emit_runs(const Conv *c, CWriter *w)
 {
     const KernelSizes *s = c->s;
-    bool whole = c->tiles == 1;
-    if (whole) {
+    if (!has_first(c)) {
         cw_line(w, "int oy = 0, ox = 0;");
     } else {
         CExpr oy = cexpr_div("first", s->out_cols), ox = cexpr_mod("first", s->out_cols);
@@ -154,7 +157,7 @@ static void emit_gather(const Conv *c, CWriter *w)
         w, "rows[tap][p] = the input element under tap (ic, ky, kx) for pixel first + p of the output, flattened%s.",
         zeros ? "; 0 where there is none" : "");
     cw_line(w, "static void %.*s_gather(const float *x, int tap, int end_tap, %sint pixels, float *rows)",
-            c->name_length, c->name, c->tiles > 1 ? "int first, " : "");
+            c->name_length, c->name, has_first(c) ? "int first, " : "");
     cw_body(w);
     if (c->pads_cols) {
         emit_column_tables(c, w);
@@ -172,7 +175,7 @@ static void emit_gather(const Conv *c, CWriter *w)
     }
     if (c->pointwise) {
         CExpr input =
-            cexpr_sum((Term[]){{"tap", c->in_channels > 1 ? c->in_plane : 0}, {"first", c->tiles > 1}, {NULL, 0}}, 0);
+            cexpr_sum((Term[]){{"tap", c->in_channels > 1 ? c->in_plane : 0}, {"first", has_first(c)}, {NULL, 0}}, 0);
         cw_line(w, "const %s input = %s;", c->index, input.text);
         cw_open(w, "for (int p = 0; p < pixels; ++p)");
         cw_line(w, "rows[p] = x[input + p];");
@@ -188,12 +191,6 @@ static void emit_gather(const Conv *c, CWriter *w)
 
 /* --- NAME_store */
 
-/* Not always from the first pixel on. */
-static bool stores_from(const Conv *c)
-{
-    return c->tiles > 1 || c->wide;
-}
-
 static void emit_conv_store(const Conv *c, CWriter *w)
 {
     const Epilogue *e = &c->kernel->epilogue;
@@ -204,9 +201,9 @@ static void emit_conv_store(const Conv *c, CWriter *w)
                : e->residual            ? ", then the activation"
                                         : " after the activation");
     cw_line(w, "static void %.*s_store(const step_arguments *a, %s oc, %s%s%sfloat *sums)", c->name_length, c->name,
-            c->index, odd ? "int channels, " : "", stores_from(c) ? "int first, " : "", "int pixels, ");
+            c->index, odd ? "int channels, " : "", has_first(c) ? "int first, " : "", "int pixels, ");
     cw_body(w);
-    CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", stores_from(c)}, {NULL, 0}}, 0);
+    CExpr at = cexpr_sum((Term[]){{"oc", c->pixels}, {"first", has_first(c)}, {NULL, 0}}, 0);
     cw_open(w,
             odd ? "for (int row = 0; row < channels; ++row, ++oc, sums += %" PRId64 ")"
                 : "for (int row = 0; row < 4; ++row, ++oc, sums += %" PRId64 ")",
@@ -234,10 +231,10 @@ typedef enum Split { SPLIT_TILES, SPLIT_GROUPS, SPLIT_CHANNELS, SPLIT_PIXELS } S
 
 static Split split_of(const Conv *c)
 {
-    int64_t blocks = c->padded_out / CONV_ROWS;
     if (c->wide) {
         return SPLIT_PIXELS;
     }
+    int64_t blocks = c->padded_out / CONV_ROWS;
     if (c->tiles >= 16 || (c->tiles >= blocks && c->tiles >= c->groups)) {
         return SPLIT_TILES;
     }
@@ -267,21 +264,26 @@ static void emit_head_comment(const Conv *c, CWriter *w)
     strbuf_free(&more);
 }
 
-/* Four rows of sums start with the bias. */
-static void emit_start(const Conv *c, CWriter *w)
+/* Four rows of sums start with the bias; NULL: with zeros. */
+static void emit_start(const Conv *c, const char *bias, CWriter *w)
 {
-    if (c->kernel->epilogue.bias) {
-        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1},
-                                        {"group", c->groups > 1 ? c->padded_out : 0},
-                                        {"oc", c->padded_out > CONV_ROWS},
-                                        {NULL, 0}},
-                               0);
-        cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", c->tile, bias.text);
+    if (bias != NULL) {
+        cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", c->tile, bias);
     } else {
         cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", CONV_ROWS * c->tile);
         cw_line(w, "sums[p] = 0.0f;");
         cw_close(w, "");
     }
+}
+
+static void emit_product(const Conv *c, const char *weights, CWriter *w)
+{
+    cw_line(w, "matrix_tile_%" PRId64 "(rows, %s, %s, sums);", c->tile, weights, emit_conv_taps(c).text);
+}
+
+static void emit_outputs(const Conv *c, CWriter *w)
+{
+    emit_conv_store_call(c, "oc", "sums", w);
 }
 
 CExpr emit_conv_taps(const Conv *c)
@@ -292,8 +294,7 @@ CExpr emit_conv_taps(const Conv *c)
     return cexpr_int(c->block);
 }
 
-void emit_conv_store_call(const Conv *c, const char *oc, const char *first, const char *pixels, const char *sums,
-                          CWriter *w)
+void emit_conv_store_call(const Conv *c, const char *oc, const char *sums, CWriter *w)
 {
     CExpr channel = cexpr_sum(
         (Term[]){{"group", c->groups > 1 ? c->out_channels : 0}, {oc, c->padded_out > CONV_ROWS}, {NULL, 0}}, 0);
@@ -304,39 +305,41 @@ void emit_conv_store_call(const Conv *c, const char *oc, const char *first, cons
     } else if (odd) {
         cw_line(w, "const int channels = %" PRId64 ";", c->out_channels);
     }
-    cw_line(w, "%.*s_store(a, %s, %s%s%s%s, %s);", c->name_length, c->name, channel.text, odd ? "channels, " : "",
-            stores_from(c) ? first : "", stores_from(c) ? ", " : "", pixels, sums);
+    cw_line(w, "%.*s_store(a, %s, %s%spixels, %s);", c->name_length, c->name, channel.text, odd ? "channels, " : "",
+            has_first(c) ? "first, " : "", sums);
 }
 
-/* The loop over blocks of four channels, for one tile and one block of taps. */
+/* The loop over blocks of channels, for one tile and one block of taps. */
 static void emit_channels(const Conv *c, Split split, CWriter *w)
 {
-    bool many = c->padded_out > CONV_ROWS, single = c->blocks == 1;
+    bool many = c->padded_out > c->rows, single = c->blocks == 1;
     if (many && split == SPLIT_CHANNELS) {
         cw_open(w, "for (%s oc = 4 * first_block; oc < 4 * end_block; oc += 4)", c->index);
     } else if (many) {
-        cw_open(w, "for (%s oc = 0; oc < %" PRId64 "; oc += 4)", c->index, c->padded_out);
+        cw_open(w, "for (%s oc = 0; oc < %" PRId64 "; oc += %" PRId64 ")", c->index, c->padded_out, c->rows);
     }
     CExpr sums = cexpr_sum((Term[]){{"acc", 1}, {"oc", many && !single ? c->tile : 0}, {NULL, 0}}, 0);
     cw_line(w, "float *const sums = %s;", sums.text);
     if (!single) {
         cw_open(w, "if (tap == 0)");
     }
-    emit_start(c, w);
+    CExpr bias =
+        cexpr_sum((Term[]){{"a->bias", 1}, {"group", c->groups > 1 ? c->padded_out : 0}, {"oc", many}, {NULL, 0}}, 0);
+    (c->wide ? emit_wide_start : emit_start)(c, c->kernel->epilogue.bias ? bias.text : NULL, w);
     if (!single) {
         cw_close(w, "");
     }
     CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
                                        {"group", c->groups > 1 ? c->padded_out * c->padded_taps : 0},
                                        {"oc", many ? c->padded_taps : 0},
-                                       {"tap", single ? 0 : CONV_ROWS},
+                                       {"tap", single ? 0 : c->rows},
                                        {NULL, 0}},
                               0);
-    cw_line(w, "matrix_tile_%" PRId64 "(rows, %s, %s, sums);", c->tile, weights.text, emit_conv_taps(c).text);
+    (c->wide ? emit_wide_product : emit_product)(c, weights.text, w);
     if (!single) {
         cw_open(w, "if (end_tap == %" PRId64 ")", c->padded_taps);
     }
-    emit_conv_store_call(c, "oc", "first", "pixels", "sums", w);
+    (c->wide ? emit_wide_outputs : emit_outputs)(c, w);
     if (!single) {
         cw_close(w, "");
     }
@@ -345,8 +348,8 @@ static void emit_channels(const Conv *c, Split split, CWriter *w)
     }
 }
 
-/* One tile: its blocks of taps, one after the other. */
-static void emit_tile(const Conv *c, Split split, CWriter *w)
+/* The pixels of a tile. */
+static void emit_pixels(const Conv *c, CWriter *w)
 {
     if (c->tiles > 1) {
         cw_line(w, "const int first = tile * %" PRId64 ";", c->tile);
@@ -357,6 +360,12 @@ static void emit_tile(const Conv *c, Split split, CWriter *w)
     } else {
         cw_line(w, "const int pixels = %" PRId64 ";", c->tiles > 1 ? c->tile : c->pixels);
     }
+}
+
+/* One tile: its blocks of taps, one after the other. */
+static void emit_tile(const Conv *c, Split split, CWriter *w)
+{
+    (c->wide ? emit_wide_share : emit_pixels)(c, w);
     CExpr x =
         cexpr_sum((Term[]){{"a->x[0]", 1}, {"group", c->groups > 1 ? c->in_channels * c->in_plane : 0}, {NULL, 0}}, 0);
     CExpr all = cexpr_int(c->padded_taps);
@@ -373,12 +382,11 @@ static void emit_tile(const Conv *c, Split split, CWriter *w)
         end = "end_tap";
     }
     cw_line(w, "%.*s_gather(%s, %s, %s, %spixels, rows);", c->name_length, c->name, x.text, tap, end,
-            c->tiles > 1 ? "first, " : "");
+            has_first(c) ? "first, " : "");
     if (c->wide) {
-        emit_conv_wide(c, w);
-    } else {
-        emit_channels(c, split, w);
+        emit_wide_turn(c, w);
     }
+    emit_channels(c, split, w);
     if (c->blocks > 1) {
         cw_close(w, "");
     }
@@ -417,7 +425,6 @@ void emit_conv(const Kernel *kernel, CWriter *w)
         break;
     case SPLIT_PIXELS:
         emit_split(w, "four", c.tile / CONV_ROWS);
-        cw_line(w, "const int from = 4 * first_four; /* pixel of a tile */");
         break;
     }
     cw_blank(w);

@@ -5,8 +5,6 @@
 
 #include "backend/emit.h"
 
-enum { CONV_ROWS = 4 }; /* of the micro-kernel */
-
 /* Everything that the text of one kernel is made of. */
 typedef struct Conv {
     const Kernel *kernel;
@@ -23,16 +21,18 @@ typedef struct Conv {
     const char *index; /* type of indices: int unless a tensor is too large for it */
 } Conv;
 
-/* The text of a kernel, piece by piece. */
 /* How many taps the micro-kernel adds up in one call. */
 CExpr emit_conv_taps(const Conv *c);
-/* "channels", of four from channel `oc` on, where some do not exist; then NAME_store of them: of `pixels` pixels from pixel
- * `first` of the image on, in `sums`. All are expressions. */
-void emit_conv_store_call(const Conv *c, const char *oc, const char *first, const char *pixels, const char *sums,
-                          CWriter *w);
+/* "channels", of four from channel `oc` on, where some do not exist; then NAME_store of them. */
+void emit_conv_store_call(const Conv *c, const char *oc, const char *sums, CWriter *w);
 
-/* emit_conv_wide.c: the loop over blocks of channels, for the fours of pixels [first_four, end_four) of one tile and one block
- * of taps, gathered in rows. */
-void emit_conv_wide(const Conv *c, CWriter *w);
+/* emit_conv_wide.c: what is another text there. */
+void emit_wide_share(const Conv *c,
+                     CWriter *w); /* "first", "end", "pixels": of a tile, a part's [first_four, end_four) */
+void emit_wide_turn(const Conv *c, CWriter *w); /* gathered rows, to turned */
+/* Sums of a block of channels: their start (bias NULL: zeros), a block of taps added, and what is done with finished ones. */
+void emit_wide_start(const Conv *c, const char *bias, CWriter *w);
+void emit_wide_product(const Conv *c, const char *weights, CWriter *w);
+void emit_wide_outputs(const Conv *c, CWriter *w);
 
 #endif

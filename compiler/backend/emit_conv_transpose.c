@@ -14,8 +14,6 @@
 
 #include "support/ints.h"
 
-enum { ROWS = 4, COLS = 4 }; /* of the micro-kernel */
-
 typedef struct Transposed {
     const Kernel *kernel;
     const KernelSizes *s;
@@ -48,7 +46,7 @@ static Transposed transposed_of(const Kernel *kernel)
     t.groups = s->groups;
     t.in_channels = s->in_channels / s->groups;
     t.out_channels = s->out_channels / s->groups;
-    t.padded_out = int_div_up(t.out_channels, ROWS) * ROWS;
+    t.padded_out = int_div_up(t.out_channels, CONV_ROWS) * CONV_ROWS;
     t.window = (int64_t)s->kernel_rows * s->kernel_cols;
     t.in_plane = (int64_t)s->in_rows * s->in_cols;
     t.out_plane = (int64_t)s->out_rows * s->out_cols;
@@ -56,10 +54,10 @@ static Transposed transposed_of(const Kernel *kernel)
     int64_t taps = (int64_t)transposed_taps(s, 0) * transposed_taps(s, 1);
     t.channels = kernel->tile_taps / taps;
     t.single = t.channels >= t.in_channels;
-    if (t.tile <= 0 || t.channels <= 0 || kernel->tile_taps % COLS != 0 || kernel->weight_format.row_block != ROWS ||
-        kernel->weight_format.col_block != 1 ||
-        kernel->scratch_bytes <
-            4 * (t.tile * (kernel->tile_taps + (t.single ? ROWS : t.padded_out)) + ROWS * kernel->tile_taps)) {
+    if (t.tile <= 0 || t.channels <= 0 || kernel->tile_taps % CONV_COLS != 0 ||
+        kernel->weight_format.row_block != CONV_ROWS || kernel->weight_format.col_block != 1 ||
+        kernel->scratch_bytes < 4 * (t.tile * (kernel->tile_taps + (t.single ? CONV_ROWS : t.padded_out)) +
+                                     CONV_ROWS * kernel->tile_taps)) {
         ICE("conv_transpose kernel '" STR_FMT "' has no tiles", STR_ARG(kernel->name));
     }
     for (int32_t row = 0; row < t.phases[0]; ++row) {
@@ -220,14 +218,15 @@ static void emit_select(const Transposed *t, CWriter *w)
     cw_line(w, "const int tap = %s * %d + %s;", at.ptr, t->s->kernel_cols, col.ptr);
     strbuf_free(&at);
     strbuf_free(&col);
-    CExpr from = cexpr_sum(
-        (Term[]){
-            {"weights", 1}, {t->index[0] == 'i' ? "ic" : "(ptrdiff_t)ic", ROWS * t->window}, {"tap", ROWS}, {NULL, 0}},
-        0);
+    CExpr from = cexpr_sum((Term[]){{"weights", 1},
+                                    {t->index[0] == 'i' ? "ic" : "(ptrdiff_t)ic", CONV_ROWS * t->window},
+                                    {"tap", CONV_ROWS},
+                                    {NULL, 0}},
+                           0);
     cw_line(w, "const float *const from = %s;", from.text);
     cw_line(w, "float *const to = w + taps / 4 * 16 + taps %% 4;");
-    for (int row = 0; row < ROWS; ++row) {
-        cw_line(w, "to[%d] = from[%d];", COLS * row, row);
+    for (int row = 0; row < CONV_ROWS; ++row) {
+        cw_line(w, "to[%d] = from[%d];", CONV_COLS * row, row);
     }
     cw_line(w, "++taps;");
     close_tap_loops(w);
@@ -315,13 +314,14 @@ static void emit_head_comment(const Transposed *t, CWriter *w)
 static void emit_start(const Transposed *t, CWriter *w)
 {
     if (t->kernel->epilogue.bias) {
-        CExpr bias = cexpr_sum(
-            (Term[]){
-                {"a->bias", 1}, {"group", t->groups > 1 ? t->padded_out : 0}, {"oc", t->padded_out > ROWS}, {NULL, 0}},
-            0);
+        CExpr bias = cexpr_sum((Term[]){{"a->bias", 1},
+                                        {"group", t->groups > 1 ? t->padded_out : 0},
+                                        {"oc", t->padded_out > CONV_ROWS},
+                                        {NULL, 0}},
+                               0);
         cw_line(w, "matrix_start_%" PRId64 "(%s, sums);", t->tile, bias.text);
     } else {
-        cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", ROWS * t->tile);
+        cw_open(w, "for (int p = 0; p < %" PRId64 "; ++p)", CONV_ROWS * t->tile);
         cw_line(w, "sums[p] = 0.0f;");
         cw_close(w, "");
     }
@@ -330,7 +330,7 @@ static void emit_start(const Transposed *t, CWriter *w)
 /* One tile: its blocks of input channels, one after the other, and in each all output channels. */
 static void emit_tile(const Transposed *t, CWriter *w)
 {
-    bool many = t->padded_out > ROWS;
+    bool many = t->padded_out > CONV_ROWS;
     cw_line(w, "const int first = tile * %" PRId64 ";", t->tile);
     cw_line(w, "const int pixels = count - first < %" PRId64 " ? count - first : %" PRId64 ";", t->tile, t->tile);
     CExpr channels = cexpr_int(t->in_channels);
@@ -369,7 +369,7 @@ static void emit_tile(const Transposed *t, CWriter *w)
     CExpr weights = cexpr_sum((Term[]){{"a->weights", 1},
                                        {"group", t->groups > 1 ? t->padded_out * row : 0},
                                        {"oc", many ? row : 0},
-                                       {ic.text, t->single ? 0 : ROWS * t->window},
+                                       {ic.text, t->single ? 0 : CONV_ROWS * t->window},
                                        {NULL, 0}},
                               0);
     cw_line(w, "%.*s_select(%s, %s, row_phase, col_phase, w);", t->name_length, t->name, weights.text, channels.text);
@@ -378,9 +378,9 @@ static void emit_tile(const Transposed *t, CWriter *w)
         cw_open(w, "if (ic + %" PRId64 " >= %" PRId64 ")", t->channels, t->in_channels);
     }
     CExpr channel = cexpr_sum((Term[]){{"group", t->groups > 1 ? t->out_channels : 0}, {"oc", many}, {NULL, 0}}, 0);
-    CExpr existing = cexpr_int(t->out_channels % ROWS == 0 ? ROWS : t->out_channels);
-    if (t->out_channels % ROWS != 0 && many) {
-        existing = cexpr_format("oc + 4 <= %" PRId64 " ? 4 : %" PRId64, t->out_channels, t->out_channels % ROWS);
+    CExpr existing = cexpr_int(t->out_channels % CONV_ROWS == 0 ? CONV_ROWS : t->out_channels);
+    if (t->out_channels % CONV_ROWS != 0 && many) {
+        existing = cexpr_format("oc + 4 <= %" PRId64 " ? 4 : %" PRId64, t->out_channels, t->out_channels % CONV_ROWS);
     }
     cw_line(w, "%.*s_store(a, %s, %s, row_phase, col_phase, first, pixels, sums);", t->name_length, t->name,
             channel.text, existing.text);
@@ -409,8 +409,8 @@ void emit_conv_transpose(const Kernel *kernel, CWriter *w)
     cw_line(w, "float *const rows = %s; /* [%d taps][%" PRId64 " pixels] */", slice.text, kernel->tile_taps, t.tile);
     cw_line(w, "float *const w = rows + %" PRId64 "; /* [%d taps][4] */", kernel->tile_taps * t.tile,
             kernel->tile_taps);
-    cw_line(w, "float *const acc = w + %d; /* [%" PRId64 " channels][%" PRId64 " pixels] */", ROWS * kernel->tile_taps,
-            t.single ? ROWS : t.padded_out, t.tile);
+    cw_line(w, "float *const acc = w + %d; /* [%" PRId64 " channels][%" PRId64 " pixels] */",
+            CONV_ROWS * kernel->tile_taps, t.single ? CONV_ROWS : t.padded_out, t.tile);
     emit_split(w, "tile", t.tiles);
     cw_line(w, "int base = 0; /* number of the phase's first tile, over all groups and phases */");
     cw_blank(w);

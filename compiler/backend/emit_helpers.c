@@ -61,10 +61,13 @@ static void emit_matrix_tile(int32_t n, CWriter *w)
 /* What is gathered as rows of n pixels, in the order of the micro-kernel's weights. */
 static void emit_matrix_turn(int32_t n, CWriter *w)
 {
-    cw_comment(w, "turned[%d/4][taps/4][4 pixels][4 taps] = rows[taps][%d].", n, n);
-    cw_line(w, "static void matrix_turn_%d(const float *CNN_RESTRICT rows, int taps, float *CNN_RESTRICT turned)", n);
+    cw_comment(w, "turned[pixels/4][taps/4][4 pixels][4 taps] = rows[taps][%d].", n);
+    cw_line(
+        w,
+        "static void matrix_turn_%d(const float *CNN_RESTRICT rows, int taps, int pixels, float *CNN_RESTRICT turned)",
+        n);
     cw_body(w);
-    cw_open(w, "for (int p = 0; p < %d; p += 4)", n);
+    cw_open(w, "for (int p = 0; p < pixels; p += 4)");
     cw_line(w, "const float *from = rows + p;");
     cw_open(w, "for (int tap = 0; tap < taps; tap += 4, from += %d, turned += 16)", 4 * n);
     cw_open(w, "for (int i = 0; i < 4; ++i)");

@@ -479,6 +479,8 @@ typedef struct Kernel {
  * scratch are padded by where a kernel goes through several at a time: strides of 4 KiB would fight for the same sets
  * of the first level. Tiles (tiles_*.c) count what the emitters' strides take. */
 enum { CACHE_LINE = 16, SCRATCH_PAD = CACHE_LINE };
+/* CONV, CONV_TRANSPOSE: channels (wide: pixels) and taps of the micro-kernel. */
+enum { CONV_ROWS = 4, CONV_COLS = 4 };
 /* CONV: whether rows of sums are weight_format.row_block channels of a pixel, not tile_pixels pixels of a channel. Scratch of one
  * part: gathered inputs [tile_taps][tile_pixels]; the same as rows of the micro-kernel's weights where it is wide; sums, of a
  * set of channels where all taps are gathered at once, else of all. */

@@ -9,8 +9,6 @@
 #include "support/ints.h"
 
 enum {
-    CONV_ROWS = 4,         /* output channels of the micro-kernel */
-    CONV_COLS = 4,         /* taps of the micro-kernel */
     CONV_PIXELS = 112,     /* at most of a tile whose rows are channels */
     CONV_L1_FLOATS = 9216, /* a block of gathered taps stays in L1: 36 KiB */
     CONV_SINGLE_FLOATS =
