@@ -5,7 +5,7 @@
  * Weights lie as rows of channels, [oc/N][tap][N]; the micro-kernel matrix_tile_N takes them for its rows, and what was
  * gathered, turned so that four taps of four pixels lie together, for its weights. Finished sums are turned back, four
  * channels at a time, and NAME_store writes them. Parts share out the pixels of a tile, four at a time: a
- * share is gathered as a tile of its own. All products and sums are those of the other form, in the same order. */
+ * share is gathered as a tile of its own. */
 #include "backend/emit_conv.h"
 
 #include <inttypes.h>
