@@ -132,6 +132,9 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_CONV:
         emit_conv(kernel, w);
         return;
+    case KERNEL_WINOGRAD:
+        emit_winograd_plain(kernel, w);
+        return;
     case KERNEL_DEPTHWISE:
         emit_depthwise(kernel, w);
         return;
@@ -207,7 +210,6 @@ static void emit_kernel(const Kernel *kernel, CWriter *w)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
-    case KERNEL_WINOGRAD:
     case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:

@@ -29,14 +29,15 @@ Str emit_target_suffix(Arena *arena, const Target *target); /* "_x86_64_v4": of 
  *         static void NAME(const step_arguments *a, int part, int parts)
  * to the kernels section. What `a` has stands in embed/step_types.c. */
 typedef void EmitKernel(const Kernel *kernel, CWriter *w);
-EmitKernel emit_conv, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool, emit_unary,
-    emit_binary, emit_channel_affine, emit_lrn, emit_softmax, emit_copy, emit_conv_transpose, emit_table_conv, emit_rbf,
-    emit_subsample, emit_instance_norm, emit_l2_normalize, emit_border, emit_upsample, emit_gram, emit_reduce,
-    emit_argmax, emit_top_k, emit_bytes;
+EmitKernel emit_conv, emit_winograd_plain, emit_depthwise, emit_dense, emit_max_pool, emit_avg_pool, emit_global_pool,
+    emit_unary, emit_binary, emit_channel_affine, emit_lrn, emit_softmax, emit_copy, emit_conv_transpose,
+    emit_table_conv, emit_rbf, emit_subsample, emit_instance_norm, emit_l2_normalize, emit_border, emit_upsample,
+    emit_gram, emit_reduce, emit_argmax, emit_top_k, emit_bytes;
 /* The functions that kernels share (conv's micro-kernel), only those that this program's kernels call; before the
  * kernels. The prologue, before this, gives: CNN_RESTRICT (restrict in C99, __restrict in GNU C++, else nothing),
  * step_arguments, and #include <math.h>, <stddef.h>, <stdint.h>, <string.h>. */
 void emit_helpers(const Program *program, CWriter *w);
+void emit_winograd_transforms(int32_t m, CWriter *w);      /* emit_winograd_plain.c: of tiles of m x m outputs */
 CExpr emit_dense_add_name(int32_t units, Storage storage); /* "dense_add_64", "dense_add_64_f16" */
 const char *emit_weight_type(Storage storage);             /* of the weights in C: "float", "uint16_t" */
 /* --- emit_activation.c: what the families share */

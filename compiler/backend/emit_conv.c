@@ -191,7 +191,7 @@ static void emit_gather(const Conv *c, CWriter *w)
 
 /* --- NAME_store */
 
-static void emit_conv_store(const Conv *c, CWriter *w)
+void emit_conv_store(const Conv *c, CWriter *w)
 {
     const Epilogue *e = &c->kernel->epilogue;
     bool odd = c->out_channels % CONV_ROWS != 0;

@@ -23,6 +23,8 @@ typedef struct Conv {
 
 /* How many taps the micro-kernel adds up in one call. */
 CExpr emit_conv_taps(const Conv *c);
+/* NAME_store: of sums [4][tile], what follows them and where they go. */
+void emit_conv_store(const Conv *c, CWriter *w);
 /* "channels", of four from channel `oc` on, where some do not exist; then NAME_store of them. */
 void emit_conv_store_call(const Conv *c, const char *oc, const char *sums, CWriter *w);
 

@@ -23,19 +23,19 @@ static void emit_matrix_start(int32_t n, CWriter *w)
 }
 
 /* 4 x 4: as many weights as fit the registers beside the rows; measured against other shapes in bench/NOTES.md. */
-static void emit_matrix_tile(int32_t n, CWriter *w)
+static void emit_matrix(int32_t n, const char *name, const char *becomes, CWriter *w)
 {
     cw_comment(
         w,
-        "The micro-kernel of convolutions: sums[4][%d] += w[4][taps] * rows[taps][%d], four taps at a time: each "
+        "The micro-kernel of convolutions: sums[4][%d] %s w[4][taps] * rows[taps][%d], four taps at a time: each "
         "value of rows is loaded once for four products, each sum is loaded and stored once for four. "
         "Weights lie in the order of use: w[taps / 4][4 channels][4 taps]. Sums of their own, from zero, keep rounding "
         "errors small and show compilers that nothing overlaps.",
-        n, n);
+        n, becomes, n);
     cw_line(w,
-            "static void matrix_tile_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float "
+            "static void %s_%d(const float *CNN_RESTRICT rows, const float *CNN_RESTRICT w, int taps, float "
             "*CNN_RESTRICT sums)",
-            n);
+            name, n);
     cw_body(w);
     cw_line(w, "float part[%d];", 4 * n);
     cw_open(w, "for (int p = 0; p < %d; ++p)", 4 * n);
@@ -52,10 +52,20 @@ static void emit_matrix_tile(int32_t n, CWriter *w)
     cw_close(w, "");
     cw_close(w, "");
     cw_open(w, "for (int p = 0; p < %d; ++p)", 4 * n);
-    cw_line(w, "sums[p] += part[p];");
+    cw_line(w, "sums[p] %s part[p];", becomes);
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
+}
+
+static void emit_matrix_tile(int32_t n, CWriter *w)
+{
+    emit_matrix(n, "matrix_tile", "+=", w);
+}
+
+static void emit_matrix_first(int32_t n, CWriter *w)
+{
+    emit_matrix(n, "matrix_first", "=", w);
 }
 
 /* What is gathered as rows of n pixels, in the order of the micro-kernel's weights. */
@@ -132,16 +142,36 @@ static void emit_dense_add_bf16(int32_t n, CWriter *w)
 
 /* --- which of them a program needs: the size that a kernel calls, or 0 */
 
+static bool is_plain_winograd(const Kernel *kernel)
+{
+    return kernel->family == KERNEL_WINOGRAD && kernel->vector <= 1;
+}
+
+/* The transforms of tiles of m x m outputs. */
+static int32_t size_of_winograd(const Kernel *kernel)
+{
+    return is_plain_winograd(kernel) ? kernel->winograd.rows : 0;
+}
+
+static int32_t size_of_matrix_first(const Kernel *kernel)
+{
+    return is_plain_winograd(kernel) ? kernel->weight_format.lanes : 0;
+}
+
 static int32_t size_of_matrix_tile(const Kernel *kernel)
 {
     bool has_tiles =
         kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE || kernel->family == KERNEL_GRAM;
+    if (is_plain_winograd(kernel)) {
+        return kernel->tile_taps < kernel->sizes.in_channels ? kernel->weight_format.lanes : 0;
+    }
     return conv_is_wide(kernel) ? kernel->weight_format.row_block : has_tiles ? kernel->tile_pixels : 0;
 }
 
 static int32_t size_of_matrix_start(const Kernel *kernel)
 {
-    return kernel->epilogue.bias && !conv_is_wide(kernel) ? size_of_matrix_tile(kernel) : 0;
+    return kernel->epilogue.bias && !conv_is_wide(kernel) && !is_plain_winograd(kernel) ? size_of_matrix_tile(kernel)
+                                                                                        : 0;
 }
 
 static int32_t size_of_matrix_turn(const Kernel *kernel)
@@ -199,9 +229,10 @@ static const struct {
     int32_t (*size_of)(const Kernel *kernel);
     void (*emit)(int32_t size, CWriter *w);
 } helpers[] = {
-    {size_of_matrix_start, emit_matrix_start},   {size_of_matrix_turn, emit_matrix_turn},
-    {size_of_matrix_tile, emit_matrix_tile},     {size_of_dense_add, emit_dense_add},
-    {size_of_dense_add_f16, emit_dense_add_f16}, {size_of_dense_add_bf16, emit_dense_add_bf16},
+    {size_of_matrix_start, emit_matrix_start},    {size_of_matrix_turn, emit_matrix_turn},
+    {size_of_matrix_tile, emit_matrix_tile},      {size_of_matrix_first, emit_matrix_first},
+    {size_of_winograd, emit_winograd_transforms}, {size_of_dense_add, emit_dense_add},
+    {size_of_dense_add_f16, emit_dense_add_f16},  {size_of_dense_add_bf16, emit_dense_add_bf16},
 };
 
 void emit_helpers(const Program *program, CWriter *w)

@@ -391,7 +391,7 @@ void lower_conv(Lowering *l, const Node *node)
             kernel.sizes.table = node->attr.conv.table;
             tiles_choose(l->program->target, &kernel);
         } else {
-            select_conv(l->program->target, &kernel);
+            select_conv(l->program->target, !l->no_winograd, &kernel);
         }
     }
     if (kernel.family == KERNEL_DENSE) {

@@ -33,7 +33,7 @@ static int32_t stride_of(const PackFormat *f)
 /* Inputs of one phase with their padding; 0 where phases share lanes. */
 static int64_t phase_inputs(const PackFormat *f, int32_t inputs)
 {
-    return f->phase_lanes ? 0 : int_align_up(inputs, f->lanes);
+    return f->phase_lanes ? 0 : int_align_up(inputs, f->in_block);
 }
 
 /* Products of one output at point (i, j). */

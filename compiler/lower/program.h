@@ -120,7 +120,7 @@ typedef enum PackKind {
      *   dense: in_block 1, window 1x1: [oc sets][I][V][lanes]; from a blocked image: I, KH, KW, in_block of the image,
      *   which is the order in which the image lies in memory. */
     PACK_VECTORS,
-    /* [groups][oc sets][Tr][Tc][round_up(I, lanes)][V][lanes]: G g G^T of each filter, worked out in double, for
+    /* [groups][oc sets][Tr][Tc][round_up(I, in_block)][V][lanes]: G g G^T of each filter, worked out in double, for
      * m outputs at once along each axis, each with an m of its own: an axis of r taps has T = winograd_points(m, r) points
      * p, 0, 1, -1, 2, -2, 1/2, -1/2 as far as they are needed and infinity; nine points are 17/8, -17/8, 9/8, -9/8, 11/16,
      * -11/16, 1/4, -1/4 and infinity, whose errors are a fraction of those of the points above and any ninth one. With
@@ -132,7 +132,7 @@ typedef enum PackKind {
      *
      * phases = S > 1: a convolution of stride S as the sum of S x S convolutions of stride 1, one for each phase (qr, qc)
      * of the input; g is then the taps S * t + q of the window, r = ceil(window / S), and where a phase has one tap less a
-     * zero stands for it. Inputs are [phase (qr, qc)][round_up(I, lanes)], all in one; at an infinite point of an axis
+     * zero stands for it. Inputs are [phase (qr, qc)][round_up(I, in_block)], all in one; at an infinite point of an axis
      * the phases that lack a tap have nothing to add and are left out (S = 2 and an odd window: phase 1).
      * phase_lanes: inputs are round_up(S * S * I, lanes), phase by phase without gaps, and none is left out. */
     PACK_WINOGRAD,
@@ -183,7 +183,8 @@ void winograd_tile_describe(WinogradTile tile, StrBuf *out); /* "4", "4x2" */
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
-    int32_t lanes, vectors, in_block; /* all but ROWS; in_block = lanes but in VECTORS, and 1 in LINES */
+    int32_t lanes, vectors,
+        in_block; /* all but ROWS; in_block = lanes but in VECTORS, WINOGRAD of plain C, and 1 in LINES */
     int32_t window_rows, window_cols; /* all but ROWS: taps; (1, 1) in STRASSEN */
     WinogradTile winograd;            /* WINOGRAD, LINES (rows) */
     int32_t phases;                   /* WINOGRAD: S; 0 like 1: stride 1 */
@@ -293,10 +294,10 @@ typedef enum KernelFamily {
     KERNEL_PIXELS,        /* y = x * weights[c] + bias[c] of u8 x, plain or interleaved, to plain f32 */
     KERNEL_COPY,          /* copy, concat part, slice, permute, flatten "hwc", zero padding: strided copy */
     /* Of vector targets only. */
-    KERNEL_DIRECT,   /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
-    KERNEL_PLANAR,   /* convolution of few input channels, planar with halo -> blocked */
-    KERNEL_ROWS,     /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
-    KERNEL_WINOGRAD, /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT */
+    KERNEL_DIRECT, /* convolution, blocked -> blocked; groups > 1 where a group is whole blocks on both sides */
+    KERNEL_PLANAR, /* convolution of few input channels, planar with halo -> blocked */
+    KERNEL_ROWS,   /* convolution of few channels to few, planar with halo -> plain; vectors are pixels of a row */
+    KERNEL_WINOGRAD, /* convolution of stride 1 or 2, blocked -> blocked; groups as in DIRECT. Also in plain C: PlainWinograd */
     KERNEL_WINOGRAD_LIVE, /* the same of 3x3 windows; filters lie as they are and are transformed where used */
     KERNEL_STRASSEN, /* convolution 1x1 of an even number of blocks of channels on both sides, blocked -> blocked */
     KERNEL_GROUPED,  /* convolution with groups of 2, 4, 8 .. channels (in = out, a divisor of b), blocked -> blocked */
@@ -383,7 +384,7 @@ typedef struct Prologue {
 
 /* A kernel: everything its C text depends on. Equal records are emitted once and called many times.
  *
- * vector = 1: plain C99 on plain layouts, all families above DIRECT. vector = b: the C text works on vectors of b floats,
+ * vector = 1: plain C99 on plain layouts, all families above DIRECT, and WINOGRAD. vector = b: the C text works on vectors of b floats,
  * and families take and give:
  *   DIRECT, WINOGRAD, STRASSEN, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked. DIRECT with second_stride: a
  *                        shortcut's projection in the same sums; `in2` blocked, operand x[1]; the weight is that of one
@@ -427,7 +428,7 @@ typedef struct Kernel {
     Prologue prologue;           /* with one a DIRECT kernel has blocks of pixels outside, whatever its weights */
     PackFormat weight_format;
     /* CONV, CONV_TRANSPOSE: output pixels (a multiple of 16; of 4 where conv_is_wide) and taps (of 4) gathered at once. GRAM:
-     * channels, pixels. */
+     * channels, pixels. WINOGRAD in plain C: tile_taps input channels (of 4) multiplied at once. */
     int32_t tile_pixels, tile_taps;
     /* FEW: tile_cols pixels of a row, a power of two of at most b and out_cols. Vector convolutions (DIRECT, PLANAR,
      * WINOGRAD, STRASSEN, GROUPED, DEPTHWISE): accumulators of one tile are tile_rows x tile_cols pixels by
@@ -495,6 +496,22 @@ int64_t dense_scratch_bytes(const Kernel *kernel);
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded
  * by SCRATCH_PAD: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 2 * SCRATCH_PAD) bytes; then winograd_quad_bytes().
  */
+/* WINOGRAD with vector 1 (stride 1, 3x3, no groups, whole fours of input channels): rows of tiles of the image are done some
+ * at a time, weights are WINOGRAD with lanes = channels of a set, tile_taps input channels are multiplied at once. */
+typedef struct PlainWinograd {
+    int32_t m, points;            /* of an axis: outputs of a tile, T = m + 2 */
+    int32_t tile_rows, tile_cols; /* of the image */
+    int32_t block_rows,
+        slots;      /* rows of tiles of a block (the last one may have fewer); their tiles, and up to three more */
+    int32_t width;  /* columns of the input that a row of tiles reads, padding included */
+    int64_t pixels; /* of the output, of a block */
+    /* Floats of scratch: inputs V [T*T][slots/4][I/4][4 tiles][4]; products M [T*T][slots][channels of a set], which begin as
+     * rows of four input channels and the same transformed down, [2][T][width][4]; outputs [CHANNELS][pixels]. */
+    int64_t v, products, outputs;
+} PlainWinograd;
+enum { PLAIN_WINOGRAD_CHANNELS = 16 }; /* outputs transformed at once; divides the channels of a set */
+/* Of a kernel whose block_tiles and weight_format are known. */
+PlainWinograd plain_winograd(const Kernel *kernel);
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
  * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);
@@ -633,8 +650,9 @@ typedef struct ProgramSet {
 ProgramSet *lower_set(Arena *arena, const Graph *graph, const LowerOptions *options, const Target *const *targets,
                       int n_targets, Diag *diag);
 
-/* select.c: chooses the kernel family for a conv and completes the record; shape and target decide, nothing else. */
-void select_conv(const Target *target, Kernel *kernel);
+/* select.c: chooses the kernel family for a conv on plain values and completes the record; shape and target decide, and
+ * whether Winograd's convolution is wanted, nothing else. */
+void select_conv(const Target *target, bool winograd, Kernel *kernel);
 
 /* The same for vector targets: sets vector, family, winograd, multiplier; false where no vector kernel fits (then select_conv
  * on plain values). Layouts and tiles are the caller's. */

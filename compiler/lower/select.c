@@ -185,9 +185,10 @@ void vector_conv_take(const Target *target, KernelFamily family, WinogradTile wi
 
 /* --- any target, plain layouts */
 
-void select_conv(const Target *target, Kernel *kernel)
+void select_conv(const Target *target, bool winograd, Kernel *kernel)
 {
     KernelSizes *s = &kernel->sizes;
+    kernel->winograd = (WinogradTile){0};
     if (is_dense(s)) {
         kernel->family = KERNEL_DENSE;
         become_dense(kernel);
@@ -195,7 +196,8 @@ void select_conv(const Target *target, Kernel *kernel)
         kernel->family = KERNEL_DEPTHWISE;
         s->multiplier = s->out_channels / s->in_channels;
     } else {
-        kernel->family = KERNEL_CONV;
+        kernel->winograd = winograd ? plain_winograd_of(s) : (WinogradTile){0};
+        kernel->family = kernel->winograd.rows > 0 ? KERNEL_WINOGRAD : KERNEL_CONV;
     }
     tiles_choose(target, kernel);
 }

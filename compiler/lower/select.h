@@ -22,6 +22,10 @@ WinogradTile space_to_depth_of(const Target *target, const KernelSizes *sizes);
 /* Outputs down a column at once, of pixels (`rows`) or channels in lanes, of a layer of few planes; 0: direct sums. */
 int32_t lines_of(const Target *target, const Kernel *kernel, bool rows);
 
+/* --- select_winograd_plain.c */
+/* In plain C: the tile that pays most, 2x2 or 4x4; 0, 0: none. */
+WinogradTile plain_winograd_of(const KernelSizes *sizes);
+
 /* --- select_strassen.c */
 bool takes_strassen(const Target *target, const KernelSizes *sizes); /* it could be of family STRASSEN */
 bool is_strassen(const Target *target, const KernelSizes *sizes);    /* and that pays */

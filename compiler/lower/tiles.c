@@ -44,35 +44,58 @@ static const ConvRow *conv_row(int64_t count)
     return best;
 }
 
-static int32_t conv_pixels(int64_t pixels)
+int32_t tiles_matrix_row(int64_t count)
 {
-    return conv_row(pixels)->length;
+    return conv_row(count)->length;
 }
 
-/* Whether rows of sums are channels of a pixel, not pixels of a channel: of 7x7 pixels a row of 64 wastes a quarter. What is
- * gathered for it is turned, and so are its outputs; both in products of the micro-kernel for each number. It must save 8 %:
- * 6 % of this count, for 17x17 pixels, was 3 % more of Inception v3. */
-static bool rows_are_channels(const KernelSizes *s, int64_t taps)
+static int64_t conv_taps(const KernelSizes *s)
+{
+    return (int64_t)(s->in_channels / s->groups) * s->kernel_rows * s->kernel_cols;
+}
+
+/* Products of a group whose rows of sums are pixels of a channel; of a group's channels of a pixel, with what it takes to turn
+ * what is gathered for them, and their outputs: both in products of the micro-kernel for each number. */
+static double cost_of_pixels(const KernelSizes *s)
+{
+    int64_t pixels = (int64_t)s->out_rows * s->out_cols, channels = s->out_channels / s->groups;
+    double sums = (double)row_cost(conv_row(pixels), pixels) * (double)int_align_up(channels, CONV_ROWS);
+    return sums / 100.0 * (double)conv_taps(s);
+}
+
+static double cost_of_channels(const KernelSizes *s)
 {
     enum { TURN_INPUT = 5, TURN_OUTPUT = 10 };
-    int64_t pixels = (int64_t)s->out_rows * s->out_cols, channels = s->out_channels;
-    if (s->groups > 1 || taps % CONV_COLS != 0) {
-        return false;
-    }
-    /* Each times taps: */
-    double by_pixels = (double)row_cost(conv_row(pixels), pixels) * (double)int_align_up(channels, CONV_ROWS);
-    double by_channels = (double)row_cost(conv_row(channels), channels) * (double)int_align_up(pixels, CONV_ROWS);
-    double turns = 100.0 * (double)pixels * (TURN_INPUT + TURN_OUTPUT * (double)channels / (double)taps);
-    return by_channels + turns < 0.92 * by_pixels;
+    int64_t pixels = (int64_t)s->out_rows * s->out_cols, channels = s->out_channels / s->groups;
+    double sums = (double)row_cost(conv_row(channels), channels) * (double)int_align_up(pixels, CONV_ROWS);
+    double taps = (double)conv_taps(s);
+    return sums / 100.0 * taps + (double)pixels * (TURN_INPUT * taps + TURN_OUTPUT * (double)channels);
 }
 
-/* Taps gathered at once: all of them if that is little, else equal blocks that fit L1. A multiple of CONV_COLS. */
-static int64_t conv_block_taps(int64_t taps, int64_t tile_pixels)
+/* Whether rows of sums are channels of a pixel, not pixels of a channel: of 7x7 pixels a row of 64 wastes a quarter. It must
+ * save 8 %: 6 % of this count, for 17x17 pixels, was 3 % more of Inception v3. */
+static bool rows_are_channels(const KernelSizes *s)
 {
-    if (int_align_up(taps, CONV_COLS) * tile_pixels <= CONV_SINGLE_FLOATS) {
+    return s->groups == 1 && conv_taps(s) % CONV_COLS == 0 && cost_of_channels(s) < 0.92 * cost_of_pixels(s);
+}
+
+double tiles_conv_cost(const KernelSizes *s)
+{
+    return s->groups * (rows_are_channels(s) ? cost_of_channels(s) : cost_of_pixels(s));
+}
+
+double tiles_matrix_cost(int64_t rows, int64_t channels, int64_t inputs)
+{
+    double sums = (double)row_cost(conv_row(channels), channels) * (double)int_align_up(rows, CONV_ROWS);
+    return sums / 100.0 * (double)inputs;
+}
+
+int64_t tiles_matrix_taps(int64_t taps, int64_t length)
+{
+    if (int_align_up(taps, CONV_COLS) * length <= CONV_SINGLE_FLOATS) {
         return int_align_up(taps, CONV_COLS);
     }
-    int64_t blocks = int_div_up(taps, CONV_L1_FLOATS / tile_pixels / CONV_COLS * CONV_COLS);
+    int64_t blocks = int_div_up(taps, CONV_L1_FLOATS / length / CONV_COLS * CONV_COLS);
     for (int64_t n = blocks; n <= blocks + blocks / 4 + 1; ++n) {
         if (taps % (n * CONV_COLS) == 0) {
             return taps / n; /* no shorter last block */
@@ -84,12 +107,11 @@ static int64_t conv_block_taps(int64_t taps, int64_t tile_pixels)
 static void choose_conv(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
-    int64_t taps = (int64_t)(s->in_channels / s->groups) * s->kernel_rows * s->kernel_cols;
-    int64_t pixels = (int64_t)s->out_rows * s->out_cols;
-    bool wide = rows_are_channels(s, taps);
-    int64_t rows = wide ? conv_row(s->out_channels)->length : CONV_ROWS;
-    int64_t tile_pixels = wide ? int_align_up(even_piece(pixels, CONV_PIXELS), CONV_ROWS) : conv_pixels(pixels);
-    int64_t tile_taps = conv_block_taps(taps, wide ? int_max(rows, tile_pixels) : tile_pixels);
+    int64_t taps = conv_taps(s), pixels = (int64_t)s->out_rows * s->out_cols;
+    bool wide = rows_are_channels(s);
+    int64_t rows = wide ? tiles_matrix_row(s->out_channels) : CONV_ROWS;
+    int64_t tile_pixels = wide ? int_align_up(even_piece(pixels, CONV_PIXELS), CONV_ROWS) : tiles_matrix_row(pixels);
+    int64_t tile_taps = tiles_matrix_taps(taps, wide ? int_max(rows, tile_pixels) : tile_pixels);
     bool single = taps <= tile_taps;
     int64_t accumulators = single ? rows : int_align_up(s->out_channels / s->groups, rows);
     kernel->weight_format = wide ? pack_rows((int32_t)rows, 1) : pack_rows(CONV_ROWS, CONV_COLS);
@@ -130,7 +152,7 @@ static void choose_conv_transpose(Kernel *kernel)
 {
     const KernelSizes *s = &kernel->sizes;
     int64_t taps = (int64_t)transposed_taps(s, 0) * transposed_taps(s, 1), channels = s->in_channels / s->groups;
-    int64_t tile = conv_pixels(int_div_up(s->out_rows, s->stride_rows) * int_div_up(s->out_cols, s->stride_cols));
+    int64_t tile = tiles_matrix_row(int_div_up(s->out_rows, s->stride_rows) * int_div_up(s->out_cols, s->stride_cols));
     if (channels * taps * tile > CONV_SINGLE_FLOATS) {
         int64_t fitting = CONV_L1_FLOATS / tile / taps;
         channels = fitting < 1 ? 1 : fitting < channels ? fitting : channels;
@@ -153,7 +175,7 @@ static void choose_table_conv(Kernel *kernel)
 /* A product of the channels with themselves: a stretch of pixels of some channels, the same of four others, sums. */
 static void choose_gram(Kernel *kernel)
 {
-    int64_t channels = kernel->sizes.in_channels, tile = conv_pixels(channels);
+    int64_t channels = kernel->sizes.in_channels, tile = tiles_matrix_row(channels);
     int64_t pixels = (int64_t)kernel->sizes.in_rows * kernel->sizes.in_cols;
     int64_t taps = int_align_up(pixels < GRAM_PIXELS ? pixels : GRAM_PIXELS, CONV_COLS);
     kernel->tile_pixels = (int32_t)tile;
@@ -164,10 +186,10 @@ static void choose_gram(Kernel *kernel)
 static void choose(const Target *target, Kernel *kernel)
 {
     kernel->weight_format = (PackFormat){.storage = kernel->weight_format.storage};
-    kernel->tile_pixels = kernel->tile_taps = 0;
+    kernel->tile_pixels = kernel->tile_taps = kernel->block_tiles = 0;
     kernel->scratch_bytes = 0;
     if (kernel->vector > 1) {
-        kernel->tile_rows = kernel->tile_cols = kernel->tile_round = kernel->block_tiles = kernel->prefetch_bytes = 0;
+        kernel->tile_rows = kernel->tile_cols = kernel->tile_round = kernel->prefetch_bytes = 0;
         kernel->pixels_outer = kernel->input_ahead = false;
         tiles_choose_vector(target, kernel);
         kernel->scratch_bytes = int_align_up(kernel->scratch_bytes, SCRATCH_ALIGN);
@@ -177,6 +199,9 @@ static void choose(const Target *target, Kernel *kernel)
     switch (kernel->family) {
     case KERNEL_CONV:
         choose_conv(kernel);
+        break;
+    case KERNEL_WINOGRAD:
+        tiles_choose_winograd_plain(kernel);
         break;
     case KERNEL_DEPTHWISE:
         choose_depthwise(kernel);
@@ -232,7 +257,6 @@ static void choose(const Target *target, Kernel *kernel)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
-    case KERNEL_WINOGRAD:
     case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:

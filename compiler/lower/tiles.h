@@ -20,6 +20,18 @@ void tiles_take_choice(const Target *target, Kernel *kernel, const ConvChoice *c
 int32_t winograd_live_most(const Target *target, int32_t points);
 int32_t winograd_live_chunk(const Target *target, int32_t points, int64_t tiles);
 
+/* --- products in plain C, by the micro-kernel of emit_helpers.c */
+/* The length of rows that wastes least of a partly filled last one, for `count` pixels or channels. */
+int32_t tiles_matrix_row(int64_t count);
+/* Taps summed up at once: all of them if that is little, else equal blocks that fit the first level. A multiple of CONV_COLS. */
+int64_t tiles_matrix_taps(int64_t taps, int64_t length);
+/* In products of the micro-kernel at its best: a convolution of family CONV; and `rows` times `channels` sums of `inputs`
+ * products each, in rows of channels. */
+double tiles_conv_cost(const KernelSizes *sizes);
+double tiles_matrix_cost(int64_t rows, int64_t channels, int64_t inputs);
+/* tiles_winograd_plain.c: of a record of KERNEL_WINOGRAD in plain C. */
+void tiles_choose_winograd_plain(Kernel *kernel);
+
 /* --- for tiles of vector kernels only */
 
 enum {

@@ -166,6 +166,7 @@ static void emit_batch(const Batch *b, CWriter *w)
 {
     static EmitKernel *const portable[KERNEL_FAMILY_COUNT] = {
         [KERNEL_CONV] = emit_conv,
+        [KERNEL_WINOGRAD] = emit_winograd_plain,
         [KERNEL_DEPTHWISE] = emit_depthwise,
         [KERNEL_DENSE] = emit_dense,
         [KERNEL_MAX_POOL] = emit_max_pool,

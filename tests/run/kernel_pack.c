@@ -78,7 +78,7 @@ static Memory pack_winograd(const Kernel *k, const float *values, int64_t rows, 
     int kr = f->window_rows, kc = f->window_cols, mr = f->winograd.rows, mc = f->winograd.cols,
         S = f->phases > 1 ? f->phases : 1;
     int rr = (kr + S - 1) / S, rc = (kc + S - 1) / S, tr = winograd_points(mr, rr), tc = winograd_points(mc, rc);
-    int64_t O = rows / groups, blocks = ceil_div(O, f->lanes), padded = ceil_div(inputs, f->lanes) * f->lanes;
+    int64_t O = rows / groups, blocks = ceil_div(O, f->lanes), padded = ceil_div(inputs, f->in_block) * f->in_block;
     int64_t products = 0;
     for (int xi = 0; xi < tr * tc; ++xi) {
         products +=

@@ -80,6 +80,7 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     data->weight_count = data->bias_count = 0;
     switch (kernel->family) {
     case KERNEL_CONV:
+    case KERNEL_WINOGRAD:
         data->weight_count = s->out_channels * (int64_t)(s->in_channels / s->groups) * window;
         data->bias_count = s->out_channels;
         if (s->second_stride_rows > 0) {
@@ -135,7 +136,6 @@ void kernel_data_sizes(const Kernel *kernel, KernelData *data)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
-    case KERNEL_WINOGRAD:
     case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:
@@ -507,6 +507,7 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
 {
     switch (kernel->family) {
     case KERNEL_CONV:
+    case KERNEL_WINOGRAD:
     case KERNEL_DEPTHWISE:
         reference_conv(kernel, data, y);
         break;
@@ -554,7 +555,6 @@ void kernel_reference(const Kernel *kernel, const KernelData *data, double *y)
     case KERNEL_DIRECT:
     case KERNEL_PLANAR:
     case KERNEL_ROWS:
-    case KERNEL_WINOGRAD:
     case KERNEL_WINOGRAD_LIVE:
     case KERNEL_STRASSEN:
     case KERNEL_GROUPED:

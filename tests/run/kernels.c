@@ -55,7 +55,9 @@ static void pack_parameters(Check *c)
     }
     int64_t groups = c->kernel->family == KERNEL_CONV ? c->kernel->sizes.groups : 1;
     int64_t rows = c->kernel->sizes.out_channels, cols = c->data.weight_count / rows;
-    Memory weights = pack_blocks(c->data.weights, rows, cols, groups, f->row_block, f->col_block);
+    Memory weights = c->kernel->family == KERNEL_WINOGRAD
+                         ? pack_weights(c->kernel, &c->data)
+                         : pack_blocks(c->data.weights, rows, cols, groups, f->row_block, f->col_block);
     half_pack(f->storage, weights.values, weights.count);
     c->weights = exact(weights);
     c->bias = exact(pack_blocks(c->data.bias, rows, 1, groups, f->row_block, 1));
@@ -216,6 +218,49 @@ Test(kernels, conv_rows_of_channels)
         cr_assert(conv_is_wide(b.kernels[i]), "%s", describe(&b, b.kernels[i]));
     }
     check_batch(&b, "conv-wide", 3e-6);
+}
+
+static Kernel *add_winograd(Batch *b, int32_t m, KernelSizes sizes, bool bias, bool residual, OpKind act)
+{
+    Kernel *kernel = add(b, KERNEL_CONV, sizes, bias, residual, act);
+    kernel->family = KERNEL_WINOGRAD;
+    kernel->winograd = winograd_square(m);
+    tiles_choose(target_find(STR("portable")), kernel);
+    return kernel;
+}
+
+/* Blocks that end with the image or before it, tiles that do, sets of channels, blocks of input channels. */
+static void check_winograd(const char *test, int32_t m, double tolerance)
+{
+    Batch b = batch_create(0);
+    add_winograd(&b, m, reference_sizes(64, 56, 56, 64, 3, 1, 1, 0), true, false, OP_RELU);
+    add_winograd(&b, m, reference_sizes(32, 28, 28, 128, 3, 1, 1, 0), true, true, OP_RELU);    /* two sets */
+    add_winograd(&b, m, reference_sizes(512, 7, 7, 48, 3, 1, 1, 0), true, true, OP_SILU);      /* all tiles at once */
+    add_winograd(&b, m, reference_sizes(36, 13, 9, 33, 3, 1, 1, 0), false, true, OP_IDENTITY); /* odd channels */
+    add_winograd(&b, m, reference_sizes(4, 35, 35, 96, 3, 1, 0, 0), true, false, OP_RELU6);    /* no padding */
+    add_winograd(&b, m, reference_sizes(8, 4, 110, 80, 3, 1, 2, 0), true, false, OP_RELU);
+    add_winograd(&b, m, reference_sizes(12, 17, 17, 5, 3, 1, 1, 0), false, false, OP_HARD_SWISH);
+    KernelSizes cut = reference_sizes(8, 12, 12, 16, 3, 1, 0, 0); /* the last rows and columns are not read */
+    cut.out_rows = 5;
+    cut.out_cols = 8;
+    add_winograd(&b, m, cut, true, false, OP_RELU);
+    for (int i = 0; i < 8; ++i) {
+        KernelSizes s = reference_sizes(4 * pick(&b, 1, 9), pick(&b, 4, 40), pick(&b, 4, 40), pick(&b, 1, 130), 3, 1,
+                                        pick(&b, 0, 2), 0);
+        add_winograd(&b, m, s, pick(&b, 0, 1), pick(&b, 0, 1), pick(&b, 0, 1) ? OP_RELU : OP_IDENTITY);
+    }
+    check_batch(&b, test, tolerance);
+}
+
+Test(kernels, winograd_2x2_in_plain_c)
+{
+    check_winograd("winograd-plain-2", 2, 3e-6);
+}
+
+/* Of few input channels, over whose sums rounding errors do not even out. */
+Test(kernels, winograd_4x4_in_plain_c)
+{
+    check_winograd("winograd-plain-4", 4, 1e-5);
 }
 
 Test(kernels, conv_odd_shapes)

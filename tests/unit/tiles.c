@@ -82,6 +82,46 @@ Test(tiles, choosing_twice_changes_nothing)
     cr_assert(kernel_equal(&once, &twice));
 }
 
+/* Outputs of a tile of Winograd's convolution in plain C; 0: direct sums. */
+static int32_t winograd_of(int32_t ic, int32_t side, int32_t oc, int32_t stride, int32_t dilation, int32_t groups,
+                           bool wanted)
+{
+    Kernel k = {.family = KERNEL_CONV, .sizes = lower_build_sizes(ic, side, oc, 3, groups)};
+    k.sizes.stride_rows = k.sizes.stride_cols = stride;
+    k.sizes.dilation_rows = k.sizes.dilation_cols = dilation;
+    k.sizes.pad_top = k.sizes.pad_left = dilation;
+    k.sizes.out_rows = k.sizes.out_cols = (side - 1) / stride + 1;
+    select_conv(target_find(STR("portable")), wanted, &k);
+    cr_assert_eq(k.family, k.winograd.rows > 0 ? KERNEL_WINOGRAD : KERNEL_CONV);
+    if (k.family == KERNEL_WINOGRAD) {
+        PlainWinograd g = plain_winograd(&k);
+        int64_t area = (int64_t)g.points * g.points;
+        cr_assert_eq(g.block_rows * g.tile_cols, k.block_tiles);
+        cr_assert(g.slots % 4 == 0 && g.slots >= k.block_tiles && g.block_rows * g.m * side >= g.pixels);
+        cr_assert_eq(k.weight_format.lanes % PLAIN_WINOGRAD_CHANNELS, 0);
+        cr_assert_geq(k.scratch_bytes, 4 * area * g.slots * (ic + k.weight_format.lanes));
+    }
+    return k.winograd.rows;
+}
+
+/* Large tiles where their weights are few beside the image, small ones else; none where it is not written for the shape, is not
+ * wanted, or has few channels. */
+Test(tiles, winograd_in_plain_c_where_it_pays)
+{
+    cr_assert_eq(winograd_of(64, 56, 64, 1, 1, 1, true), 4);
+    cr_assert_eq(winograd_of(128, 28, 128, 1, 1, 1, true), 4);
+    cr_assert_eq(winograd_of(256, 14, 256, 1, 1, 1, true), 2);
+    cr_assert_eq(winograd_of(512, 7, 512, 1, 1, 1, true), 2);
+    cr_assert_eq(winograd_of(64, 224, 64, 1, 1, 1, true), 4);
+    cr_assert_eq(winograd_of(64, 56, 64, 1, 1, 1, false), 0);
+    cr_assert_eq(winograd_of(64, 56, 64, 2, 1, 1, true), 0);
+    cr_assert_eq(winograd_of(64, 56, 64, 1, 2, 1, true), 0);
+    cr_assert_eq(winograd_of(64, 56, 64, 1, 1, 2, true), 0);
+    cr_assert_eq(winograd_of(66, 56, 64, 1, 1, 1, true), 0);
+    cr_assert_eq(winograd_of(16, 56, 64, 1, 1, 1, true), 0);
+    cr_assert_eq(winograd_of(512, 3, 512, 1, 1, 1, true), 0);
+}
+
 static KernelFamily selected(int32_t side, int32_t kernel, int32_t dilation, int32_t pad, int32_t out, int32_t groups,
                              int32_t *inputs)
 {
@@ -89,7 +129,7 @@ static KernelFamily selected(int32_t side, int32_t kernel, int32_t dilation, int
     k.sizes.dilation_rows = k.sizes.dilation_cols = dilation;
     k.sizes.pad_top = k.sizes.pad_left = pad;
     k.sizes.out_rows = k.sizes.out_cols = out;
-    select_conv(target_find(STR("portable")), &k);
+    select_conv(target_find(STR("portable")), true, &k);
     *inputs = k.sizes.in_channels;
     return k.family;
 }
