@@ -183,8 +183,8 @@ void winograd_tile_describe(WinogradTile tile, StrBuf *out); /* "4", "4x2" */
 typedef struct PackFormat {
     int32_t row_block, col_block; /* ROWS; 0, 0: the kernel has no weights. Of the others lanes and 1 */
     PackKind kind;
-    int32_t lanes, vectors,
-        in_block; /* all but ROWS; in_block = lanes but in VECTORS, WINOGRAD of plain C, and 1 in LINES */
+    /* All but ROWS; in_block = lanes but in VECTORS and in plain C, and 1 in LINES. */
+    int32_t lanes, vectors, in_block;
     int32_t window_rows, window_cols; /* all but ROWS: taps; (1, 1) in STRASSEN */
     WinogradTile winograd;            /* WINOGRAD, LINES (rows) */
     int32_t phases;                   /* WINOGRAD: S; 0 like 1: stride 1 */
@@ -384,8 +384,8 @@ typedef struct Prologue {
 
 /* A kernel: everything its C text depends on. Equal records are emitted once and called many times.
  *
- * vector = 1: plain C99 on plain layouts, all families above DIRECT, and WINOGRAD. vector = b: the C text works on vectors of b floats,
- * and families take and give:
+ * vector = 1: plain C99 on plain layouts, all families above DIRECT, and WINOGRAD. vector = b: the C text works on vectors of
+ * b floats, and families take and give:
  *   DIRECT, WINOGRAD, STRASSEN, GROUPED, DEPTHWISE (multiplier 1)   in, out, residual blocked. DIRECT with second_stride: a
  *                        shortcut's projection in the same sums; `in2` blocked, operand x[1]; the weight is that of one
  *                        convolution of the channels of both, first those of `in`
@@ -496,15 +496,15 @@ int64_t dense_scratch_bytes(const Kernel *kernel);
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded
  * by SCRATCH_PAD: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 2 * SCRATCH_PAD) bytes; then winograd_quad_bytes().
  */
-/* WINOGRAD with vector 1 (stride 1, 3x3, no groups, whole fours of input channels): rows of tiles of the image are done some
- * at a time, weights are WINOGRAD with lanes = channels of a set, tile_taps input channels are multiplied at once. */
+/* WINOGRAD with vector 1 (stride 1, 3x3, no groups, whole fours of input channels): a block of whole rows of tiles is done at
+ * a time; weights are WINOGRAD with lanes = channels of a set. */
 typedef struct PlainWinograd {
     int32_t m, points;            /* of an axis: outputs of a tile, T = m + 2 */
     int32_t tile_rows, tile_cols; /* of the image */
-    int32_t block_rows,
-        slots;      /* rows of tiles of a block (the last one may have fewer); their tiles, and up to three more */
-    int32_t width;  /* columns of the input that a row of tiles reads, padding included */
-    int64_t pixels; /* of the output, of a block */
+    int32_t block_rows;           /* rows of tiles of a block; the last one may have fewer */
+    int32_t slots;                /* tiles of a block, and up to three more: whole fours */
+    int32_t width;                /* columns of the input that a row of tiles reads, padding included */
+    int64_t pixels;               /* of the output, of a block */
     /* Floats of scratch: inputs V [T*T][slots/4][I/4][4 tiles][4]; products M [T*T][slots][channels of a set], which begin as
      * rows of four input channels and the same transformed down, [2][T][width][4]; outputs [CHANNELS][pixels]. */
     int64_t v, products, outputs;
