@@ -142,27 +142,22 @@ static void emit_dense_add_bf16(int32_t n, CWriter *w)
 
 /* --- which of them a program needs: the size that a kernel calls, or 0 */
 
-static bool is_plain_winograd(const Kernel *kernel)
-{
-    return kernel->family == KERNEL_WINOGRAD && kernel->vector <= 1;
-}
-
 /* The transforms of tiles of m x m outputs. */
 static int32_t size_of_winograd(const Kernel *kernel)
 {
-    return is_plain_winograd(kernel) ? kernel->winograd.rows : 0;
+    return winograd_is_plain(kernel) ? kernel->winograd.rows : 0;
 }
 
 static int32_t size_of_matrix_first(const Kernel *kernel)
 {
-    return is_plain_winograd(kernel) ? kernel->weight_format.lanes : 0;
+    return winograd_is_plain(kernel) ? kernel->weight_format.lanes : 0;
 }
 
 static int32_t size_of_matrix_tile(const Kernel *kernel)
 {
     bool has_tiles =
         kernel->family == KERNEL_CONV || kernel->family == KERNEL_CONV_TRANSPOSE || kernel->family == KERNEL_GRAM;
-    if (is_plain_winograd(kernel)) {
+    if (winograd_is_plain(kernel)) {
         return kernel->tile_taps < kernel->sizes.in_channels ? kernel->weight_format.lanes : 0;
     }
     return conv_is_wide(kernel) ? kernel->weight_format.row_block : has_tiles ? kernel->tile_pixels : 0;
@@ -170,7 +165,7 @@ static int32_t size_of_matrix_tile(const Kernel *kernel)
 
 static int32_t size_of_matrix_start(const Kernel *kernel)
 {
-    return kernel->epilogue.bias && !conv_is_wide(kernel) && !is_plain_winograd(kernel) ? size_of_matrix_tile(kernel)
+    return kernel->epilogue.bias && !conv_is_wide(kernel) && !winograd_is_plain(kernel) ? size_of_matrix_tile(kernel)
                                                                                         : 0;
 }
 

@@ -185,7 +185,7 @@ static int tiles_of(const Kernel *kernel, TileShape *shapes)
     if (kernel->family == KERNEL_STRASSEN) {
         return strassen_tiles(kernel, shapes);
     }
-    return is_winograd(kernel->family) && kernel->vector > 1 ? winograd_tiles(kernel, shapes) : 0;
+    return is_winograd(kernel->family) && !winograd_is_plain(kernel) ? winograd_tiles(kernel, shapes) : 0;
 }
 
 static void paste(const char *embedded, CWriter *w)

@@ -496,6 +496,10 @@ int64_t dense_scratch_bytes(const Kernel *kernel);
 /* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded
  * by SCRATCH_PAD: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 2 * SCRATCH_PAD) bytes; then winograd_quad_bytes().
  */
+static inline bool winograd_is_plain(const Kernel *kernel)
+{
+    return kernel->family == KERNEL_WINOGRAD && kernel->vector <= 1;
+}
 /* WINOGRAD with vector 1 (stride 1, 3x3, no groups, whole fours of input channels): a block of whole rows of tiles is done at
  * a time; weights are WINOGRAD with lanes = channels of a set. */
 typedef struct PlainWinograd {

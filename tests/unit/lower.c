@@ -258,6 +258,24 @@ Test(lower, a_bias_is_padded_like_the_rows_of_its_weight)
     lower_build_stop(&b);
 }
 
+/* In plain C too Winograd's convolution is taken, with transformed filters, unless --no-winograd says no. */
+Test(lower, no_winograd_holds_for_plain_c)
+{
+    for (int no = 0; no < 2; ++no) {
+        LowerBuild b = lower_build_start();
+        Node *x = lower_build_conv(&b, "c", lower_build_input(&b, "x", 64, 28, 28), 64, 3, 1, 1);
+        graph_add_output(b.graph, STR("y"), x, (Span){0, 0});
+        graph_compact(b.graph); /* weights were attached after their readers */
+        LowerOptions options = {.target = target_find(STR("portable")), .batch = 1, .parts = 1, .no_winograd = no == 1};
+        Program *p = lower(b.arena, b.graph, &options, b.diag);
+        const Step *step = &p->steps[0];
+        cr_assert_eq(step->kernel->family, no ? KERNEL_CONV : KERNEL_WINOGRAD);
+        cr_assert_eq(step->weight->format.kind, no ? PACK_ROWS : PACK_WINOGRAD);
+        cr_assert_eq(step->weight->bytes, 4 * 64 * 64 * (no ? 9 : 36));
+        lower_build_stop(&b);
+    }
+}
+
 Test(lower, one_weight_read_twice_is_packed_once)
 {
     LowerBuild b = lower_build_start();
