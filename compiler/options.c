@@ -43,7 +43,7 @@ const char options_help[] =
     "                           x86-64-v4, znver1, aarch64: for gcc or clang, with -march=NAME (aarch64: without)\n"
     "                           or, there, -march=native; portable: strict C99, any machine and compiler\n"
     "      --target=NAME,NAME   code for each, among which init chooses: see README.md; no -march\n"
-    "      --no-winograd        direct sums only: a tenth of the rounding error or less, more time\n"
+    "      --no-winograd        direct sums only: less rounding error and smaller weights, more time\n"
     "      --dense-storage=TYPE how weights of dense layers are stored: f32 (default); f16 (3 digits, numbers up to\n"
     "                           65504) or bf16 (2 digits, the range of f32): half the bytes. Computed in f32\n"
     "      --tune[=FILE]        time kernels for each convolution here, with the compiler CC; add the fastest to the\n"

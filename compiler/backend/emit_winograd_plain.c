@@ -207,7 +207,8 @@ static int32_t last_rows(const Plain *p)
     return p->g.tile_rows - (p->blocks - 1) * p->g.block_rows;
 }
 
-/* Zeros for those of the last four tiles that do not exist. */
+/* Zeros for those of the last four tiles that do not exist: no output depends on them, but memory that nobody has written is not
+ * read. */
 static void emit_empty_slots(const Plain *p, CWriter *w)
 {
     int32_t inputs = p->s->in_channels;
@@ -363,8 +364,9 @@ static void emit_block(const Plain *p, CWriter *w)
         cw_line(w, "const int tile_rows = %d, out_rows = %d;", g->block_rows, last);
     } else {
         cw_line(w, "const int is_last = first_row == %d;", (p->blocks - 1) * g->block_rows);
-        cw_line(w, "const int tile_rows = is_last ? %d : %d, out_rows = is_last ? %d : %d;", last_rows(p),
-                g->block_rows, last, full);
+        CExpr rows = cexpr_format("is_last ? %d : %d", (int)last_rows(p), (int)g->block_rows);
+        cw_line(w, "const int tile_rows = %s, out_rows = is_last ? %d : %d;",
+                last_rows(p) < g->block_rows ? rows.text : cexpr_int(g->block_rows).text, last, full);
     }
     CExpr pixels = cexpr_sum((Term[]){{"out_rows", p->s->out_cols}, {NULL, 0}}, 0);
     cw_line(w, "const int tiles = %s, pixels = %s;", tiles_of(p, "tile_rows").text, pixels.text);

@@ -139,7 +139,7 @@ static Filter transform(const AxisTransform *down, const AxisTransform *across, 
     return filter;
 }
 
-/* out is [xi][inputs of the point, padded to lanes][rows padded to lanes]. */
+/* out is [xi][inputs of the point, padded to in_block][rows padded to lanes]. */
 void pack_winograd(const PackFormat *f, const float *in, int32_t rows, int32_t inputs, float *out)
 {
     int32_t stride = stride_of(f);

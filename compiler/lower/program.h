@@ -493,15 +493,16 @@ static inline bool conv_is_wide(const Kernel *kernel)
  * part: totals [vectors][b], sums [vectors][b], a list of the inputs (place and value), and DENSE_LIST_MORE entries. */
 enum { DENSE_SHARE = 8, DENSE_ROW = 4096, DENSE_LIST_MORE = 16 };
 int64_t dense_scratch_bytes(const Kernel *kernel);
-/* WINOGRAD scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded
+/* WINOGRAD of vector targets, scratch of one part: V [T*T][S*S*ceil(I/b)][NT][b], then M [T*T][vectors][NT][b], each [T*T] stride padded
  * by SCRATCH_PAD: 4 * T*T * ((S*S*ceil(I/b) + vectors) * NT * b + 2 * SCRATCH_PAD) bytes; then winograd_quad_bytes().
  */
+
+/* Whether a kernel is WINOGRAD in plain C: stride 1, 3x3, no groups, whole fours of input channels. */
 static inline bool winograd_is_plain(const Kernel *kernel)
 {
-    return kernel->family == KERNEL_WINOGRAD && kernel->vector <= 1;
+    return kernel->family == KERNEL_WINOGRAD && kernel->vector == 1;
 }
-/* WINOGRAD with vector 1 (stride 1, 3x3, no groups, whole fours of input channels): a block of whole rows of tiles is done at
- * a time; weights are WINOGRAD with lanes = channels of a set. */
+/* Its sizes: a block of whole rows of tiles is done at a time; weights are WINOGRAD with lanes = channels of a set. */
 typedef struct PlainWinograd {
     int32_t m, points;            /* of an axis: outputs of a tile, T = m + 2 */
     int32_t tile_rows, tile_cols; /* of the image */
@@ -516,6 +517,7 @@ typedef struct PlainWinograd {
 enum { PLAIN_WINOGRAD_CHANNELS = 16 }; /* outputs transformed at once; divides the channels of a set */
 /* Of a kernel whose block_tiles and weight_format are known. */
 PlainWinograd plain_winograd(const Kernel *kernel);
+
 /* WINOGRAD_LIVE scratch of one part: V [ceil(I/b)][slots/t][S*S][T*T][t][b] for t = tile_cols, slots = NT rounded up to whole t,
  * then M [slots/t][T*T][t][b]. */
 int64_t winograd_live_scratch(const Kernel *kernel);

@@ -131,6 +131,10 @@ static void dump_kernel(const Kernel *kernel, Arena *scratch, StrBuf *out)
     if (kernel->tile_pixels > 0) {
         strbuf_printf(out, ", tile of %d pixels x %d taps", (int)kernel->tile_pixels, (int)kernel->tile_taps);
     }
+    if (winograd_is_plain(kernel)) {
+        strbuf_printf(out, ", %d tiles x %d channels a block, %d inputs at once", (int)kernel->block_tiles,
+                      (int)kernel->weight_format.lanes, (int)kernel->tile_taps);
+    }
     if (kernel->scratch_bytes > 0) {
         strbuf_printf(out, ", scratch %" PRId64, kernel->scratch_bytes);
     }

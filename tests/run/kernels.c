@@ -240,13 +240,16 @@ static void check_winograd(const char *test, int32_t m, double tolerance)
     add_winograd(&b, m, reference_sizes(4, 35, 35, 96, 3, 1, 0, 0), true, false, OP_RELU6);    /* no padding */
     add_winograd(&b, m, reference_sizes(8, 4, 110, 80, 3, 1, 2, 0), true, false, OP_RELU);
     add_winograd(&b, m, reference_sizes(12, 17, 17, 5, 3, 1, 1, 0), false, false, OP_HARD_SWISH);
+    add_winograd(&b, m, reference_sizes(268, 14, 14, 112, 3, 1, 1, 0), true, false, OP_RELU); /* a short last block */
     KernelSizes cut = reference_sizes(8, 12, 12, 16, 3, 1, 0, 0); /* the last rows and columns are not read */
     cut.out_rows = 5;
     cut.out_cols = 8;
     add_winograd(&b, m, cut, true, false, OP_RELU);
     for (int i = 0; i < 8; ++i) {
-        KernelSizes s = reference_sizes(4 * pick(&b, 1, 9), pick(&b, 4, 40), pick(&b, 4, 40), pick(&b, 1, 130), 3, 1,
-                                        pick(&b, 0, 2), 0);
+        KernelSizes s =
+            reference_sizes(4 * pick(&b, 1, 9), pick(&b, 4, 40), pick(&b, 4, 40), pick(&b, 1, 130), 3, 1, 1 + i % 2, 0);
+        s.pad_top = pick(&b, 0, 2); /* what is missing at the top and left is added at the bottom and right */
+        s.pad_left = i < 4 ? 2 - s.pad_top : pick(&b, 0, 2);
         add_winograd(&b, m, s, pick(&b, 0, 1), pick(&b, 0, 1), pick(&b, 0, 1) ? OP_RELU : OP_IDENTITY);
     }
     check_batch(&b, test, tolerance);

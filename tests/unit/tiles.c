@@ -97,9 +97,12 @@ static int32_t winograd_of(int32_t ic, int32_t side, int32_t oc, int32_t stride,
         PlainWinograd g = plain_winograd(&k);
         int64_t area = (int64_t)g.points * g.points;
         cr_assert_eq(g.block_rows * g.tile_cols, k.block_tiles);
-        cr_assert(g.slots % 4 == 0 && g.slots >= k.block_tiles && g.block_rows * g.m * side >= g.pixels);
         cr_assert_eq(k.weight_format.lanes % PLAIN_WINOGRAD_CHANNELS, 0);
-        cr_assert_geq(k.scratch_bytes, 4 * area * g.slots * (ic + k.weight_format.lanes));
+        int64_t products = area * g.slots * (ic + k.weight_format.lanes);
+        int64_t outputs =
+            PLAIN_WINOGRAD_CHANNELS *
+            (int64_t)(k.block_tiles / g.tile_cols * g.m < side ? k.block_tiles / g.tile_cols * g.m : side) * side;
+        cr_assert_geq(k.scratch_bytes, 4 * (products + outputs));
     }
     return k.winograd.rows;
 }
