@@ -3,6 +3,7 @@
 
 #include "lower/program.h"
 #include "lower_build.h"
+#include "support/ints.h"
 
 static Kernel conv(int32_t ic, int32_t side, int32_t oc, int32_t kernel, int32_t groups)
 {
@@ -99,9 +100,8 @@ static int32_t winograd_of(int32_t ic, int32_t side, int32_t oc, int32_t stride,
         cr_assert_eq(g.block_rows * g.tile_cols, k.block_tiles);
         cr_assert_eq(k.weight_format.lanes % PLAIN_WINOGRAD_CHANNELS, 0);
         int64_t products = area * g.slots * (ic + k.weight_format.lanes);
-        int64_t outputs =
-            PLAIN_WINOGRAD_CHANNELS *
-            (int64_t)(k.block_tiles / g.tile_cols * g.m < side ? k.block_tiles / g.tile_cols * g.m : side) * side;
+        int64_t rows = int_min(k.block_tiles / g.tile_cols * g.m, side),
+                outputs = PLAIN_WINOGRAD_CHANNELS * rows * side;
         cr_assert_geq(k.scratch_bytes, 4 * (products + outputs));
     }
     return k.winograd.rows;
