@@ -176,6 +176,9 @@ static bool same_shape(const TileShape *a, const TileShape *b)
 
 static int tiles_of(const Kernel *kernel, TileShape *shapes)
 {
+    if (kernel->vector == 1) {
+        return 0; /* plain C shares other functions: emit_helpers.c */
+    }
     if (kernel->lines > 0) {
         return lines_tiles(kernel, shapes);
     }
@@ -185,7 +188,7 @@ static int tiles_of(const Kernel *kernel, TileShape *shapes)
     if (kernel->family == KERNEL_STRASSEN) {
         return strassen_tiles(kernel, shapes);
     }
-    return is_winograd(kernel->family) && !winograd_is_plain(kernel) ? winograd_tiles(kernel, shapes) : 0;
+    return is_winograd(kernel->family) ? winograd_tiles(kernel, shapes) : 0;
 }
 
 static void paste(const char *embedded, CWriter *w)

@@ -61,6 +61,16 @@ static void emit_values(char letter, int32_t count, const char *from, const char
     strbuf_free(&line);
 }
 
+/* d0 .. and the terms that several points share. */
+static void emit_inputs(const Transform *t, int32_t points, const char *from, const char *step, int64_t floats,
+                        CWriter *w)
+{
+    emit_values('d', points, from, step, floats, w);
+    if (t->terms != NULL) {
+        cw_line(w, "%s", t->terms);
+    }
+}
+
 static void emit_down(const Transform *t, int32_t points, CWriter *w)
 {
     cw_comment(w, "Tiles of %dx%d outputs: points[%d][n] of the columns of rows[%d][n].", (int)t->m, (int)t->m,
@@ -68,10 +78,7 @@ static void emit_down(const Transform *t, int32_t points, CWriter *w)
     cw_line(w, "static void winograd%d_down(const float *CNN_RESTRICT rows, int n, float *CNN_RESTRICT points)", t->m);
     cw_body(w);
     cw_open(w, "for (int i = 0; i < n; ++i)");
-    emit_values('d', points, "rows", "n", 0, w);
-    if (t->terms != NULL) {
-        cw_line(w, "%s", t->terms);
-    }
+    emit_inputs(t, points, "rows", "n", 0, w);
     for (int32_t p = 0; p < points; ++p) {
         CExpr at = cexpr_sum((Term[]){{"n", p}, {"i", 1}, {NULL, 0}}, 0);
         cw_line(w, "points[%s] = %s;", at.text, t->points[p]);
@@ -100,10 +107,7 @@ static void emit_across(const Transform *t, int32_t points, CWriter *w)
     cw_line(w, "const float *from = columns + row * n * 4;");
     cw_line(w, "float points[%d][4];", points);
     cw_open(w, "for (int i = 0; i < 4; ++i)");
-    emit_values('d', points, "from", "", CONV_COLS, w);
-    if (t->terms != NULL) {
-        cw_line(w, "%s", t->terms);
-    }
+    emit_inputs(t, points, "from", "", CONV_COLS, w);
     for (int32_t p = 0; p < points; ++p) {
         cw_line(w, "points[%d][i] = %s;", p, t->points[p]);
     }

@@ -196,7 +196,9 @@ void select_conv(const Target *target, bool winograd, Kernel *kernel)
         kernel->family = KERNEL_DEPTHWISE;
         s->multiplier = s->out_channels / s->in_channels;
     } else {
-        kernel->winograd = winograd ? plain_winograd_of(s) : (WinogradTile){0};
+        if (winograd) {
+            kernel->winograd = plain_winograd_of(s);
+        }
         kernel->family = kernel->winograd.rows > 0 ? KERNEL_WINOGRAD : KERNEL_CONV;
     }
     tiles_choose(target, kernel);
