@@ -7,6 +7,7 @@
  * and, in this order, each product but the first and S1 T1 added to sums that are there,
  *     U = W11 X11, Y11 = U + W12 X21, U = U + S2 T2, U3 = U + S3 T3, Y21 = U3 + -W22 T4, Y22 = U3 + S1 T1,
  *     U = U + S1 T1, Y12 = U + S4 X22
+ * where the first U waits in the place of U3, so that no product is added to where it goes.
  * Pixels are cut into halves of equal width, two of which, left and right, are a block; where the width does not divide
  * the pixels, the last half begins earlier and what the one before it has computed too is not written again.
  *
@@ -204,6 +205,11 @@ bool strassen_is_clamped(const Strassen *g)
     return 2 * g->blocks * g->half != g->pixels;
 }
 
+bool strassen_skips(const Strassen *g)
+{
+    return strassen_is_clamped(g) || (g->twice && g->half % 2 != 0);
+}
+
 /* Where pixel number `pixel` lies within a plane: "pixel * 16", "pixel / 14 * 256 + pixel % 14 * 16". */
 static CExpr place_of(const Strassen *g, const char *pixel, const Layout *layout, int32_t stride)
 {
@@ -319,11 +325,39 @@ static void emit_input(const Strassen *g, CWriter *w)
 
 /* --- outputs */
 
+/* "vector_shuffle(lower, upper, 0, 1, 2, 3, 8, 9, 10, 11)": the lanes of a plane, which are the first or the second half of
+ * what lower and upper hold. */
+static void put_joined(const Strassen *g, bool second, StrBuf *out)
+{
+    int32_t half = g->b / 2;
+    strbuf_printf(out, "vector_shuffle(lower, upper");
+    for (int32_t lane = 0; lane < g->b; ++lane) {
+        strbuf_printf(out, ", %d", (int)(lane % half + (lane < half ? 0 : g->b) + (second ? half : 0)));
+    }
+    strbuf_printf(out, ")");
+}
+
+/* "sums[v * width + i]"; of products whose lanes are halves of two planes' "plane_of", before it what that needs. */
+static const char *emit_sum(const Strassen *g, CWriter *w)
+{
+    if (!g->twice) {
+        return "sums[v * width + i]";
+    }
+    cw_line(w, "const vector lower = lower_lanes[v / 2 * width + i], upper = upper_lanes[v / 2 * width + i];");
+    StrBuf first = {0}, second = {0};
+    put_joined(g, false, &first);
+    put_joined(g, true, &second);
+    cw_line(w, "const vector sum = v %% 2 == 0 ? %s : %s;", first.ptr, second.ptr);
+    strbuf_free(&first);
+    strbuf_free(&second);
+    return "sum";
+}
+
 static void emit_output_loop(const Strassen *g, OutputPass pass, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    cw_open(w, "for (int i = %s; i < width; ++i)", strassen_is_clamped(g) ? "skip > 0 ? skip : 0" : "0");
+    cw_open(w, "for (int i = %s; i < width; ++i)", strassen_skips(g) ? "skip > 0 ? skip : 0" : "0");
     cw_line(w, "const %s pixel = first + i;", g->index);
     cw_line(w, "float *const to = y + %s;", place_of(g, "pixel", &kernel->out, 1).text);
     if (e->residual) {
@@ -331,7 +365,7 @@ static void emit_output_loop(const Strassen *g, OutputPass pass, CWriter *w)
     }
     cw_open(w, "for (int v = 0; v < vectors; ++v)");
     StrBuf value = {0};
-    strbuf_printf(&value, "sums[v * width + i]");
+    strbuf_printf(&value, "%s", emit_sum(g, w));
     if (e->bias) {
         strbuf_printf(&value, " + vector_load(bias + v * %d)", g->b);
     }
@@ -350,13 +384,23 @@ static void emit_output(const Strassen *g, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    bool clamped = strassen_is_clamped(g);
-    cw_comment(w, "sums [vectors][width] to y: channels from vector `plane` on, pixels from `first` on%s.%s",
-               clamped ? ", without the first `skip`" : "", e->residual ? " residual may be y itself." : "");
+    const char *skipping = strassen_skips(g) ? ", without the first `skip`" : "";
+    const char *in_place = e->residual ? " residual may be y itself." : "";
+    if (g->twice) {
+        cw_comment(
+            w,
+            "The lower and the upper lanes of planes, both [planes/2][width], to y: planes from `plane` on, pixels "
+            "from `first` on%s.%s",
+            skipping, in_place);
+    } else {
+        cw_comment(w, "sums [vectors][width] to y: channels from vector `plane` on, pixels from `first` on%s.%s",
+                   skipping, in_place);
+    }
     cw_line(w,
             "static void " STR_FMT
-            "_output(const step_arguments *a, const vector *sums, %s plane, int first,%s int vectors, int width)",
-            STR_ARG(kernel->name), g->index, clamped ? " int skip," : "");
+            "_output(const step_arguments *a, const vector *%s, %s plane, int first,%s int vectors, int width)",
+            STR_ARG(kernel->name), g->twice ? "lower_lanes, const vector *upper_lanes" : "sums", g->index,
+            strassen_skips(g) ? " int skip," : "");
     cw_body(w);
     CExpr y =
         cexpr_sum((Term[]){{"a->y", 1}, {"plane", kernel->out.plane_stride}, {NULL, 0}}, emit_interior(&kernel->out));
@@ -430,11 +474,12 @@ static void emit_calls(const Strassen *g, CWriter *w)
 
 void emit_strassen_start(const char *none, CWriter *w)
 {
-    cw_line(w, "const vector *const start = n == W11_X11 || n == S1_T1 ? %s : n == W22_T4 ? u3 : u;", none);
-    cw_line(w, "vector *const to = n == W11_X11 || n == S2_T2 ? u : n == S3_T3 ? u3 : sums;");
+    cw_line(w, "const vector *const start = n == W11_X11 || n == S1_T1 ? %s : n == S3_T3 || n == S4_X22 ? u : u3;",
+            none);
+    cw_line(w, "vector *const to = n == S2_T2 ? u : n == W11_X11 || n == S3_T3 ? u3 : sums;");
 }
 
-void emit_strassen_end(const char *size, const char *output, CWriter *w)
+void emit_strassen_open_end(const char *size, CWriter *w)
 {
     cw_open(w, "if (to == sums)");
     cw_open(w, "if (n == S1_T1)");
@@ -443,8 +488,12 @@ void emit_strassen_end(const char *size, const char *output, CWriter *w)
     cw_line(w, "sums[k] += u3[k];");
     cw_close(w, "");
     cw_close(w, "");
-    cw_line(w, "%s", output);
-    cw_close(w, "");
+}
+
+void emit_strassen_width(const Strassen *g, CWriter *w)
+{
+    emit_strassen_either("width", cexpr_format("i < %d", (int)(g->wide * g->chunk)).text, g->chunk,
+                         g->wide < g->chunks ? g->chunk - 1 : g->chunk, w);
 }
 
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
@@ -456,10 +505,14 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
     if (prefetch > 0) {
         cw_line(w, "const float *next = w + %" PRId64 " * vectors; /* the next product's */", floats);
     }
-    cw_line(w, "vector sums[%d]; /* [vectors][width] */", g->vectors * g->chunk);
+    if (!g->twice) {
+        cw_line(w, "vector sums[%d]; /* [vectors][width] */", g->vectors * g->chunk);
+    }
     cw_open(w, "for (int i = 0; i < %d;)", g->run);
-    emit_strassen_either("width", cexpr_format("i < %d", (int)(g->wide * g->chunk)).text, g->chunk,
-                         g->wide < g->chunks ? g->chunk - 1 : g->chunk, w);
+    emit_strassen_width(g, w);
+    if (g->twice) {
+        cw_line(w, "vector *const sums = result + quarter + i * vectors;");
+    }
     cw_line(w, "vector *const u = (vector *)(sums_u + i * %d * vectors);", g->b);
     cw_line(w, "vector *const u3 = (vector *)(sums_u3 + i * %d * vectors);", g->b);
     emit_strassen_start("no_sums", w);
@@ -470,7 +523,9 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
         CExpr either = cexpr_format("vectors == %d ? %" PRId64 " : %" PRId64, (int)g->vectors, ahead, last_ahead);
         cw_line(w, "next += %s;", ahead == last_ahead ? cexpr_int(ahead).text : either.text);
     }
-    emit_strassen_end("width * vectors", output, w);
+    emit_strassen_open_end("width * vectors", w);
+    cw_line(w, "%s", output);
+    cw_close(w, "");
     cw_line(w, "i += width;");
     cw_close(w, "");
 }

@@ -42,6 +42,7 @@ void emit_strassen_lanes(const Strassen *g, const char *name, CWriter *w);
 /* "first", "second", "skip": the halves of block number `block`, where pixels are clamped the first of `second` to skip. */
 void emit_strassen_halves(const Strassen *g, CWriter *w);
 bool strassen_is_clamped(const Strassen *g);
+bool strassen_skips(const Strassen *g); /* pixels of a half are skipped, or those that both runs of a half have */
 void emit_strassen_input_call(const Strassen *g, CWriter *w); /* their sums to v */
 void emit_strassen_factors(const Strassen *g, CWriter *w);    /* "factors": of the seven products, in x or in v */
 /* "lower", "right": where product n ends; `what` they are, for the reader. */
@@ -51,9 +52,11 @@ void emit_strassen_place(const Strassen *g, CWriter *w); /* the same of y, "plan
 const char *emit_strassen_existing(const Strassen *g, const char *planes, CWriter *w);
 /* "start", "to": what product n is added to, of the sums u, u3 or `none`, and where that goes: there or to sums. */
 void emit_strassen_start(const char *none, CWriter *w);
-/* The other use of S1 T1, of `size` vectors; then `output` of what is in sums. */
-void emit_strassen_end(const char *size, const char *output, CWriter *w);
-/* Product n, of factors[n] and weights, with `vectors` of outputs: chunk by chunk, each followed by `output`. */
+/* Opens a block for what is in sums, of `size` vectors, before which it is put to the other use of S1 T1. */
+void emit_strassen_open_end(const char *size, CWriter *w);
+void emit_strassen_width(const Strassen *g, CWriter *w); /* "width": pixels of the chunk from i on */
+/* Product n, of factors[n] and weights, with `vectors` of outputs: chunk by chunk, each followed by `output` of its "sums",
+ * which lie in `result`, from `quarter` on, where `twice`. */
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w);
 
 /* --- emit_strassen_twice.c */

@@ -2,6 +2,8 @@
  * The factors of a product are cut once more into quarters: pixels into a left and a right run, which share the middle one
  * where their number is odd; channels by lanes, the lower and the upper half of each vector, so that any number of vectors
  * has halves. Outputs of half the lanes of two planes are one vector of a product; of an odd last plane half a vector.
+ * Sums stay in this order, [lower, upper lanes][left, right run][chunk of pixels][vector][pixel of the chunk][b], until
+ * NAME_output joins the lanes.
  * Products go over whole planes, of a factor that ends with the inputs over those that exist; for lanes past the last input
  * W12, W22 and S4 are zeros here too, and X22 counts as zero.
  *
@@ -10,8 +12,8 @@
  *
  *     strassen_quarters  writes the sums of a factor's quarters, [2][planes][pixel of a run][T2, T3 and T4, T1 side by side]
  *     NAME_product       the product of one factor and a set of channels, added to what is there;
- *     strassen_quarter   a chunk of one of its quarters, whose lanes go to where they belong.
- * Those without a NAME are shared (embed/vector_strassen.c). */
+ *     NAME_output        a chunk of both halves of the lanes to y.
+ * strassen_quarters is shared (embed/vector_strassen.c). */
 #include <inttypes.h>
 
 #include "backend/emit_strassen.h"
@@ -22,27 +24,27 @@ static int32_t right_of(const Strassen *g)
     return g->half - g->run;
 }
 
-/* The middle pixel is in both runs. */
-static bool shares_middle(const Strassen *g)
-{
-    return g->half % 2 != 0;
-}
-
 /* Floats of the sums of quarters: of [planes][run][b], with the padding; of both. */
 static int64_t quarters_stride(const Strassen *g)
 {
     return g->in_planes * g->run * g->b + SCRATCH_PAD;
 }
 
-/* The same of U or U3 of all sets, in order of [set][planes][half][b]. */
+/* Of the result of a set, in its four quarters. */
+static int64_t set_floats(const Strassen *g)
+{
+    return 4 * (int64_t)g->run * g->vectors * g->b;
+}
+
+/* The same of U or U3 of all sets, with the padding. */
 static int64_t all_sums_stride(const Strassen *g)
 {
-    return g->sets * g->planes * g->half * g->b + SCRATCH_PAD;
+    return g->sets * set_floats(g) + SCRATCH_PAD;
 }
 
 int64_t strassen_twice_floats(const Strassen *g)
 {
-    return 2 * quarters_stride(g) + 2 * all_sums_stride(g) + (int64_t)g->planes * g->half * g->b;
+    return 2 * quarters_stride(g) + 2 * all_sums_stride(g) + set_floats(g);
 }
 
 void emit_strassen_inner(const Strassen *g, CWriter *w)
@@ -50,8 +52,9 @@ void emit_strassen_inner(const Strassen *g, CWriter *w)
     int32_t lanes = g->b / 2;
     cw_comment(w,
                "result = before (NULL: zeros) + weights [7][%" PRId64 "][planes/2][%d] times x, once more by seven "
-               "products. x [%" PRId64 "][%d][%d] lies as in_x says, v: sums of its quarters; result [planes][%d][%d].",
-               g->inputs, g->b, g->in_planes, g->half, g->b, g->half, g->b);
+               "products. x [%" PRId64 "][%d][%d] lies as in_x says, v: sums of its quarters; result, before: [lower, "
+               "upper lanes of planes][left, right run][%d pixels][planes/2][%d] in chunks.",
+               g->inputs, g->b, g->in_planes, g->half, g->b, g->run, g->b);
     cw_line(w,
             "static void " STR_FMT
             "_product(const conv_taps *in_x, const float *x, const float *v, const float *weights, "
@@ -67,12 +70,8 @@ void emit_strassen_inner(const Strassen *g, CWriter *w)
     cw_line(w, "const int vectors = (planes + 1) / 2;");
     cw_open(w, "for (int n = 0; n < %d; ++n)", PRODUCTS);
     emit_strassen_quarter("quarters of result", w);
-    cw_line(w, "const int at = lower * %d + right * %d;", lanes, right_of(g) * g->b);
-    emit_strassen_product(g,
-                          cexpr_format("strassen_quarter(sums, planes, width, %s, at + i * %d, %d, before, result);",
-                                       shares_middle(g) ? "right ? 1 - i : 0" : "0", g->b, g->half * g->b)
-                              .text,
-                          w);
+    cw_line(w, "const int quarter = (lower * 2 + right) * %d * vectors;", g->run);
+    emit_strassen_product(g, "strassen_add(before, quarter + i * vectors, width * vectors, result);", w);
     cw_close(w, "");
     cw_close(w, "");
     cw_blank(w);
@@ -84,13 +83,36 @@ static void emit_places(const Strassen *g, CWriter *w)
     int64_t all = all_sums_stride(g);
     cw_line(w, "float *const quarters = v + %" PRId64 "; /* [2][%" PRId64 "][%d][%d] */",
             strassen_factors_in_v(g) * g->v_stride, g->in_planes, g->run, g->b);
-    cw_line(w, "float *const all_u = quarters + %" PRId64 "; /* [set][%d][%d][%d] */", 2 * quarters_stride(g),
-            g->planes, g->half, g->b);
+    cw_line(w, "float *const all_u = quarters + %" PRId64 "; /* [set][2][2][%d pixels][%d][%d] in chunks */",
+            2 * quarters_stride(g), g->run, g->vectors, g->b);
     cw_line(w, "float *const all_u3 = all_u + %" PRId64 ";", all);
     cw_line(w, "float *const sums_u = all_u3 + %" PRId64 "; /* of a product: [2][%d pixels][%d][%d] in chunks */", all,
             g->run, g->vectors, g->b);
-    cw_line(w, "vector *const sums = (vector *)(sums_u + %" PRId64 "); /* [%d][%d] */", 2 * g->sum_stride, g->planes,
-            g->half);
+    cw_line(w, "vector *const sums = (vector *)(sums_u + %" PRId64 "); /* of a set */", 2 * g->sum_stride);
+}
+
+/* A set's results in a half of the pixels, from sums to y: chunk by chunk, each pixel once. */
+static void emit_outputs(const Strassen *g, const char *planes, CWriter *w)
+{
+    bool skips = strassen_skips(g);
+    if (skips) {
+        cw_line(w, "int written = %s; /* of the pixels of the half */",
+                strassen_is_clamped(g) ? "right ? skip : 0" : "0");
+    }
+    cw_open(w, "for (int side = 0; side < 2; ++side)");
+    cw_open(w, "for (int i = 0; i < %d;)", g->run);
+    emit_strassen_width(g, w);
+    cw_line(w, "const int at = side * %d + i;", right_of(g));
+    cw_line(w, "const vector *const lower_lanes = sums + (side * %d + i) * vectors;", g->run);
+    cw_line(w, "const vector *const upper_lanes = lower_lanes + %d * vectors;", 2 * g->run);
+    cw_line(w, STR_FMT "_output(a, lower_lanes, upper_lanes, plane, pixel + at,%s %s, width);",
+            STR_ARG(g->kernel->name), skips ? " written - at," : "", planes);
+    if (skips) {
+        cw_line(w, "written = written > at + width ? written : at + width;");
+    }
+    cw_line(w, "i += width;");
+    cw_close(w, "");
+    cw_close(w, "");
 }
 
 /* The products of the sets of a block, as many of them as are this part's. */
@@ -111,15 +133,15 @@ static void emit_sets(const Strassen *g, CWriter *w)
                          g->sets > 1 ? g->planes : g->last_planes, g->last_planes, w);
     cw_line(w, "const float *const weights = a->weights + n * %" PRId64 " + set * %" PRId64 ";",
             floats * g->all_vectors, floats * g->vectors);
-    int64_t set = (int64_t)g->planes * g->half * g->b;
-    cw_line(w, "vector *const u = (vector *)(all_u + set * %" PRId64 ");", set);
-    cw_line(w, "vector *const u3 = (vector *)(all_u3 + set * %" PRId64 ");", set);
+    cw_line(w, "vector *const u = (vector *)(all_u + set * %" PRId64 ");", set_floats(g));
+    cw_line(w, "vector *const u3 = (vector *)(all_u3 + set * %" PRId64 ");", set_floats(g));
     emit_strassen_start("NULL", w);
     cw_line(w, STR_FMT "_product(taps[n], factors[n], quarters, weights, planes, start, to, sums_u);", STR_ARG(name));
     const char *planes = emit_strassen_existing(g, "planes", w);
-    CExpr output = cexpr_format(STR_FMT "_output(a, sums, plane, pixel,%s %s, %d);", STR_ARG(name),
-                                strassen_is_clamped(g) ? " right ? skip : 0," : "", planes, (int)g->half);
-    emit_strassen_end(cexpr_format("planes * %d", (int)g->half).text, output.text, w);
+    cw_line(w, "const int vectors = (planes + 1) / 2;");
+    emit_strassen_open_end(cexpr_format("%d * vectors", 4 * (int)g->run).text, w);
+    emit_outputs(g, planes, w);
+    cw_close(w, "");
     cw_close(w, "");
     cw_close(w, "");
 }

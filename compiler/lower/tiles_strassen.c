@@ -32,9 +32,8 @@ int64_t strassen_scratch_bytes(const Kernel *kernel)
     int64_t run = ceil_div(kernel->block_tiles, strassen_cuts(f)) * (int64_t)kernel->vector;
     int64_t floats = factors * (in_planes * half + PAD) + SUMS * (f->vectors * run + PAD);
     if (f->kind == PACK_STRASSEN_TWICE) {
-        int64_t planes = 2 * f->vectors;
-        floats +=
-            QUARTERS * (in_planes * run + PAD) + SUMS * (strassen_sets(kernel) * planes * half + PAD) + planes * half;
+        int64_t set = 4 * f->vectors * run;
+        floats += QUARTERS * (in_planes * run + PAD) + SUMS * (strassen_sets(kernel) * set + PAD) + set;
     }
     return 4 * floats;
 }

@@ -26,20 +26,12 @@ CNN_INLINE void strassen_quarters(const conv_taps *in_x, const float *x, int run
     }
 }
 
-/* result = before (NULL: zeros) + sums [planes/2][width][half the lanes of two planes] from pixel `skip` on; those lie from
- * place `at` on, planes `step` floats apart. */
-CNN_INLINE void strassen_quarter(const vector *sums, int planes, int width, int skip, int at, int step, const vector *before,
-                                 vector *result)
+/* result += before (NULL: nothing): `count` vectors of both from number `at` on. */
+CNN_INLINE void strassen_add(const vector *before, int at, int count, vector *result)
 {
-    enum { LANES = CNN_VECTOR_FLOATS / 2 };
-    for (int plane = 0; plane < planes; ++plane, at += step) {
-        const float *const from = (const float *)(sums + plane / 2 * width) + plane % 2 * LANES;
-        for (int i = skip > 0 ? skip : 0; i < width; ++i) {
-            vector_half value = *(const vector_half *)(from + i * CNN_VECTOR_FLOATS);
-            if (before != NULL) {
-                value += *(const vector_half *)((const float *)before + at + i * CNN_VECTOR_FLOATS);
-            }
-            *(vector_half *)((float *)result + at + i * CNN_VECTOR_FLOATS) = value;
+    if (before != NULL) {
+        for (int k = at; k < at + count; ++k) {
+            result[k] += before[k];
         }
     }
 }
