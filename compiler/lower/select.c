@@ -197,7 +197,7 @@ void select_conv(const Target *target, bool winograd, Kernel *kernel)
         s->multiplier = s->out_channels / s->in_channels;
     } else {
         if (winograd) {
-            kernel->winograd = plain_winograd_of(s);
+            kernel->winograd = select_plain_winograd(s);
         }
         kernel->family = kernel->winograd.rows > 0 ? KERNEL_WINOGRAD : KERNEL_CONV;
     }

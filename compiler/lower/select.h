@@ -24,7 +24,7 @@ int32_t lines_of(const Target *target, const Kernel *kernel, bool rows);
 
 /* --- select_winograd_plain.c */
 /* In plain C: the tile that pays most, 2x2 or 4x4; 0, 0: none. */
-WinogradTile plain_winograd_of(const KernelSizes *sizes);
+WinogradTile select_plain_winograd(const KernelSizes *sizes);
 
 /* --- select_strassen.c */
 bool takes_strassen(const Target *target, const KernelSizes *sizes); /* it could be of family STRASSEN */

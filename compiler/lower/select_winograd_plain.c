@@ -31,7 +31,7 @@ static double plain_winograd_cost(const KernelSizes *s, int32_t m)
                    tiles * (INPUT * in + OUTPUT * out));
 }
 
-WinogradTile plain_winograd_of(const KernelSizes *s)
+WinogradTile select_plain_winograd(const KernelSizes *s)
 {
     static const int32_t sides[] = {2, 4};
     WinogradTile best = {0};
