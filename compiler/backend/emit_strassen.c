@@ -323,7 +323,7 @@ static void emit_input(const Strassen *g, CWriter *w)
     cw_blank(w);
 }
 
-/* --- outputs */
+/* --- outputs: chunks of `planes` planes, of which a vector of products holds one; twice, halves of two */
 
 /* "vector_shuffle(lower, upper, 0, 1, 2, 3, 8, 9, 10, 11)": the lanes of a plane, which are the first or the second half of
  * what lower and upper hold. */
@@ -337,7 +337,7 @@ static void put_joined(const Strassen *g, bool second, StrBuf *out)
     strbuf_printf(out, ")");
 }
 
-/* "sums[v * width + i]"; of products whose lanes are halves of two planes' "plane_of", before it what that needs. */
+/* The sum of plane v: "sums[v * width + i]"; twice, where products have half the lanes of two planes, "sum", declared here. */
 static const char *emit_sum(const Strassen *g, CWriter *w)
 {
     if (!g->twice) {
@@ -363,7 +363,7 @@ static void emit_output_loop(const Strassen *g, OutputPass pass, CWriter *w)
     if (e->residual) {
         cw_line(w, "const float *const add = residual + %s;", place_of(g, "pixel", &kernel->residual, 1).text);
     }
-    cw_open(w, "for (int v = 0; v < vectors; ++v)");
+    cw_open(w, "for (int v = 0; v < planes; ++v)");
     StrBuf value = {0};
     strbuf_printf(&value, "%s", emit_sum(g, w));
     if (e->bias) {
@@ -384,21 +384,21 @@ static void emit_output(const Strassen *g, CWriter *w)
 {
     const Kernel *kernel = g->kernel;
     const Epilogue *e = &kernel->epilogue;
-    const char *skipping = strassen_skips(g) ? ", without the first `skip`" : "";
+    const char *skipping = strassen_skips(g) ? ", without the first `skip`, if any" : "";
     const char *in_place = e->residual ? " residual may be y itself." : "";
     if (g->twice) {
-        cw_comment(
-            w,
-            "The lower and the upper lanes of planes, both [planes/2][width], to y: planes from `plane` on, pixels "
-            "from `first` on%s.%s",
-            skipping, in_place);
-    } else {
-        cw_comment(w, "sums [vectors][width] to y: channels from vector `plane` on, pixels from `first` on%s.%s",
+        cw_comment(w,
+                   "The lower and the upper lanes of planes, both [planes/2, rounded up][width], to y: planes from "
+                   "`plane` on, "
+                   "pixels from `first` on%s.%s",
                    skipping, in_place);
+    } else {
+        cw_comment(w, "sums [planes][width] to y: planes from `plane` on, pixels from `first` on%s.%s", skipping,
+                   in_place);
     }
     cw_line(w,
             "static void " STR_FMT
-            "_output(const step_arguments *a, const vector *%s, %s plane, int first,%s int vectors, int width)",
+            "_output(const step_arguments *a, const vector *%s, %s plane, int first,%s int planes, int width)",
             STR_ARG(kernel->name), g->twice ? "lower_lanes, const vector *upper_lanes" : "sums", g->index,
             strassen_skips(g) ? " int skip," : "");
     cw_body(w);

@@ -50,9 +50,9 @@ void emit_strassen_quarter(const char *what, CWriter *w);
 void emit_strassen_place(const Strassen *g, CWriter *w); /* the same of y, "plane", "pixel": where that begins */
 /* "existing": how many of the `planes` of y that a set has there exist; its name, or `planes` where all do. */
 const char *emit_strassen_existing(const Strassen *g, const char *planes, CWriter *w);
-/* "start", "to": what product n is added to, of the sums u, u3 or `none`, and where that goes: there or to sums. */
+/* "start", "to": what product n is added to, of the sums u, u3 or `none`, and where that goes: to another of them or sums. */
 void emit_strassen_start(const char *none, CWriter *w);
-/* Opens a block for what is in sums, of `size` vectors, before which it is put to the other use of S1 T1. */
+/* Opens a block, which the caller closes, for products that end in sums, of `size` vectors; S1 T1 is added to u there too. */
 void emit_strassen_open_end(const char *size, CWriter *w);
 void emit_strassen_width(const Strassen *g, CWriter *w); /* "width": pixels of the chunk from i on */
 /* Product n, of factors[n] and weights, with `vectors` of outputs: chunk by chunk, each followed by `output` of its "sums",

@@ -24,19 +24,19 @@ static int32_t right_of(const Strassen *g)
     return g->half - g->run;
 }
 
-/* Floats of the sums of quarters: of [planes][run][b], with the padding; of both. */
+/* Floats from T2 and T3 to T4 and T1, sums of quarters [planes][run][b] with the padding. */
 static int64_t quarters_stride(const Strassen *g)
 {
     return g->in_planes * g->run * g->b + SCRATCH_PAD;
 }
 
-/* Of the result of a set, in its four quarters. */
+/* Floats of a set's result, in its four quarters. */
 static int64_t set_floats(const Strassen *g)
 {
     return 4 * (int64_t)g->run * g->vectors * g->b;
 }
 
-/* The same of U or U3 of all sets, with the padding. */
+/* Floats from U to U3: results of all sets, with the padding. */
 static int64_t all_sums_stride(const Strassen *g)
 {
     return g->sets * set_floats(g) + SCRATCH_PAD;

@@ -448,7 +448,7 @@ typedef struct Kernel {
     bool input_ahead;            /* DIRECT, window 1x1: inputs of the next block (tile, where tiles are not in blocks) are
                                     asked for while this one's are summed up, or go through the prologue. MAX_POOL,
                                     AVG_POOL: those of the next row of windows. DEPTHWISE: of the row of tiles after the
-                                    next one. STRASSEN: of the next plane */
+                                    next one. STRASSEN: of the next plane. WINOGRAD: of a tile two further */
     bool tile_ends;              /* DEPTHWISE, GROUPED: tiles, of one row, apply the epilogue, whose activation has no
                                     parameters, to sums in registers; else the kernel does to what tiles return */
     bool near;                   /* DIRECT, PLANAR, STRASSEN, DEPTHWISE whose tiles end: a tile's outputs go through a silu
@@ -564,7 +564,7 @@ bool strassen_in_place(const Kernel *kernel);
 int64_t prologue_scratch_bytes(const Kernel *kernel);
 /* STRASSEN scratch of one part: V [4, or 7 where not in place][ceil(I/b)/2][block_tiles][b], then
  * sums [2][vectors][block_tiles][b]. Twice: V, sums of quarters [2][ceil(I/b)/2][run][b] for run = block_tiles/2 rounded up,
- * U, U3 [sets * 2 * vectors][block_tiles][b], sums [2][vectors][run][b], a result [2 * vectors][block_tiles][b]. The first
+ * U, U3 [sets][2 halves of lanes][2 runs][run][vectors][b], sums [2][vectors][run][b], the result of a set as U. The first
  * strides padded by SCRATCH_PAD. */
 int64_t strassen_scratch_bytes(const Kernel *kernel);
 /* Rows (or columns) of the input, from the first padding one, that the tiles of `out` rows read. */

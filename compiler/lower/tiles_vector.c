@@ -12,13 +12,14 @@ enum {
     PROLOGUE_BLOCK = 112 * 1024,   /* bytes of input that are normalised at once */
     DENSE_AHEAD = 4 * 1024,
     DENSE_VECTORS = 8,
-    DENSE_FAR = 2 * 1024 * 1024,     /* bytes of weights that come from beyond the second level */
-    DENSE_OUTPUTS = 64,              /* fewer do not pay for a list of the inputs */
-    WINOGRAD_TILES = 32,             /* transformed at once */
-    WINOGRAD_ONE_BLOCK = 56,         /* up to here all at once */
-    WINOGRAD_FEW_TILES = 8,          /* at least, where that keeps their transforms near the processor: */
-    WINOGRAD_NEAR = 256 * 1024,      /* bytes of transforms */
-    WINOGRAD_AGAIN = 6 * 1024 * 1024 /* bytes of weights that may be read again and again for few tiles each */
+    DENSE_FAR = 2 * 1024 * 1024,      /* bytes of weights that come from beyond the second level */
+    DENSE_OUTPUTS = 64,               /* fewer do not pay for a list of the inputs */
+    WINOGRAD_TILES = 32,              /* transformed at once */
+    WINOGRAD_ONE_BLOCK = 56,          /* up to here all at once */
+    WINOGRAD_FEW_TILES = 8,           /* at least, where that keeps their transforms near the processor: */
+    WINOGRAD_NEAR = 256 * 1024,       /* bytes of transforms */
+    WINOGRAD_INPUT = 3 * 1024 * 1024, /* bytes of an input that has left the second level, so that asking for it pays */
+    WINOGRAD_AGAIN = 6 * 1024 * 1024  /* bytes of weights that may be read again and again for few tiles each */
 };
 
 /* Tiles of up to `pixels` pixels: a stretch of a row, or several short rows. */
@@ -420,6 +421,7 @@ static void choose_winograd(const Target *target, Kernel *kernel)
         kernel->weight_format.phase_lanes = true;
     }
     kernel->prefetch_bytes = stream > STREAMED ? STREAM_AHEAD : 0;
+    kernel->input_ahead = !many && stride == 1 && 4 * layout_elements(&kernel->in) > WINOGRAD_INPUT;
     kernel->scratch_bytes = winograd_scratch(kernel);
 }
 

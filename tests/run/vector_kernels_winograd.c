@@ -58,6 +58,7 @@ static void add_winograd(Batch *b, int i, bool live, int32_t kernel_rows, int32_
     k->block_tiles = pick(b, 1, 2) == 1 ? tiles : winograd_quads(k) ? 4 * pick(b, 1, tiles / 4) : pick(b, 1, tiles);
     k->tile_cols = pick(b, 1, k->block_tiles < 14 ? k->block_tiles : 14);
     k->tile_round = (int32_t[]){0, 1, 2, 4}[pick(b, 0, 3)];
+    k->input_ahead = !live && stride == 1 && i % 2 == 0;
     k->prefetch_bytes = pick(b, 0, 1) ? 8192 : 0;
     int64_t in_planes = stride * stride * ceil_div(s.in_channels / groups, b->b);
     k->scratch_bytes = 4 * winograd_points(m.rows, tap_rows) * winograd_points(m.cols, tap_cols) *
