@@ -11,20 +11,6 @@
 #include "backend/ctext.h"
 #include "support/ints.h"
 
-/* Of two vectors that hold `results` sums of `lanes` lanes each: the lower or upper half of each sum's lanes. */
-static void append_halves(int32_t b, int32_t results, int32_t lanes, bool upper, const char *vectors, StrBuf *out)
-{
-    strbuf_printf(out, "vector_shuffle(%s", vectors);
-    for (int32_t side = 0; side < 2; ++side) {
-        for (int32_t k = 0; k < results; ++k) {
-            for (int32_t lane = 0; lane < lanes / 2; ++lane) {
-                strbuf_printf(out, ", %d", (int)(side * b + k * lanes + (upper ? lanes / 2 : 0) + lane));
-            }
-        }
-    }
-    strbuf_printf(out, ")");
-}
-
 /* vector_sums_N: lane i of the result is the sum of the lanes of v[i], for N vectors. */
 static void emit_sums(int32_t b, int32_t count, CWriter *w)
 {
@@ -41,8 +27,8 @@ static void emit_sums(int32_t b, int32_t count, CWriter *w)
         int32_t pairs = count / results / 2;
         const char *vectors = pairs > 0 ? "v[2 * i], v[2 * i + 1]" : "v[0], v[0]";
         StrBuf low = {0}, high = {0};
-        append_halves(b, results, lanes, false, vectors, &low);
-        append_halves(b, results, lanes, true, vectors, &high);
+        emit_put_halves(b, results, lanes, false, vectors, &low);
+        emit_put_halves(b, results, lanes, true, vectors, &high);
         if (pairs > 0) {
             emit_open_unrolled(w, "i", pairs);
         }

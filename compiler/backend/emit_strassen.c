@@ -325,18 +325,6 @@ static void emit_input(const Strassen *g, CWriter *w)
 
 /* --- outputs: chunks of `planes` planes, of which a vector of products holds one; twice, halves of two */
 
-/* "vector_shuffle(lower, upper, 0, 1, 2, 3, 8, 9, 10, 11)": the lanes of a plane, which are the first or the second half of
- * what lower and upper hold. */
-static void put_joined(const Strassen *g, bool second, StrBuf *out)
-{
-    int32_t half = g->b / 2;
-    strbuf_printf(out, "vector_shuffle(lower, upper");
-    for (int32_t lane = 0; lane < g->b; ++lane) {
-        strbuf_printf(out, ", %d", (int)(lane % half + (lane < half ? 0 : g->b) + (second ? half : 0)));
-    }
-    strbuf_printf(out, ")");
-}
-
 /* The sum of plane v: "sums[v * width + i]"; twice, where products have half the lanes of two planes, "sum", declared here. */
 static const char *emit_sum(const Strassen *g, CWriter *w)
 {
@@ -345,8 +333,8 @@ static const char *emit_sum(const Strassen *g, CWriter *w)
     }
     cw_line(w, "const vector lower = lower_lanes[v / 2 * width + i], upper = upper_lanes[v / 2 * width + i];");
     StrBuf first = {0}, second = {0};
-    put_joined(g, false, &first);
-    put_joined(g, true, &second);
+    emit_put_halves(g->b, 1, g->b, false, "lower, upper", &first);
+    emit_put_halves(g->b, 1, g->b, true, "lower, upper", &second);
     cw_line(w, "const vector sum = v %% 2 == 0 ? %s : %s;", first.ptr, second.ptr);
     strbuf_free(&first);
     strbuf_free(&second);
@@ -389,8 +377,7 @@ static void emit_output(const Strassen *g, CWriter *w)
     if (g->twice) {
         cw_comment(w,
                    "The lower and the upper lanes of planes, both [planes/2, rounded up][width], to y: planes from "
-                   "`plane` on, "
-                   "pixels from `first` on%s.%s",
+                   "`plane` on, pixels from `first` on%s.%s",
                    skipping, in_place);
     } else {
         cw_comment(w, "sums [planes][width] to y: planes from `plane` on, pixels from `first` on%s.%s", skipping,
@@ -490,10 +477,17 @@ void emit_strassen_open_end(const char *size, CWriter *w)
     cw_close(w, "");
 }
 
-void emit_strassen_width(const Strassen *g, CWriter *w)
+void emit_strassen_open_chunks(const Strassen *g, CWriter *w)
 {
+    cw_open(w, "for (int i = 0; i < %d;)", g->run);
     emit_strassen_either("width", cexpr_format("i < %d", (int)(g->wide * g->chunk)).text, g->chunk,
                          g->wide < g->chunks ? g->chunk - 1 : g->chunk, w);
+}
+
+void emit_strassen_close_chunks(CWriter *w)
+{
+    cw_line(w, "i += width;");
+    cw_close(w, "");
 }
 
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
@@ -508,8 +502,7 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
     if (!g->twice) {
         cw_line(w, "vector sums[%d]; /* [vectors][width] */", g->vectors * g->chunk);
     }
-    cw_open(w, "for (int i = 0; i < %d;)", g->run);
-    emit_strassen_width(g, w);
+    emit_strassen_open_chunks(g, w);
     if (g->twice) {
         cw_line(w, "vector *const sums = result + quarter + i * vectors;");
     }
@@ -526,8 +519,7 @@ void emit_strassen_product(const Strassen *g, const char *output, CWriter *w)
     emit_strassen_open_end("width * vectors", w);
     cw_line(w, "%s", output);
     cw_close(w, "");
-    cw_line(w, "i += width;");
-    cw_close(w, "");
+    emit_strassen_close_chunks(w);
 }
 
 /* --- the kernel */

@@ -54,7 +54,9 @@ const char *emit_strassen_existing(const Strassen *g, const char *planes, CWrite
 void emit_strassen_start(const char *none, CWriter *w);
 /* Opens a block, which the caller closes, for products that end in sums, of `size` vectors; S1 T1 is added to u there too. */
 void emit_strassen_open_end(const char *size, CWriter *w);
-void emit_strassen_width(const Strassen *g, CWriter *w); /* "width": pixels of the chunk from i on */
+/* "i", "width": a loop over the chunks of a run, of `width` pixels from i on. */
+void emit_strassen_open_chunks(const Strassen *g, CWriter *w);
+void emit_strassen_close_chunks(CWriter *w);
 /* Product n, of factors[n] and weights, with `vectors` of outputs: chunk by chunk, each followed by `output` of its "sums",
  * which lie in `result`, from `quarter` on, where `twice`. */
 void emit_strassen_product(const Strassen *g, const char *output, CWriter *w);

@@ -100,8 +100,7 @@ static void emit_outputs(const Strassen *g, const char *planes, CWriter *w)
                 strassen_is_clamped(g) ? "right ? skip : 0" : "0");
     }
     cw_open(w, "for (int side = 0; side < 2; ++side)");
-    cw_open(w, "for (int i = 0; i < %d;)", g->run);
-    emit_strassen_width(g, w);
+    emit_strassen_open_chunks(g, w);
     cw_line(w, "const int at = side * %d + i;", right_of(g));
     cw_line(w, "const vector *const lower_lanes = sums + (side * %d + i) * vectors;", g->run);
     cw_line(w, "const vector *const upper_lanes = lower_lanes + %d * vectors;", 2 * g->run);
@@ -110,8 +109,7 @@ static void emit_outputs(const Strassen *g, const char *planes, CWriter *w)
     if (skips) {
         cw_line(w, "written = written > at + width ? written : at + width;");
     }
-    cw_line(w, "i += width;");
-    cw_close(w, "");
+    emit_strassen_close_chunks(w);
     cw_close(w, "");
 }
 

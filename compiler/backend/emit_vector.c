@@ -19,6 +19,19 @@ void emit_open_unrolled(CWriter *w, const char *name, int32_t n)
     cw_open(w, "for (int %s = 0; %s < %d; ++%s)", name, name, n, name);
 }
 
+void emit_put_halves(int32_t b, int32_t results, int32_t lanes, bool upper, const char *vectors, StrBuf *out)
+{
+    strbuf_printf(out, "vector_shuffle(%s", vectors);
+    for (int32_t side = 0; side < 2; ++side) {
+        for (int32_t k = 0; k < results; ++k) {
+            for (int32_t lane = 0; lane < lanes / 2; ++lane) {
+                strbuf_printf(out, ", %d", (int)(side * b + k * lanes + (upper ? lanes / 2 : 0) + lane));
+            }
+        }
+    }
+    strbuf_printf(out, ")");
+}
+
 void emit_rows_ahead(CWriter *w, const char *base, int64_t first, int32_t rows, int64_t row_stride, int32_t floats,
                      const char *hint)
 {

@@ -28,6 +28,9 @@ CExpr emit_output_activation(const Activation *act, const char *variable, Output
 CExpr emit_offset(int64_t offset);
 /* "for (int NAME = 0; NAME < n; ++NAME)", unrolled by the compiler; cw_close() ends it. */
 void emit_open_unrolled(CWriter *w, const char *name, int32_t n);
+/* "vector_shuffle(a, b, 0, 1, 8, 9)": of two vectors of b lanes, named in `vectors`, that hold `results` sums of `lanes`
+ * lanes each, the lower or upper half of each sum's lanes. */
+void emit_put_halves(int32_t b, int32_t results, int32_t lanes, bool upper, const char *vectors, StrBuf *out);
 /* Prefetches of `floats` floats in each of `rows` rows from base + first on; `hint`: "" or ", 0, 2", to the second level. */
 void emit_rows_ahead(CWriter *w, const char *base, int64_t first, int32_t rows, int64_t row_stride, int32_t floats,
                      const char *hint);

@@ -226,18 +226,6 @@ static CExpr place_in_chunks(const Winograd *g, int32_t phases)
     return cexpr_format("i / %d * %d + i %% %d", g->chunk, phases * g->area * g->chunk, g->chunk);
 }
 
-/* Asks for what the tile at x and its left neighbour do not share, two tiles further: in quads the same place of the next. */
-static void emit_inputs_ahead(const Winograd *g, CWriter *w)
-{
-    int64_t shared = (int64_t)(g->point_cols - g->out_cols) * g->b, fresh = (int64_t)g->out_cols * g->b;
-    emit_open_unrolled(w, "r", g->point_rows);
-    for (int64_t at = 0; at < fresh; at += CACHE_LINE) {
-        CExpr line = cexpr_sum((Term[]){{"x", 1}, {"r", g->kernel->in.row_stride}, {NULL, 0}}, shared + 2 * fresh + at);
-        cw_line(w, "__builtin_prefetch(%s);", line.text);
-    }
-    cw_close(w, "");
-}
-
 /* The transforms of all inputs that one group's outputs need. */
 static void emit_all_inputs(const Winograd *g, CWriter *w)
 {
@@ -260,8 +248,10 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
                                  {NULL, 0}},
                         emit_window_origin(g->kernel));
     cw_line(w, "const float *const x = %s;", x.text);
-    if (g->kernel->input_ahead) {
-        emit_inputs_ahead(g, w);
+    if (g->kernel
+            ->input_ahead) { /* two tiles further, in quads the same place of the next, what the left one does not read */
+        int32_t shared = (g->point_cols - g->out_cols) * g->b, fresh = g->out_cols * g->b;
+        emit_rows_ahead(w, "x", shared + 2 * fresh, g->point_rows, in->row_stride, fresh, "");
     }
     if (g->live) {
         int32_t phases = g->stride * g->stride;
