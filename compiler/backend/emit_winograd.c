@@ -248,8 +248,8 @@ static void emit_all_inputs(const Winograd *g, CWriter *w)
                                  {NULL, 0}},
                         emit_window_origin(g->kernel));
     cw_line(w, "const float *const x = %s;", x.text);
-    if (g->kernel
-            ->input_ahead) { /* two tiles further, in quads the same place of the next, what the left one does not read */
+    if (g->kernel->input_ahead) {
+        /* What the left neighbour does not read, two tiles further: in quads the same place of the next one. */
         int32_t shared = (g->point_cols - g->out_cols) * g->b, fresh = g->out_cols * g->b;
         emit_rows_ahead(w, "x", shared + 2 * fresh, g->point_rows, in->row_stride, fresh, "");
     }
