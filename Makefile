@@ -83,9 +83,9 @@ bless: $(BUILD)/tests/run_all                        ## rewrite golden files fro
 	CNNC_BUILD=$(BUILD) CNNC_BLESS=1 $(BUILD)/tests/run_all --filter 'golden*/*' -j1
 
 # Every network of the zoo in ONNX Runtime and as generated C. SHARD=2/4: a quarter; NETS='vgg16 ops': only these;
-# DOUBLE=1: both against float64 too.
+# DOUBLE=1: both against float64 too; TARGET=native: this machine's kernels instead of portable.
 test-onnxruntime: deps-oracle $(BUILD)/cnnc $(BUILD)/tools/oracle/reference ## the zoo against ONNX Runtime, from PyPI
-	CNNC_BUILD=$(BUILD) tools/oracle/onnxruntime_sweep.py $(if $(SHARD),--shard $(SHARD)) $(if $(DOUBLE),--double) $(NETS)
+	CNNC_BUILD=$(BUILD) tools/oracle/onnxruntime_sweep.py $(if $(SHARD),--shard $(SHARD)) $(if $(DOUBLE),--double) $(if $(TARGET),--target $(TARGET)) $(NETS)
 $(BUILD)/tools/oracle/reference: $(BUILD)/tools/oracle/reference.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
@@ -110,7 +110,7 @@ deps-oracle:
 
 # The compiler, the zoo, and the runtime as header, sources and library, with a pkg-config file.
 DATA = $(DESTDIR)$(PREFIX)/share/cnnc
-$(BUILD)/libcnn.a: $(BUILD)/runtime/cnn_threads.o $(BUILD)/runtime/cnn_weights.o
+$(BUILD)/libcnn.a: $(BUILD)/runtime/cnn_arena.o $(BUILD)/runtime/cnn_threads.o $(BUILD)/runtime/cnn_weights.o
 	$(Q)rm -f $@ && ar rcsD $@ $^
 install: $(BUILD)/cnnc $(BUILD)/libcnn.a                ## install to PREFIX (default /usr/local)
 	install -D -m 755 $(BUILD)/cnnc $(DESTDIR)$(PREFIX)/bin/cnnc

@@ -39,6 +39,7 @@ from packages import PACKAGES, VENV, Fault, enter_venv, present, run, say, versi
 from zoo import variants          # noqa: E402
 
 WORK = os.path.join(sweep.BUILD, "bench-engines")
+HELPERS = [os.path.join(ROOT, "runtime", name) for name in ("cnn_arena.c", "cnn_threads.c", "cnn_weights.c")]
 TOLERANCE = 1e-4       # outputs against ours, of the largest value
 ROUND_SECONDS = 0.1    # fast nets run longer than --runs a round
 WORKER_SECONDS = 900   # to start, or for one round
@@ -121,8 +122,7 @@ def compile_ours(options, target, compiler, threads, folder):
         with open(source, encoding="utf-8") as file:
             lines += sum(1 for _ in file)
     program = os.path.join(folder, "worker")
-    helpers = [os.path.join(ROOT, "runtime", name) for name in ("cnn_threads.c", "cnn_weights.c")]
-    run([*shlex.split(compiler), "-std=gnu11", "-O2", "-I" + os.path.join(ROOT, "runtime"), "-I" + folder, os.path.join(HERE, "worker.c"), *helpers,
+    run([*shlex.split(compiler), "-std=gnu11", "-O2", "-I" + os.path.join(ROOT, "runtime"), "-I" + folder, os.path.join(HERE, "worker.c"), *HELPERS,
          *objects, "-o", program, "-pthread", "-lm"])
     return program, seconds, header, lines
 

@@ -142,18 +142,6 @@ static void timed_call(void *context, void (*run)(void *data, int part), void *d
     *least = calls->first || spent < *least ? spent : *least;
 }
 
-static void *read_weights(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    void *weights = allocate(MODEL_WEIGHTS_BYTES);
-    if (file == NULL || fread(weights, 1, MODEL_WEIGHTS_BYTES, file) != MODEL_WEIGHTS_BYTES) {
-        fprintf(stderr, "profile_net: cannot read %s\n", path);
-        exit(1);
-    }
-    fclose(file);
-    return weights;
-}
-
 static void fill(void *input, size_t bytes, float scale)
 {
     unsigned state = 1;
@@ -173,8 +161,12 @@ int main(int argc, char **argv)
     static model net;
     static Calls calls;
     Machine machine = {0, 0, 0};
-    void *in[N_INPUTS], *out[N_OUTPUTS], *arena = allocate(MODEL_ARENA_BYTES);
-    void *weights = MODEL_WEIGHTS_BYTES > 0 ? read_weights(argv[1]) : NULL;
+    void *in[N_INPUTS], *out[N_OUTPUTS], *arena;
+    cnn_weights weights = {NULL, 0, NULL};
+    check(cnn_arena_create(&arena, MODEL_ARENA_BYTES), "arena");
+    if (MODEL_WEIGHTS_BYTES > 0) {
+        check(cnn_weights_load(&weights, argv[1]), argv[1]);
+    }
     for (int i = 0; i < N_INPUTS; ++i) {
         in[i] = allocate(input_bytes[i]);
         fill(in[i], input_bytes[i], (float)atof(argv[3]));
@@ -183,7 +175,7 @@ int main(int argc, char **argv)
         out[i] = allocate(output_bytes[i]);
     }
     measure(&machine);
-    check(model_init(&net, weights, MODEL_WEIGHTS_BYTES, arena, MODEL_ARENA_BYTES), "init");
+    check(model_init(&net, weights.bytes, weights.size, arena, MODEL_ARENA_BYTES), "init");
     double whole = 1e30;
     for (int i = 0; i < 2 * runs; ++i) { /* by turns, so that both see the same neighbours */
         bool clocks = i % 2 != 0;

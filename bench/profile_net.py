@@ -99,7 +99,7 @@ def measure(net, arguments):
     bench.write_ports(bench.read_header(model[:-2] + ".h"), folder)
     tool = os.path.join(folder, "profile_net")
     run([*bench.compile_command(arguments.compiler, program.target), f"-DVECTOR_BYTES={VECTOR_BYTES[program.target]}", "-I" + folder,
-         "-I" + os.path.join(bench.ROOT, "runtime"), os.path.join(bench.HERE, "profile_net.c"), "-o", tool, "-lm"])
+         "-I" + os.path.join(bench.ROOT, "runtime"), os.path.join(bench.HERE, "profile_net.c"), *bench.HELPERS, "-o", tool, "-pthread", "-lm"])
     scale = "255" if net.startswith("style_") else "1"
     answer = subprocess.run([tool, model[:-2] + ".weights", str(arguments.runs), scale], check=True, capture_output=True, text=True).stdout
     machine, times = {}, []

@@ -77,7 +77,8 @@ int main(int argc, char **argv)
     }
     static model net;
     static long long times[RUNS_MAX];
-    void *in[N_INPUTS], *out[N_OUTPUTS], *arena = allocate(MODEL_ARENA_BYTES);
+    void *in[N_INPUTS], *out[N_OUTPUTS], *arena;
+    check(cnn_arena_create(&arena, MODEL_ARENA_BYTES), "arena");
     cnn_weights weights = {NULL, 0, NULL};
     if (MODEL_WEIGHTS_BYTES > 0) {
         check(cnn_weights_load(&weights, argv[1]), argv[1]);

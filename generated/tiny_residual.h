@@ -33,8 +33,9 @@
 /* cnn.h: what every network compiled by cnnc shares: status codes, the interface to threads, helpers of the runtime.
  *
  * Generated headers carry this text themselves, so that a network compiles alone; cnn.h and any number of them may be
- * included together, in any order, in C (C99 on) and C++. The helpers (cnn_weights_*, cnn_threads_*) are optional: link
- * runtime/cnn_weights.c and runtime/cnn_threads.c where you call them. Bare metal needs nothing but this header.
+ * included together, in any order, in C (C99 on) and C++. The helpers (cnn_arena_*, cnn_weights_*, cnn_threads_*) are
+ * optional: link runtime/cnn_arena.c, cnn_weights.c, cnn_threads.c where you call them. Bare metal needs nothing but this
+ * header.
  *
  * Yours without conditions: BSD Zero Clause License (SPDX: 0BSD). */
 #ifndef CNN_H
@@ -53,7 +54,7 @@ extern "C" {
 /* Arenas and weights lie on a multiple of CNN_ALIGNMENT bytes. For a static or automatic array:
  *     static CNN_ALIGNED unsigned char arena[RESNET50_ARENA_BYTES];
  * Where the compiler has no way to say so CNN_ALIGNED is empty, and a network's init tells when the address is no such
- * multiple. mmap, cnn_weights_map and aligned_alloc(64, ...) give memory that is. */
+ * multiple. mmap, cnn_arena_create, cnn_weights_map and aligned_alloc(64, ...) give memory that is. */
 enum { CNN_ALIGNMENT = 64 };
 #if defined(__GNUC__)
 #define CNN_ALIGNED __attribute__((aligned(64)))
@@ -157,6 +158,11 @@ typedef struct cnn_threads cnn_threads;
 cnn_status cnn_threads_create(cnn_threads **pool, int threads); /* on failure *pool is NULL */
 void cnn_threads_run(void *pool, cnn_task *task, void *data, int count);
 void cnn_threads_destroy(cnn_threads *pool); /* no run may be going on; NULL is allowed */
+
+/* --- runtime/cnn_arena.c: memory for an arena, on a multiple of CNN_ALIGNMENT. One of 2 MB or more lies in large pages
+ * where the system has them, in which most networks run faster, up to some hundredths. */
+cnn_status cnn_arena_create(void **arena, size_t bytes); /* such as RESNET50_ARENA_BYTES; on failure *arena is NULL */
+void cnn_arena_destroy(void *arena);                     /* after the last run that uses it; NULL is allowed */
 
 /* --- runtime/cnn_weights.c: a weights file in memory, read only. */
 typedef struct cnn_weights {

@@ -123,15 +123,18 @@ int main(int argc, char **argv)
         return 1;
     }
     mobilenet net;
-    void *arena = aligned_alloc(64, (MOBILENET_ARENA_BYTES + 63) / 64 * 64);
+    void *arena;
     int failures = 1;
-    status = mobilenet_init(&net, weights.bytes, weights.size, arena, MOBILENET_ARENA_BYTES);
+    status = cnn_arena_create(&arena, MOBILENET_ARENA_BYTES);
+    if (status == CNN_OK) {
+        status = mobilenet_init(&net, weights.bytes, weights.size, arena, MOBILENET_ARENA_BYTES);
+    }
     if (status == CNN_OK) {
         failures = classify(&net, labels, argc - 3, argv + 3);
     } else {
-        fprintf(stderr, "mobilenet_init: %s\n", cnn_status_text(status));
+        fprintf(stderr, "mobilenet: %s\n", cnn_status_text(status));
     }
-    free(arena);
+    cnn_arena_destroy(arena);
     cnn_weights_unmap(&weights);
     return failures > 0;
 }

@@ -526,6 +526,11 @@ Test(generated_code, runtime_compiles_everywhere)
         expect_success(&place, arena_printf(place.arena,
                                             "%s %s -Iruntime -DCNN_WEIGHTS_READ -c runtime/cnn_weights.c -o '%s/w.o'",
                                             compilers[c], warnings, place.folder));
+        expect_success(&place, arena_printf(place.arena, "%s %s -Iruntime -c runtime/cnn_arena.c -o '%s/a.o'",
+                                            compilers[c], warnings, place.folder));
+        expect_success(&place, arena_printf(place.arena,
+                                            "%s %s -Iruntime -DCNN_ARENA_MALLOC -c runtime/cnn_arena.c -o '%s/a.o'",
+                                            compilers[c], warnings, place.folder));
     }
     expect_success(&place, arena_printf(place.arena, "gcc -std=c11 %s -Iruntime -c runtime/cnn_threads.c -o '%s/t.o'",
                                         warnings, place.folder));
