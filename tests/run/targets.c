@@ -167,6 +167,9 @@ Test(targets, several_compute_what_each_does_alone)
 
 Test(targets, several_compute_what_each_does_alone_clang)
 {
+    if (IS_SANITIZED) {
+        cr_skip_test("the sanitizers' build looks at cnnc, not at what clang makes of its text");
+    }
     check_same_bits("blocks-clang", &blocks, "--no-embed-weights --threads-max=3", "clang -std=c99 -O1");
 }
 
@@ -252,13 +255,19 @@ Test(targets, weights_of_a_set_are_one_checked_file)
 
 /* --- the text */
 
+/* Of so many compilers that look at the text the sanitizers' build, whose text is the same, asks the first. */
+static size_t asked(size_t n_compilers)
+{
+    return IS_SANITIZED ? 1 : n_compilers;
+}
+
 static void check_set_is_clean(const char *test, const char *net, const char *arguments)
 {
     static const char *const compilers[] = {"gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -x c++",
                                             "clang++ -std=c++11 -x c++"};
     Place place = place_create(test);
     cnnc(&place, net, arena_printf(place.arena, "--target=%s %s", all_targets, arguments).ptr, "net");
-    for (size_t i = 0; i < sizeof compilers / sizeof compilers[0]; ++i) {
+    for (size_t i = 0; i < asked(sizeof compilers / sizeof compilers[0]); ++i) {
         expect(&place, arena_printf(place.arena, "for f in net*.c; do %s %s -O1 -c $f -o net.o || exit 1; done",
                                     compilers[i], warnings));
     }
@@ -278,7 +287,7 @@ Test(targets, objects_of_a_set)
     static const char *const compilers[] = {"gcc -std=c99 -O0", "gcc -std=c99 -O2", "clang -std=c99 -O0"};
     Place place = place_create("objects");
     cnnc(&place, "tests/run/nets/vector_blocks.net", "--target=x86-64-v2,x86-64-v3,x86-64-v4 --embed-weights", "net");
-    for (size_t i = 0; i < sizeof compilers / sizeof compilers[0]; ++i) {
+    for (size_t i = 0; i < asked(sizeof compilers / sizeof compilers[0]); ++i) {
         Str symbols = expect(&place, arena_printf(place.arena,
                                                   "rm -f *.o; for f in net*.c; do %s -c $f || exit 1; done; "
                                                   "nm -P -A net*.o | sed 's/^[^:]*: //'",
@@ -380,9 +389,9 @@ Test(targets, weights_are_loaded_once_on_every_processor)
 {
     Place place = place_create("tuning");
     cnnc(&place, blocks.file, "--target=x86-64-v3", "net");
-    static const char *const processors[] = {"generic", "haswell", "znver2", "znver3", "alderlake"};
+    static const char *const processors[] = {"generic", "znver3", "haswell", "znver2", "alderlake"};
     long wanted = 0;
-    for (size_t i = 0; i < sizeof processors / sizeof processors[0]; ++i) {
+    for (size_t i = 0; i < (IS_SANITIZED ? 2 : sizeof processors / sizeof processors[0]); ++i) {
         Str count = expect(
             &place, arena_printf(place.arena,
                                  "gcc -O3 -march=x86-64-v3 -mtune=%s -S net.c -o net.s && grep -c 'vfmadd.*(' net.s",

@@ -33,7 +33,8 @@ ParameterizedTestParameters(tune, choices_keep_results)
     static Mix mixes[MIXES * TARGETS];
     size_t count = 0;
     for (int t = 0; t < TARGETS; ++t) {
-        for (int k = 0; k < MIXES && target_runs_here(target_find(str_from(target_names[t]))); k += t == 0 ? 1 : 2) {
+        const int step = IS_SANITIZED ? 4 : t == 0 ? 1 : 2;
+        for (int k = 0; k < MIXES && target_runs_here(target_find(str_from(target_names[t]))); k += step) {
             snprintf(mixes[count].target, sizeof mixes[count].target, "%s", target_names[t]);
             mixes[count++].k = k;
         }
