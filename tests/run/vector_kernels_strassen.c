@@ -68,7 +68,7 @@ static void fill_strassen_twice(Batch *b)
 
 Test(vector_kernels, strassen_twice)
 {
-    check_widths("strassen_twice", fill_strassen_twice, 1e-5);
+    check_emulated_widths("strassen_twice", fill_strassen_twice, 1e-5);
 }
 
 /* --- x * scale + shift and an activation first */
@@ -100,5 +100,5 @@ static void fill_strassen_twice_prologue(Batch *b)
 
 Test(vector_kernels, norms_before_strassens_product_twice)
 {
-    check_widths("strassen_twice_prologue", fill_strassen_twice_prologue, 1e-5);
+    check_emulated_widths("strassen_twice_prologue", fill_strassen_twice_prologue, 1e-5);
 }
