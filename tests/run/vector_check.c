@@ -27,15 +27,14 @@ typedef struct Compilation {
 
 enum { COMPILATIONS = 4 };
 
-/* gcc for every width that the processor has; clang for the widest, from which the others differ in numbers alone. With
+/* `gcc` for every width that the processor has; clang for the widest, from which the others differ in numbers alone. With
  * `emulated`, 16 floats too where it has 8, two vectors of 8 to gcc: slow, so unoptimised, and not under the sanitizers. */
-static int list_compilations(bool emulated, Compilation list[COMPILATIONS])
+static int list_compilations(const char *gcc, bool emulated, Compilation list[COMPILATIONS])
 {
     static const struct {
         int32_t b;
         const char *flags;
     } widths[] = {{16, "-march=x86-64-v4"}, {8, "-march=x86-64-v3"}, {4, ""}};
-    const char *gcc = IS_SANITIZED ? "gcc -O1" : "gcc -O3"; /* they look at cnnc, not at what gcc makes of its text */
     int count = 0;
     if (emulated && !IS_SANITIZED && can_run(8) && !can_run(16)) {
         list[count++] = (Compilation){16, "-march=x86-64-v3 -Wno-psabi", "gcc -O1", "gcc"};
@@ -417,8 +416,9 @@ static double check_kernel(Batch *b, const Kernel *k, step_kernel *function, dou
 
 static void check_compilations(bool emulated, const char *test, FillBatch *fill, double tolerance)
 {
+    const char *gcc = IS_SANITIZED ? "gcc -O1" : "gcc -O3"; /* they look at cnnc, not at what gcc makes of its text */
     Compilation list[COMPILATIONS];
-    int count = list_compilations(emulated, list);
+    int count = list_compilations(gcc, emulated, list);
     for (int i = 0; i < count; ++i) {
         Batch b = batch_create(list[i].b);
         fill(&b);
@@ -441,7 +441,7 @@ void check_emulated_widths(const char *test, FillBatch *fill, double tolerance)
 void check_compiled(const char *test, CheckCompiled *check)
 {
     Compilation list[COMPILATIONS];
-    int count = list_compilations(false, list);
+    int count = list_compilations("gcc -O3", false, list); /* which makes one operation of product and sum */
     for (int i = 0; i < count; ++i) {
         char name[64], cc[64];
         snprintf(name, sizeof name, "%s-%s", test, list[i].name);
