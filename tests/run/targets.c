@@ -391,7 +391,8 @@ Test(targets, weights_are_loaded_once_on_every_processor)
     cnnc(&place, blocks.file, "--target=x86-64-v3", "net");
     static const char *const processors[] = {"generic", "znver3", "haswell", "znver2", "alderlake"};
     long wanted = 0;
-    for (size_t i = 0; i < (IS_SANITIZED ? 2 : sizeof processors / sizeof processors[0]); ++i) {
+    const size_t n_asked = IS_SANITIZED ? 2 : sizeof processors / sizeof processors[0]; /* two to compare */
+    for (size_t i = 0; i < n_asked; ++i) {
         Str count = expect(
             &place, arena_printf(place.arena,
                                  "gcc -O3 -march=x86-64-v3 -mtune=%s -S net.c -o net.s && grep -c 'vfmadd.*(' net.s",

@@ -25,10 +25,10 @@ typedef struct Compilation {
     const char *flags, *cc, *name;
 } Compilation;
 
-enum { COMPILATIONS = 4 };
+enum { COMPILATIONS = 8 };
 
-/* `gcc` for every width that the processor has; clang for the widest, from which the others differ in numbers alone. With
- * `emulated`, 16 floats too where it has 8, two vectors of 8 to gcc: slow, so unoptimised, and not under the sanitizers. */
+/* `gcc` and clang for every width that the processor has. With `emulated`, 16 floats too where it has 8, two vectors of 8 to
+ * gcc: slow, so unoptimised, and not under the sanitizers. */
 static int list_compilations(const char *gcc, bool emulated, Compilation list[COMPILATIONS])
 {
     static const struct {
@@ -39,14 +39,12 @@ static int list_compilations(const char *gcc, bool emulated, Compilation list[CO
     if (emulated && !IS_SANITIZED && can_run(8) && !can_run(16)) {
         list[count++] = (Compilation){16, "-march=x86-64-v3 -Wno-psabi", "gcc -O1", "gcc"};
     }
-    bool widest = true;
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; ++i) {
         if (can_run(widths[i].b)) {
             list[count++] = (Compilation){widths[i].b, widths[i].flags, gcc, "gcc"};
-            if (widest && batch_asks_clang()) {
+            if (batch_asks_clang()) {
                 list[count++] = (Compilation){widths[i].b, widths[i].flags, "clang -O2", "clang"};
             }
-            widest = false;
         }
     }
     return count;

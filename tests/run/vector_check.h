@@ -37,14 +37,14 @@ extern const OpKind acts[6], rectifiers[3];
 /* --- checks */
 
 typedef void FillBatch(Batch *b);
-/* Fills a batch for every width, compiles it with gcc, the widest with clang too (not under the sanitizers), and checks
+/* Fills a batch for every width, compiles it with gcc and with clang (under the sanitizers with gcc alone), and checks
  * each kernel. */
 void check_widths(const char *test, FillBatch *fill, double tolerance);
 /* The same, and of 16 floats where the processor has 8: for kernels that treat wide vectors differently. */
 void check_emulated_widths(const char *test, FillBatch *fill, double tolerance);
 
-/* For checks of their own, which compile what they need (batch_load): called for every width, with gcc, for the widest with
- * clang too; `name` is for the batch's folder and for messages. */
+/* For checks of their own, which compile what they need (batch_load): called for every width, with gcc and with clang;
+ * `name` is for the batch's folder and for messages. */
 typedef void CheckCompiled(int32_t width, const char *flags, const char *compiler, const char *name);
 void check_compiled(const char *test, CheckCompiled *check);
 
